@@ -1,0 +1,153 @@
+"""MNIST, CIFAR-10 and scikit-learn's digits as uint8 arrays, split as in the papers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lth_core.draws import generator, split
+from lth_core.spec import UsageError
+
+# SHA-256 (first 16 hex digits) of pool images, pool labels, test images, test labels: part of every cell's identity,
+# written here so that published results can be read where the data are not.
+CHECKSUMS = {
+    "mnist": "06b0d1f124c4e5fa",
+    "cifar10": "32e5966899bde482",
+    "digits": "4a84ed32d56f9b49",
+    "digits32": "b90479e84fa3bf26",
+}
+VALIDATION = {"mnist": 5_000, "cifar10": 5_000, "digits": 180, "digits32": 180}
+SAMPLE = 5_000  # training images on which training accuracy is followed (ICLR Figure 12)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set in memory.
+
+    - `pool_images`: `(image, feature)` or `(image, channel, row, column)` uint8, training and validation together
+    - `pool_labels`: `(image,)` uint8
+    - `test_images`, `test_labels`: the same for the official test set
+    """
+
+    name: str
+    pool_images: NDArray[np.uint8]
+    pool_labels: NDArray[np.uint8]
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.uint8]
+
+    @property
+    def checksum(self) -> str:
+        return CHECKSUMS[self.name]
+
+    def split(self, seed: int, trial: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """`(train, validation)` indices into the pool: 55,000 / 5,000 for MNIST, 45,000 / 5,000 for CIFAR-10."""
+        return split(seed, trial, len(self.pool_labels), VALIDATION[self.name])
+
+    def sample(self, seed: int, trial: int) -> NDArray[np.int32]:
+        """The fixed training images on which training loss and accuracy are followed: at most 5,000 indices."""
+        train, _ = self.split(seed, trial)
+        n = min(SAMPLE, len(train))
+        return np.sort(generator(seed, trial, "sample").choice(train, n, replace=False)).astype(np.int32)
+
+
+def folder(data_dir: str | Path | None = None) -> Path:
+    """Where the data sets lie: `data_dir`, else `$LTH_DATA_DIR`, else `~/.cache/lth`."""
+    return Path(data_dir or os.environ.get("LTH_DATA_DIR") or Path.home() / ".cache" / "lth").expanduser()
+
+
+def available(name: str, data_dir: str | Path | None = None) -> bool:
+    """Whether the data set can be read without a download."""
+    where = folder(data_dir)
+    marks = {
+        "mnist": [where / "MNIST" / "raw" / "train-images-idx3-ubyte"],
+        "cifar10": [where / "cifar-10-batches-bin" / "test_batch.bin", where / "cifar-10-batches-py" / "test_batch"],
+    }
+    return name.startswith("digits") or any(p.exists() for p in marks.get(name, []))
+
+
+@lru_cache(maxsize=4)
+def load(name: str, data_dir: str | Path | None = None) -> Dataset:
+    """Read a data set, downloading it with torchvision if it is not there, and check that it is the official one."""
+    if name not in VALIDATION:
+        raise UsageError(f"dataset = {name!r} does not exist; allowed: {', '.join(VALIDATION)}.")
+    where = folder(data_dir)
+    parts = {"mnist": _mnist, "cifar10": _cifar10, "digits": _digits, "digits32": _digits32}[name](where)
+    found = hashlib.sha256(b"".join(np.ascontiguousarray(p).tobytes() for p in parts)).hexdigest()[:16]
+    if found != CHECKSUMS[name]:
+        raise UsageError(
+            f"the {name} files in {where} are damaged (checksum {found}, expected {CHECKSUMS[name]}): "
+            "delete them, or name another folder with data_dir or LTH_DATA_DIR."
+        )
+    return Dataset(name, *parts)
+
+
+Parts = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
+
+
+def _torchvision(kind: str, where: Path, train: bool):
+    from torchvision import datasets  # imported late: reading published results needs no torch
+
+    make = getattr(datasets, kind)
+    try:
+        return make(str(where), train=train)
+    except RuntimeError:
+        pass
+    try:
+        return make(str(where), train=train, download=True)
+    except (RuntimeError, OSError) as error:
+        raise UsageError(
+            f"{kind} is not in {where} and could not be downloaded ({error}): put the official files there, "
+            "or name their folder with data_dir or LTH_DATA_DIR."
+        ) from error
+
+
+def _mnist(where: Path) -> Parts:
+    train, test = (_torchvision("MNIST", where, t) for t in (True, False))
+    flat = [(d.data.numpy().reshape(len(d), -1), d.targets.numpy().astype(np.uint8)) for d in (train, test)]
+    return (*flat[0], *flat[1])
+
+
+def _cifar10(where: Path) -> Parts:
+    binary = where / "cifar-10-batches-bin"
+    if (binary / "test_batch.bin").exists():  # the official binary version: 1 label byte, then 3072 of R, G, B planes
+        names = [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"]
+        records = [np.fromfile(binary / n, np.uint8) for n in names if (binary / n).exists()]
+        if len(records) < 6 or any(r.size != 10_000 * 3073 for r in records):
+            raise UsageError(f"the CIFAR-10 files in {binary} are incomplete: delete them or copy them again.")
+        pool, test = np.concatenate(records[:5]).reshape(-1, 3073), records[5].reshape(-1, 3073)
+        return (
+            np.ascontiguousarray(pool[:, 1:]).reshape(-1, 3, 32, 32), pool[:, 0].copy(),
+            np.ascontiguousarray(test[:, 1:]).reshape(-1, 3, 32, 32), test[:, 0].copy(),
+        )  # fmt: skip
+    train, test = (_torchvision("CIFAR10", where, t) for t in (True, False))  # torchvision checks the pickles' MD5
+    flat = [
+        (np.ascontiguousarray(d.data.transpose(0, 3, 1, 2)), np.array(d.targets, np.uint8)) for d in (train, test)
+    ]
+    return (*flat[0], *flat[1])
+
+
+def _digits(where: Path) -> Parts:
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    images, labels = (images * 255 / 16).round().astype(np.uint8), labels.astype(np.uint8)
+    order = generator("digits").permutation(len(labels))  # the file is ordered by writer
+    pool, test = order[360:], order[:360]
+    return images[pool], labels[pool], images[test], labels[test]
+
+
+def _digits32(where: Path) -> Parts:
+    """The digits for convolutional nets: each pixel four by four, three equal channels."""
+
+    def enlarge(flat: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        square = flat.reshape(-1, 1, 8, 8).repeat(4, axis=2).repeat(4, axis=3)
+        return np.ascontiguousarray(square.repeat(3, axis=1))
+
+    pool, pool_labels, test, test_labels = _digits(where)
+    return enlarge(pool), pool_labels, enlarge(test), test_labels

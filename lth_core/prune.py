@@ -1,0 +1,89 @@
+"""Masks: which weights a pruning round keeps. Plain functions on arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lth_core.draws import generator
+from lth_core.models import Layer, Masks, Parameters, layers
+from lth_core.spec import Spec
+
+
+def rate(spec: Spec, layer: Layer) -> float:
+    """Fraction of a layer's surviving weights removed per round (ICLR section 2: output at half the rate)."""
+    return {"conv": spec.prune_conv, "fc": spec.prune_fc, "out": spec.prune_out, "free": 0.0}[layer.role]
+
+
+def kept(n: int, rate: float, round: int) -> int:
+    """Weights of `n` that remain after `round` cuts of `rate`: the closed form n (1 - rate)^round, to the nearest."""
+    return int(np.floor(n * (1 - rate) ** round + 0.5))
+
+
+def plan(spec: Spec) -> dict[str, int]:
+    """Weights kept per layer at `spec.round`, layer-wise scope; the keys are parameter names."""
+    return {
+        layer.weight: kept(int(np.prod(layer.shape)), rate(spec, layer), spec.round)
+        for layer in layers(spec.arch, spec.dataset)
+    }
+
+
+def density(spec: Spec) -> float:
+    """Fraction of all weights (no biases) kept at `spec.round`: the papers' P_m. The same for both scopes."""
+    table = layers(spec.arch, spec.dataset)
+    total = sum(int(np.prod(layer.shape)) for layer in table)
+    if spec.scope == "layer":
+        return sum(plan(spec).values()) / total
+    prunable = sum(int(np.prod(layer.shape)) for layer in table if rate(spec, layer) > 0)
+    return (kept(prunable, spec.prune_conv, spec.round) + total - prunable) / total
+
+
+def full(spec: Spec) -> Masks:
+    """Masks that keep everything."""
+    return {layer.weight: np.ones(layer.shape, bool) for layer in layers(spec.arch, spec.dataset)}
+
+
+def largest(scores: NDArray, alive: NDArray[np.bool_], keep: int) -> NDArray[np.bool_]:
+    """Keep the `keep` highest `scores` among the `alive`; equal scores fall in index order, so ties are no chance."""
+    flat = np.where(alive, scores, -np.inf).ravel()
+    mask = np.zeros(flat.size, bool)
+    mask[np.argsort(-flat, kind="stable")[:keep]] = True
+    return mask.reshape(alive.shape) & alive
+
+
+def cut(spec: Spec, weights: Parameters, alive: Masks) -> Masks:
+    """Masks at `spec.round` from trained `weights`: the largest magnitudes among the `alive`, so that masks nest.
+
+    Layer-wise (LeNet, Conv) or across all prunable layers at once (scope "global": VGG-19, ResNet-18)."""
+    if spec.scope == "layer":
+        return {name: largest(np.abs(weights[name]), alive[name], n) for name, n in plan(spec).items()}
+    table = layers(spec.arch, spec.dataset)
+    names = [layer.weight for layer in table if rate(spec, layer) > 0]
+    joined = np.concatenate([np.abs(weights[n]).ravel() for n in names])
+    living = np.concatenate([alive[n].ravel() for n in names])
+    mask = largest(joined, living, kept(living.size, spec.prune_conv, spec.round))
+    parts = np.split(mask, np.cumsum([alive[n].size for n in names])[:-1])
+    return {**alive, **{n: part.reshape(alive[n].shape) for n, part in zip(names, parts, strict=True)}}
+
+
+def random(spec: Spec) -> Masks:
+    """Random masks with the ticket's number of weights in each layer (ICLR Figures 1 and 14)."""
+    masks = {}
+    for name, n in plan(spec).items():
+        layer = next(x for x in layers(spec.arch, spec.dataset) if x.weight == name)
+        size = int(np.prod(layer.shape))
+        rng = generator(spec.seed, spec.trial, "random_mask", spec.round, spec.replicate, name)
+        mask = np.zeros(size, bool)
+        mask[rng.permutation(size)[:n]] = True
+        masks[name] = mask.reshape(layer.shape)
+    return masks
+
+
+def masked(weights: Parameters, masks: Masks) -> Parameters:
+    """Parameters with pruned weights set to exactly 0; biases stay."""
+    return {n: np.where(masks[n], w, np.float32(0)) if n in masks else w for n, w in weights.items()}
+
+
+def shuffled(key: tuple[int | str, ...], mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """A permutation of a layer's positions, for the shuffle control of v1 section 3.2."""
+    return generator(*key).permutation(mask.size)

@@ -1,0 +1,130 @@
+"""One row of an experiment: everything that decides how one network is made and trained."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+SCHEMA = 1  # raise when the meaning of a field or of a stored cell changes: old cells are then refused, not reused
+
+ARMS = (
+    "ticket",  # mask with its initial weights
+    "reinit",  # same mask, weights redrawn from the initial distribution
+    "shuffle",  # v1: surviving initial values moved to random positions inside their layer
+    "random_sparsity",  # random mask of the ticket's size, weights redrawn
+    "reinit_from_ticket",  # F.3: same mask, weights redrawn from the ticket's own initial values
+    "noise",  # F.7: ticket plus Gaussian noise of `sigma` standard deviations of the layer's initialisation
+    "prune_at_init",  # F.4: mask from the magnitudes at iteration 0
+    "continued",  # Appendix B: training goes on after each cut, without a reset
+)
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "inputs": ("unit", "standard"),
+    "init": ("glorot", "truncated"),
+    "optimizer": ("adam", "sgd", "momentum"),
+    "augment": ("none", "flip_crop"),
+    "precision": ("fp32", "tf32", "bf16"),
+    "scope": ("layer", "global"),
+    "search": ("reset", "continued"),
+    "criterion": ("magnitude",),
+    "arm": ARMS,
+}
+
+
+class UsageError(ValueError):
+    """A user's mistake: one sentence naming the value, what is allowed and what to do (exit code 2)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """One network: data, architecture, training, pruning, and which draw of each.
+
+    Its canonical text is its identity (`key`): every field counts, whether it has its default or not.
+    """
+
+    dataset: str = "mnist"
+    inputs: str = "unit"  # "unit": pixels / 255; "standard": minus mean, over standard deviation (papers: not stated)
+    arch: str = "lenet-300-100"
+    init: str = "glorot"  # Gaussian Glorot (ICLR) or normal(0, init_sd) redrawn beyond 2 sd (v1)
+    init_sd: float = 0.0  # used by init="truncated" only
+    scale: float = 1.0  # factor on the initial weights after masking (one commentary's suggestion); 1 in both papers
+    dropout: float = 0.0
+    optimizer: str = "adam"
+    lr: float = 1.2e-3
+    weight_decay: float = 0.0
+    warmup: int = 0  # iterations of linear warmup from 0
+    lr_drops: tuple[int, ...] = ()  # iterations at which the learning rate is multiplied by 0.1
+    batch_size: int = 60
+    iterations: int = 50_000  # minibatch steps
+    eval_every: int = 100  # iterations between evaluations
+    augment: str = "none"
+    precision: str = "fp32"
+    prune_conv: float = 0.0  # fraction of surviving weights removed per round, convolutions
+    prune_fc: float = 0.2  # same, fully connected hidden layers
+    prune_out: float = 0.1  # same, output layer: half the rate (ICLR section 2)
+    scope: str = "layer"
+    search: str = "reset"  # how masks are found: from rewound networks, or from training that continues
+    criterion: str = "magnitude"
+    rewind: int = 0  # iteration whose weights the ticket goes back to (0 in both papers)
+    round: int = 0  # pruning rounds done; 0 = the unpruned network
+    arm: str = "ticket"
+    sigma: float = 0.0  # arm="noise": noise in units of the layer's initial standard deviation
+    replicate: int = 0  # which redraw of a control arm
+    trial: int = 0  # which independent initialisation
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.type == "float":
+                object.__setattr__(self, f.name, float(value))
+            elif f.type == "int":
+                object.__setattr__(self, f.name, int(value))
+            elif f.name == "lr_drops":
+                object.__setattr__(self, f.name, tuple(int(v) for v in value))
+            allowed = ALLOWED.get(f.name)
+            if allowed and value not in allowed:
+                raise UsageError(f"{f.name} = {value!r} does not exist; allowed: {', '.join(allowed)}.")
+        for name in ("prune_conv", "prune_fc", "prune_out", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"{name} = {getattr(self, name)} is not in [0, 1): give a fraction, such as 0.2.")
+        for name in ("iterations", "batch_size", "eval_every"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} = {getattr(self, name)} must be at least 1.")
+        for name in ("round", "trial", "replicate", "rewind", "warmup", "seed"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} = {getattr(self, name)} must not be negative.")
+        if self.iterations % self.eval_every:
+            raise UsageError(
+                f"iterations = {self.iterations} must be a multiple of eval_every = {self.eval_every}, "
+                "so that the end of training is evaluated."
+            )
+        if self.round == 0 and self.arm not in ("ticket", "continued"):
+            raise UsageError(f"arm = {self.arm!r} needs a round of at least 1: round 0 is the unpruned network.")
+
+    def at_round(self, round: int, **changes: Any) -> Spec:
+        """This experiment at another pruning round. Round 0 drops every field that only pruning reads, so that
+        experiments which differ in pruning alone share their unpruned networks."""
+        if round > 0:
+            return replace(self, round=round, **changes)
+        unpruned = dict(
+            prune_conv=0.0, prune_fc=0.0, prune_out=0.0, scope="layer", search="reset", criterion="magnitude",
+            rewind=0, scale=1.0, arm="ticket", sigma=0.0, replicate=0,
+        )  # fmt: skip
+        return replace(self, round=0, **{**changes, **unpruned})
+
+    def key(self, data_checksum: str) -> str:
+        """Identity of the cell this row makes: hash of all fields, the schema version and the data set's checksum."""
+        text = json.dumps({"schema": SCHEMA, "data": data_checksum, **asdict(self)}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def from_dict(values: dict[str, Any]) -> Spec:
+    """A row from stored fields; an unknown or missing field is an error, never a default."""
+    names = {f.name for f in fields(Spec)}
+    if unknown := set(values) - names:
+        raise UsageError(f"unknown fields {sorted(unknown)}: the cell was written by another version of lth_core.")
+    if missing := names - set(values):
+        raise UsageError(f"missing fields {sorted(missing)}: the cell was written by another version of lth_core.")
+    return Spec(**values)
