@@ -24,6 +24,12 @@ CHECKSUMS = {
 }
 VALIDATION = {"mnist": 5_000, "cifar10": 5_000, "digits": 180, "digits32": 180}
 SAMPLE = 5_000  # training images on which training accuracy is followed (ICLR Figure 12)
+EVALUATED = {  # images behind the counts of right answers
+    "mnist": {"train": 5_000, "val": 5_000, "test": 10_000},
+    "cifar10": {"train": 5_000, "val": 5_000, "test": 10_000},
+    "digits": {"train": 1_257, "val": 180, "test": 360},
+    "digits32": {"train": 1_257, "val": 180, "test": 360},
+}
 
 
 @dataclass(frozen=True)

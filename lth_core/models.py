@@ -113,11 +113,10 @@ class Trained:
     - `curves`: column -> `(evaluation,)`; "iteration", and for each of train (a fixed sample), val and test the mean
       cross-entropy "val_loss" (float32) and the number of right answers "val_correct" (int32)
     - `weights`: parameters after the last iteration, exactly 0 where masked
-    - `snapshot`: parameters after `spec.rewind` iterations if that is not 0, else the initial ones are known
     """
 
     curves: dict[str, NDArray]
     weights: Parameters
     seconds: float
     engine: str
-    snapshot: Parameters | None = None
+    snapshot: Parameters | None = None  # unused

@@ -48,7 +48,7 @@ class Spec:
     arch: str = "lenet-300-100"
     init: str = "glorot"  # Gaussian Glorot (ICLR) or normal(0, init_sd) redrawn beyond 2 sd (v1)
     init_sd: float = 0.0  # used by init="truncated" only
-    scale: float = 1.0  # factor on the initial weights after masking (one commentary's suggestion); 1 in both papers
+    rescale: float = 0.0  # a layer's masked initial weights times density**-rescale (a commentary's idea; 0 in the papers)
     dropout: float = 0.0
     optimizer: str = "adam"
     lr: float = 1.2e-3
@@ -110,7 +110,7 @@ class Spec:
             return replace(self, round=round, **changes)
         unpruned = dict(
             prune_conv=0.0, prune_fc=0.0, prune_out=0.0, scope="layer", search="reset", criterion="magnitude",
-            rewind=0, scale=1.0, arm="ticket", sigma=0.0, replicate=0,
+            rewind=0, rescale=0.0, arm="ticket", sigma=0.0, replicate=0,
         )  # fmt: skip
         return replace(self, round=0, **{**changes, **unpruned})
 

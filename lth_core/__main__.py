@@ -1,0 +1,238 @@
+"""The command line: python -m lth_core run | status | audit | merge | publish."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from lth_core import paper, results
+from lth_core.spec import Spec, UsageError
+from lth_core.store import Store, StoreError, key_of
+from lth_core.study import store_folder
+
+
+def seconds(text: str) -> float:
+    """ "90", "90s", "9m" or "2h" in seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if not match:
+        raise UsageError(f"budget {text!r} is not a duration: give for example 90s, 9m or 2h.")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def shard(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise UsageError(f"shard {text!r} does not exist: give i/n with i from 1 to n, for example 1/4.")
+    return int(match[1]), int(match[2])
+
+
+def rows_of(args: argparse.Namespace) -> list[Spec]:
+    """The networks that the figures on the command line stand for, each once."""
+    options = dict(trials=args.trials, seed=args.seed, dataset=args.dataset)
+    return list(dict.fromkeys(s for f in args.figures for s in paper.rows(f, args.profile, **options)))
+
+
+def run(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from lth_core import tickets
+
+    rows = rows_of(args)
+    if args.shard:
+        rows = tickets.shard_of(rows, *shard(args.shard))
+    with tqdm(unit="it", unit_scale=True, dynamic_ncols=True, disable=args.quiet) as bar:
+
+        def begin(cells: int, iterations: int) -> None:
+            bar.reset(total=iterations)
+            bar.set_description(f"{cells} networks")
+
+        def progress(message: str, iterations: int) -> None:
+            bar.set_postfix_str(message, refresh=False)
+            bar.update(iterations)
+
+        report = tickets.run(
+            rows, Store(args.store), data_dir=args.data_dir, device=args.device, engine=args.engine,
+            budget=seconds(args.budget) if args.budget else None, begin=begin, progress=progress,
+        )  # fmt: skip
+    print(f"{len(report.trained)} trained, {report.stored} were there, {len(report.missing)} missing.")
+    if report.missing:
+        print("Run the same command again to go on.")
+    return 0
+
+
+def status(args: argparse.Namespace) -> int:
+    """What each figure has and lacks, in the store or in results/."""
+    source: Store | results.Published = results.Published() if args.published else Store(args.store)
+    profile = "published" if args.published else args.profile
+    lines = []
+    for name in args.figures:
+        for figure in paper.figures_of(name):
+            rows = paper.rows(figure.id, profile, trials=args.trials, seed=args.seed, dataset=args.dataset)
+            have = sum(source.has(s) for s in rows)
+            scale = paper.scale_of(figure, profile, trials=args.trials)
+            lines.append(
+                {"figure": figure.id, "notebook": figure.notebook, "title": figure.title, "profile": profile,
+                 "have": have, "of": len(rows), "iterations": scale.iterations, "trials": scale.trials}
+            )  # fmt: skip
+    if args.json:
+        print(json.dumps(lines, indent=1))
+    else:
+        for x in lines:
+            print(f"{x['figure']:<12} {x['have']:>5} of {x['of']:>5}  {x['notebook']:<30} {x['title']}")
+    return int(any(x["have"] < x["of"] for x in lines))
+
+
+def audit(args: argparse.Namespace) -> int:
+    import tempfile
+
+    from lth_core.audit import audit as audit_one
+
+    source: Store | results.Published = Store(args.store) if args.from_store else results.Published()
+    specs = _chosen(args, source)
+    verdicts = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for spec in specs:
+            verdict = audit_one(
+                spec, source, Store(scratch), data_dir=args.data_dir, device=args.device, engine=args.engine,
+                iterations=args.iterations,
+            )  # fmt: skip
+            verdicts.append(verdict)
+            if not args.json:
+                how = "identical" if verdict.identical else (
+                    f"loss after the first evaluation differs by {verdict.first_difference:.1e}, "
+                    f"test accuracy by {verdict.test_difference:.4f} (allowed {verdict.allowed:.4f})"
+                )  # fmt: skip
+                word = "agrees" if verdict.agrees else "DISAGREES"
+                start = "same start" if verdict.same_start else "ANOTHER START"
+                print(f"{verdict.key} {spec.arm} round {spec.round} trial {spec.trial}: {word}; {start}; {how}", flush=True)
+    if args.json:
+        print(json.dumps([v.as_dict() for v in verdicts], indent=1))
+    return int(not all(v.agrees for v in verdicts))
+
+
+def _chosen(args: argparse.Namespace, source: Store | results.Published) -> list[Spec]:
+    """Cells named on the command line, or all of a figure; with --sample K of them, drawn anew each time."""
+    keys = set(source.keys()) if isinstance(source, Store) else set(source.cells["key"])
+    read = (lambda k: source.read(k).spec) if isinstance(source, Store) else source.spec
+    specs: list[Spec] = []
+    for name in args.figures:
+        if name in keys:
+            specs.append(read(name))
+        elif name == "all":
+            specs += [read(k) for k in sorted(keys)]
+        else:
+            profile = args.profile if isinstance(source, Store) else "published"
+            rows = paper.rows(name, profile, trials=args.trials, seed=args.seed, dataset=args.dataset)
+            specs += [s for s in rows if key_of(s) in keys]
+    if not specs:
+        raise UsageError(f"nothing measured matches {', '.join(args.figures)}: see `python -m lth_core status`.")
+    if args.sample and args.sample < len(specs):
+        specs = [specs[i] for i in np.random.default_rng().choice(len(specs), args.sample, replace=False)]
+    return specs
+
+
+def merge(args: argparse.Namespace) -> int:
+    """Import other stores' cells, each verified first."""
+    target = Store(args.store)
+    added = kept = 0
+    for folder in args.folders:
+        other = Store(folder)
+        if not (Path(folder) / "cells").is_dir():
+            raise UsageError(f"{folder} is not a store: it has no folder 'cells'.")
+        for key in other.keys():
+            if target.folder(key).exists():
+                kept += 1
+                continue
+            target.adopt(other, key)
+            added += 1
+    print(f"{added} cells imported, {kept} were there.")
+    return 0
+
+
+def publish(args: argparse.Namespace) -> int:
+    sections: dict[str, list[Spec]] = {}
+    for name in args.figures:
+        for figure in paper.figures_of(name):
+            sections.setdefault(figure.notebook, []).extend(paper.rows(figure.id, "published"))
+    sections = {s: list(dict.fromkeys(rows)) for s, rows in sections.items()}
+    store = Store(args.store)
+    lacking = {s: sum(not store.has(x) for x in rows) for s, rows in sections.items()}
+    for section, n in lacking.items():
+        if n:
+            raise StoreError(f"{section} lacks {n} networks: run `python -m lth_core run {section} --profile published`.")
+    for file in results.publish(sections, store, args.results, masks=sections if args.masks else ()):
+        print(f"{file.stat().st_size / 1e6:6.2f} MB  {file.relative_to(args.results)}")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m lth_core", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+
+    def command(name: str, what, help: str, figures: str | None = "FIGURE") -> argparse.ArgumentParser:
+        p = commands.add_parser(name, help=help, description=help)
+        p.set_defaults(what=what)
+        if figures:
+            p.add_argument("figures", nargs="*", default=["all"], metavar=figures,
+                           help="iclr-fig04, v1-fig05, ..., a notebook's name, or all")  # fmt: skip
+        p.add_argument("--store", default=store_folder(), help="folder of finished trainings (default: $LTH_STORE or _store)")
+        return p
+
+    def scale(p: argparse.ArgumentParser) -> None:
+        p.add_argument("--profile", default="paper", choices=paper.PROFILES)
+        p.add_argument("--trials", type=int, default=0, help="0: the profile's own number")
+        p.add_argument("--seed", type=int, default=0)
+        p.add_argument("--dataset", default="mnist", choices=("mnist", "digits"))
+        p.add_argument("--data-dir", default=None, help="folder of the data sets (default: $LTH_DATA_DIR)")
+
+    def engines(p: argparse.ArgumentParser) -> None:
+        p.add_argument("--device", default="auto", help="auto, cpu or cuda")
+        p.add_argument("--engine", default="auto", help="auto, dense or sparse")
+
+    p = command("run", run, "train what the store lacks; stop and run again at any time")
+    scale(p)
+    engines(p)
+    p.add_argument("--budget", help="stop cleanly after this long, e.g. 9m")
+    p.add_argument("--shard", help="i/n: every n-th chain of rounds")
+    p.add_argument("--quiet", action="store_true")
+    p = command("status", status, "what each figure has and lacks (exit 1 if something is missing)")
+    scale(p)
+    p.add_argument("--published", action="store_true", help="look in results/ instead of the store")
+    p.add_argument("--json", action="store_true")
+    p = command("audit", audit, "train stored networks again and compare (exit 1 on disagreement)", "CELL|FIGURE")
+    scale(p)
+    engines(p)
+    p.add_argument("--iterations", type=int, default=0, help="only the first so many (a multiple of eval_every)")
+    p.add_argument("--sample", type=int, default=0, help="so many at random")
+    p.add_argument("--from-store", action="store_true", help="audit the store instead of results/")
+    p.add_argument("--json", action="store_true")
+    p = command("merge", merge, "import other stores, verifying every hash", None)
+    p.add_argument("folders", nargs="+", metavar="DIR")
+    p = command("publish", publish, "write finished figures to results/")
+    p.add_argument("--results", type=Path, default=results.HERE)
+    p.add_argument("--masks", action="store_true", help="also keep the tickets' masks")
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    try:
+        return args.what(args)
+    except UsageError as error:
+        print(f"lth_core: {error}", file=sys.stderr)
+        return 2
+    except StoreError as error:
+        print(f"lth_core: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("lth_core: stopped; nothing stored is lost. Run the same command again to go on.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""Tables from curves: when a network stops early, when it converges, how arms differ. Functions on arrays and frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lth_core.data import EVALUATED
+from lth_core.draws import generator
+
+
+def accuracies(curves: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """The curves with fractions `train`, `val`, `test` beside the counts of right answers."""
+    counts = {part: curves[f"{part}_correct"] / n for part, n in EVALUATED[dataset].items()}
+    return curves.assign(**counts)
+
+
+def stop_index(val_loss: NDArray) -> int:
+    """Position of the early-stopping evaluation: minimum validation loss, found after the run (ICLR section 2).
+
+    Test data never enter. A network that never had a finite loss stops at 0."""
+    return int(np.nanargmin(val_loss)) if np.isfinite(val_loss).any() else 0
+
+
+def convergence_index(
+    test: NDArray, window: int = 10, change: float = 0.002, hold: int = 10, successive: bool = False
+) -> int | None:
+    """Position of v1's convergence (v1 section 3.1), None if never.
+
+    First evaluation after which the moving average of test accuracy over `window` evaluations (1000 iterations) changes
+    by less than `change` for `hold` further evaluations (1000 iterations). Whether the change is counted from that
+    evaluation (default) or between `successive` averages is not stated in the paper."""
+    if len(test) < window + hold:
+        return None
+    average = np.convolve(test, np.ones(window) / window, mode="valid")  # average[i] ends at evaluation i + window - 1
+    for i in range(len(average) - hold):
+        ahead = average[i : i + hold + 1]
+        moved = np.abs(np.diff(ahead)) if successive else np.abs(ahead - ahead[0])
+        if moved.max() < change:
+            return i + window - 1
+    return None
+
+
+def summary(curves: pd.DataFrame, dataset: str) -> dict[str, float]:
+    """One row about one training: early stopping, end of training, v1's convergence. Accuracies are fractions."""
+    c = accuracies(curves, dataset)
+    stop, last = stop_index(c["val_loss"].to_numpy()), len(c) - 1
+    converged = convergence_index(c["test"].to_numpy())
+    row: dict[str, float] = {"stop_iteration": float(c["iteration"].iat[stop]), "stop_val_loss": float(c["val_loss"].iat[stop])}
+    for part in ("train", "val", "test"):
+        row[f"stop_{part}"] = float(c[part].iat[stop])
+        row[f"end_{part}"] = float(c[part].iat[last])
+    row["convergence_iteration"] = float("nan") if converged is None else float(c["iteration"].iat[converged])
+    row["convergence_test"] = float("nan") if converged is None else float(c["test"].iat[converged])
+    return row
+
+
+def bootstrap(
+    values: NDArray, statistic: Callable[[NDArray], NDArray] = lambda x: x.mean(-1), draws: int = 10_000, level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile interval of a statistic over trials, `values` `(trial,)`; `statistic` reduces the last axis.
+
+    With 5 trials an interval over trials is a statement about spread more than about coverage: the pages say n."""
+    values = np.asarray(values, float)
+    picks = generator("bootstrap", len(values), draws).integers(0, len(values), (draws, len(values)))
+    low, high = np.quantile(statistic(values[picks]), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def by_trial(table: pd.DataFrame, column: str, **where: object) -> pd.Series:
+    """`column` per trial, replicates averaged first, so that trials are the units of every interval."""
+    for name, value in where.items():
+        table = table[table[name] == value]
+    return table.groupby("trial")[column].mean()
+
+
+def paired(
+    table: pd.DataFrame, column: str, a: dict[str, object], b: dict[str, object], *, ratio: bool = False
+) -> dict[str, float]:
+    """How `column` differs between two conditions, paired by trial: mean of a - b (or a / b) with its 95% interval."""
+    x, y = by_trial(table, column, **a), by_trial(table, column, **b)
+    both = x.index.intersection(y.index)
+    effect = ((x / y) if ratio else (x - y)).loc[both].dropna().to_numpy()
+    if len(effect) == 0:
+        return {"effect": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}
+    low, high = bootstrap(effect)
+    return {"effect": float(effect.mean()), "low": low, "high": high, "n": len(effect)}
+
+
+def spread(table: pd.DataFrame, column: str, by: list[str]) -> pd.DataFrame:
+    """Mean over trials with both intervals the figures show: min-max of trials (the papers') and 95% bootstrap.
+
+    Columns: `by`, mean, min, max, low, high, n (trials)."""
+    trials = table.groupby([*by, "trial"], as_index=False)[column].mean()
+    rows = []
+    for values, group in trials.groupby(by):
+        x = group[column].dropna().to_numpy()
+        if len(x) == 0:
+            continue
+        low, high = bootstrap(x) if len(x) > 1 else (np.nan, np.nan)
+        rows.append((*values, x.mean(), x.min(), x.max(), low, high, len(x)))
+    return pd.DataFrame(rows, columns=[*by, "mean", "min", "max", "low", "high", "n"])

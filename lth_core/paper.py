@@ -1,0 +1,197 @@
+"""Every figure of both papers as a table of rows, at three scales. A profile is rows, not an `if`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from lth_core.spec import Spec, UsageError
+
+PROFILES = ("published", "quick", "paper")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How big an experiment is; the defaults are the ICLR paper's for LeNet."""
+
+    dataset: str = "mnist"
+    iterations: int = 50_000
+    trials: int = 5
+    replicates: int = 3  # redraws of each control per ticket
+    rounds: int = 27
+    percent_step: float = 2.5  # spacing of one-shot levels, in percent of hidden weights removed
+    seed: int = 0
+
+
+Rows = Callable[[Scale], list[Spec]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure or table: where it stands, which notebook draws it, and the networks it shows."""
+
+    id: str
+    notebook: str
+    title: str
+    rows: Rows
+    paper: Scale = Scale()  # the paper's own scale
+    published: Scale | None = None  # the scale in results/ where it is not the paper's
+
+
+def lenet(scale: Scale, **changes) -> list[Spec]:
+    """Unpruned LeNet-300-100 of ICLR section 2 (Adam 1.2e-3, batch 60), one row per trial."""
+    base = Spec(dataset=scale.dataset, iterations=scale.iterations, seed=scale.seed, **changes)
+    return [replace(base, trial=t).at_round(0) for t in range(scale.trials)]
+
+
+V1 = dict(optimizer="sgd", lr=0.05, batch_size=100, init="truncated", init_sd=0.1)  # v1 section 3.1
+
+
+def iterative(
+    scale: Scale, arms: Iterable[str] = ("ticket",), *, rounds: Iterable[int] | None = None, rate: float = 0.2,
+    each: dict | None = None, **changes,
+) -> list[Spec]:  # fmt: skip
+    """Iterative pruning with resetting: every round of every trial, in each arm; control arms with replicates.
+
+    `each` are fields that only pruned networks have (search, sigma, ...); `changes` are fields of all."""
+    rows = lenet(scale, **changes)
+    pruned = dict(prune_fc=rate, prune_out=rate / 2, **(each or {}))
+    for first in list(rows):
+        for r in rounds if rounds is not None else range(1, scale.rounds + 1):
+            for arm in arms:
+                copies = 1 if arm in ("ticket", "continued", "prune_at_init") else scale.replicates
+                rows += [first.at_round(r, arm=arm, replicate=i, **pruned) for i in range(copies)] if r else []
+    return rows
+
+
+def one_shot(scale: Scale, arms: Iterable[str] = ("ticket",), *, percents: Iterable[float] | None = None, **changes) -> list[Spec]:
+    """One cut to each level: p percent of both hidden layers and p/2 percent of the output layer are removed."""
+    if percents is None:
+        percents = [scale.percent_step * i for i in range(1, int(100 / scale.percent_step))]
+    return [s for p in percents for s in iterative(scale, arms, rounds=(1,), rate=p / 100, **changes)]
+
+
+V1_PERCENTS = [100 - p for p in (90, 75, 55, 40, 35, 30, 25, 15, 10, 5)]  # levels named in v1's text
+SIZES = ("25-9", "50-17", "100-34", "150-50", "200-67", "300-100", "400-134", "500-167", "700-233", "900-300")
+V1_SIZES = ("300-100", "600-200", "900-300", "1200-400")  # legend lost; the text calls them multiples of 300-100
+G = Scale(trials=3, replicates=0)
+V1_SCALE = Scale(rounds=21, percent_step=5.0)
+FIRST = Scale(trials=3, rounds=12, iterations=10_000, percent_step=12.5)  # what results/ holds until more is measured
+
+
+def sweep(name: str, values: Iterable, **fixed) -> Rows:
+    """A row set per value of one field, all rounds."""
+    return lambda s: [row for v in values for row in iterative(s, **{**fixed, name: v})]
+
+
+def _figures() -> list[Figure]:
+    lenet_main, os3, os_main = ("ticket", "reinit"), ("ticket", "reinit", "shuffle"), ("ticket", "reinit")
+    v1_sds = lambda sds: lambda s: [r for sd in sds for r in one_shot(s, percents=V1_PERCENTS, **{**V1, "init_sd": sd})]  # noqa: E731
+    v1_sizes = lambda make: lambda s: [r for w in V1_SIZES for r in make(s, **{**V1, "init_sd": 0.05}, arch=f"lenet-{w}")]  # noqa: E731
+    return [
+        Figure("iclr-fig01", "iclr_2_lenet", "Random sparse networks against winning tickets (LeNet)",
+               lambda s: iterative(s) + iterative(replace(s, replicates=2), ("random_sparsity",)), published=FIRST),
+        Figure("iclr-fig03", "iclr_2_lenet", "LeNet test accuracy over training",
+               lambda s: iterative(s, rounds=[r for r in (3, 7, 12, 15, 18) if r <= s.rounds])
+               + iterative(s, ("reinit",), rounds=(3, 7)), published=FIRST),
+        Figure("iclr-fig04", "iclr_2_lenet", "LeNet early stopping and accuracy, iterative and one-shot",
+               lambda s: iterative(s, lenet_main) + one_shot(s, os_main), published=FIRST),
+        Figure("iclr-fig09", "iclr_b_iterative_strategies", "Resetting against continued training",
+               lambda s: iterative(s) + iterative(s, ("continued", "ticket"), each={"search": "continued"})),
+        Figure("iclr-fig11", "iclr_cd_early_stopping", "Validation loss over training",
+               lambda s: iterative(s, rounds=[r for r in (3, 7, 12, 15, 18, 22) if r <= s.rounds])),
+        Figure("iclr-fig12", "iclr_cd_early_stopping", "Training accuracy at early stopping and at the end",
+               lambda s: iterative(s, lenet_main) + one_shot(s, os_main)),
+        Figure("iclr-fig14", "iclr_e_random_sparsity", "Tickets, reinits and random sparse networks (LeNet)",
+               lambda s: iterative(s, ("ticket", "reinit", "random_sparsity"))),
+        Figure("iclr-fig17", "iclr_f_examining", "Weights redrawn from the ticket's own initial distribution",
+               lambda s: iterative(s, ("ticket", "reinit", "reinit_from_ticket"))),
+        Figure("iclr-fig18", "iclr_f_examining", "Magnitude pruning before training",
+               lambda s: iterative(s, ("ticket", "reinit", "prune_at_init"))),
+        Figure("iclr-fig25", "iclr_f_examining", "Noise added to a ticket's initial weights",
+               lambda s: iterative(s, lenet_main) + [r for x in (0.5, 1, 2, 3) for r in iterative(
+                   replace(s, replicates=1), ("noise",), each={"sigma": x})]),
+        Figure("iclr-fig26", "iclr_g_lenet_hyperparameters", "Adam learning rates",
+               sweep("lr", (2.5e-5, 5e-5, 2e-4, 8e-4, 1.2e-3, 2e-3, 3.2e-3, 6.4e-3)), G),
+        Figure("iclr-fig27", "iclr_g_lenet_hyperparameters", "SGD learning rates",
+               sweep("lr", (0.003125, 0.00625, 0.0125, 0.025, 0.1, 0.4, 0.8, 1.2), optimizer="sgd"), G),
+        Figure("iclr-fig28", "iclr_g_lenet_hyperparameters", "Momentum learning rates",
+               sweep("lr", (0.003125, 0.0125, 0.025, 0.05, 0.1, 0.2, 0.4), optimizer="momentum"), G),
+        Figure("iclr-fig29", "iclr_g_lenet_hyperparameters", "Pruning rates",
+               lambda s: [r for p in (0.1, 0.2, 0.4, 0.6, 0.8) for r in iterative(
+                   s, rate=p, rounds=rounds_down_to(p, 0.8**s.rounds))], G),
+        Figure("iclr-fig30", "iclr_g_lenet_hyperparameters", "Initial standard deviations",
+               lambda s: iterative(s) + [r for sd in (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4) for r in iterative(
+                   s, init="truncated", init_sd=sd)], G),
+        Figure("iclr-fig31", "iclr_g_lenet_hyperparameters", "Network sizes",
+               sweep("arch", [f"lenet-{w}" for w in SIZES]), G),
+        Figure("v1-fig03", "v1_3_mnist_oneshot", "Test accuracy over training, one-shot tickets",
+               lambda s: one_shot(s, percents=V1_PERCENTS, **V1), V1_SCALE),
+        Figure("v1-fig04", "v1_3_mnist_oneshot", "Tickets against reinitialised copies over training",
+               lambda s: one_shot(s, os_main, percents=(25, 65), **V1), V1_SCALE),
+        Figure("v1-fig05", "v1_3_mnist_oneshot", "Convergence and accuracy against size, one-shot",
+               lambda s: one_shot(s, os_main, percents=V1_PERCENTS, **V1), V1_SCALE),
+        Figure("v1-fig06", "v1_3_mnist_oneshot", "One-shot tickets against both controls",
+               lambda s: one_shot(s, os3, percents=V1_PERCENTS, **V1), V1_SCALE),
+        Figure("v1-fig07", "v1_4_mnist_iterative", "One-shot against iterative pruning",
+               lambda s: iterative(s, **V1) + one_shot(s, percents=V1_PERCENTS, **V1), V1_SCALE),
+        Figure("v1-fig08", "v1_4_mnist_iterative", "Iterative tickets against both controls",
+               lambda s: iterative(s, os3, **V1) + one_shot(s, percents=V1_PERCENTS, **V1), V1_SCALE),
+        Figure("v1-fig11", "v1_6_parameters", "Initial standard deviations of 0.1 and above",
+               v1_sds((0.1, 0.2, 0.4, 0.8)), V1_SCALE),
+        Figure("v1-fig12", "v1_6_parameters", "Initial standard deviations of 0.1 and below",
+               v1_sds((0.1, 0.05, 0.025, 0.0125)), V1_SCALE),
+        Figure("v1-fig13", "v1_6_parameters", "Network sizes, one-shot",
+               v1_sizes(lambda s, **c: one_shot(s, percents=V1_PERCENTS, **c)), V1_SCALE),
+        Figure("v1-fig14", "v1_6_parameters", "Network sizes, iterative", v1_sizes(iterative), V1_SCALE),
+        Figure("v1-fig15", "v1_6_parameters", "Iterative pruning rates",
+               lambda s: [r for p in (0.1, 0.2, 0.3, 0.5, 0.7) for r in iterative(
+                   s, rate=p, rounds=rounds_down_to(p, 0.05), **V1)], V1_SCALE),
+        Figure("v1-fig16", "v1_6_parameters", "Resetting against continued training",
+               lambda s: iterative(s, **V1) + iterative(s, ("continued", "ticket"), each={"search": "continued"}, **V1),
+               V1_SCALE),
+    ]  # fmt: skip
+
+
+def rounds_down_to(rate: float, density: float) -> range:
+    """Rounds of `rate` until at most about `density` of the weights remain."""
+    r = 1
+    while (1 - rate) ** r > density * 1.05:
+        r += 1
+    return range(1, r + 1)
+
+
+FIGURES = {f.id: f for f in _figures()}
+NOTEBOOKS = tuple(dict.fromkeys(f.notebook for f in FIGURES.values()))
+
+# Minutes on two cores, on MNIST where it lies at hand and else on scikit-learn's digits: shapes, not numbers.
+QUICK = Scale(iterations=2_000, trials=2, replicates=1, rounds=12, percent_step=25)
+
+
+def figures_of(name: str) -> list[Figure]:
+    """The figures that a name stands for: a figure's id, a notebook, or "all"."""
+    if name in FIGURES:
+        return [FIGURES[name]]
+    found = [f for f in FIGURES.values() if name in ("all", f.notebook)]
+    if not found:
+        raise UsageError(f"figure {name!r} does not exist; allowed: all, {', '.join([*NOTEBOOKS, *FIGURES])}.")
+    return found
+
+
+def scale_of(figure: Figure, profile: str, *, trials: int = 0, seed: int = 0, dataset: str = "mnist") -> Scale:
+    """The scale of a figure in a profile; `trials` = 0 keeps the profile's own number."""
+    if profile not in PROFILES:
+        raise UsageError(f"profile = {profile!r} does not exist; allowed: {', '.join(PROFILES)}.")
+    scale = {"paper": figure.paper, "published": figure.published or figure.paper, "quick": QUICK}[profile]
+    if trials < 0:
+        raise UsageError(f"trials = {trials} must be positive, or 0 for the profile's own number.")
+    return replace(scale, seed=seed, dataset=dataset, trials=trials or scale.trials)
+
+
+def rows(name: str, profile: str = "paper", *, trials: int = 0, seed: int = 0, dataset: str = "mnist") -> list[Spec]:
+    """The networks of a figure (or of all figures of a notebook), each once."""
+    made: dict[Spec, None] = {}
+    for figure in figures_of(name):
+        scale = scale_of(figure, profile, trials=trials, seed=seed, dataset=dataset)
+        made.update(dict.fromkeys(figure.rows(scale)))
+    return list(made)

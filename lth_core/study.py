@@ -1,0 +1,104 @@
+"""What a notebook asks for: one section's networks at a profile, from results/ or from a store that trains what it lacks."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from lth_core import data, paper, results
+from lth_core.spec import Spec, UsageError
+from lth_core.store import Store
+
+DATASETS = ("auto", "mnist", "digits")
+
+
+def store_folder(root: str | Path | None = None) -> Path:
+    """Where trainings are kept: `root`, else `$LTH_STORE`, else `_store` in the working folder."""
+    return Path(root or os.environ.get("LTH_STORE") or "_store")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """One notebook's experiment. Tables and curves are tidy: one row a network, one row an evaluation."""
+
+    notebook: str
+    profile: str = "published"
+    trials: int = 0  # 0: the profile's own number
+    device: str = "auto"
+    seed: int = 0
+    data_dir: str = ""
+    dataset: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.profile not in paper.PROFILES:
+            raise UsageError(f"profile = {self.profile!r} does not exist; allowed: {', '.join(paper.PROFILES)}.")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise UsageError(f"device = {self.device!r} does not exist; allowed: auto, cpu, cuda.")
+        if self.dataset not in DATASETS:
+            raise UsageError(f"dataset = {self.dataset!r} does not exist; allowed: {', '.join(DATASETS)}.")
+        if not isinstance(self.trials, int) or self.trials < 0:
+            raise UsageError(f"trials = {self.trials!r} must be a positive number, or 0 for the profile's own.")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise UsageError(f"seed = {self.seed!r} must be 0 or a positive number.")
+
+    @cached_property
+    def on(self) -> str:
+        """The data set in use: what is asked for; "auto" is MNIST, in profile quick only where it is at hand."""
+        if self.dataset != "auto":
+            return self.dataset
+        at_hand = self.profile != "quick" or data.available("mnist", self.data_dir or None)
+        return "mnist" if at_hand else "digits"
+
+    @cached_property
+    def source(self) -> Store | results.Published:
+        """Where the networks come from; outside `published`, whatever the store lacks is trained now."""
+        if self.profile == "published":
+            return results.Published()
+        from lth_core import tickets
+
+        store = Store(store_folder())
+        bar: list[tqdm] = []
+
+        def begin(cells: int, iterations: int) -> None:
+            if cells:
+                bar.append(tqdm(total=iterations, unit="it", unit_scale=True, desc=f"{cells} networks"))
+
+        def progress(message: str, iterations: int) -> None:
+            bar[0].set_postfix_str(message, refresh=False)
+            bar[0].update(iterations)
+
+        wanted = self.rows(self.notebook)
+        tickets.run(
+            wanted, store, data_dir=self.data_dir or None, device=self.device, begin=begin, progress=progress
+        )
+        for b in bar:
+            b.close()
+        return store
+
+    def rows(self, figure: str) -> list[Spec]:
+        return paper.rows(figure, self.profile, trials=self.trials, seed=self.seed, dataset=self.on)
+
+    def scale(self, figure: str) -> paper.Scale:
+        return paper.scale_of(
+            paper.FIGURES[figure], self.profile, trials=self.trials, seed=self.seed, dataset=self.on
+        )
+
+    def table(self, figure: str) -> pd.DataFrame:
+        """One row per network of a figure: its spec, density, summary and provenance."""
+        return results.table(self.rows(figure), self.source)
+
+    def curves(self, figure: str) -> pd.DataFrame:
+        """One row per evaluation of each network of a figure, with the spec's columns."""
+        rows = self.rows(figure)
+        spec = pd.DataFrame([results.describe(s) for s in rows])
+        return results.curves(rows, self.source).merge(spec, on="key")
+
+    @property
+    def command(self) -> str:
+        """The line that trains this section at the paper's scale and draws it."""
+        return f"papermill notebooks/{self.notebook}.ipynb out.ipynb -p profile paper -p device cuda"

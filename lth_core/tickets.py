@@ -1,0 +1,229 @@
+"""Rounds and arms: which networks a row depends on, how it starts, and the runner that trains what a store lacks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from lth_core import prune, sparse
+from lth_core.data import Dataset, load
+from lth_core.draws import generator, normal
+from lth_core.models import Masks, Network, Parameters, Trained, init_sd, initial, layers
+from lth_core.spec import Spec, UsageError
+from lth_core.store import Cell, Store, key_of
+
+DENSE_COHORT = 64  # networks that train together at most; more are split
+
+
+def parent(spec: Spec) -> Spec | None:
+    """The network whose trained weights decide this row's mask, or None where no training does.
+
+    A control arm has the parent of its ticket: the ticket of the round before."""
+    if spec.round == 0 or spec.arm in ("random_sparsity", "prune_at_init"):
+        return None
+    arm = "continued" if spec.search == "continued" else "ticket"
+    return spec.at_round(spec.round - 1, arm=arm, rescale=0.0, sigma=0.0, replicate=0)
+
+
+def rewound_to(spec: Spec) -> Spec | None:
+    """The training that stops at iteration `spec.rewind`: its weights are the ticket's start in late rewinding."""
+    if spec.rewind == 0 or spec.round == 0:
+        return None
+    return replace(spec.at_round(0), iterations=spec.rewind, eval_every=min(spec.eval_every, spec.rewind))
+
+
+def needs(spec: Spec) -> list[Spec]:
+    """Rows that must be trained before this one."""
+    return [s for s in (parent(spec), rewound_to(spec)) if s is not None]
+
+
+def with_ancestors(rows: Iterable[Spec]) -> list[Spec]:
+    """`rows` and everything they need, each once, earlier rounds first."""
+    seen: dict[Spec, None] = {}
+    todo = list(rows)
+    while todo:
+        spec = todo.pop()
+        if spec not in seen:
+            seen[spec] = None
+            todo.extend(needs(spec))
+    return sorted(seen, key=lambda s: (s.round, s.trial, s.arm, s.replicate))
+
+
+def network(spec: Spec, found: Cell | None = None, rewound: Parameters | None = None) -> Network:
+    """The network of a row as it stands before training.
+
+    - `found`: the stored `parent(spec)`, whose trained weights are cut once more; None where there is no parent
+    - `rewound`: weights of `rewound_to(spec)`; the initial ones if None
+    """
+    if spec.round == 0:
+        return Network(spec, initial(spec), prune.full(spec))
+    weights = rewound or initial(spec)
+    if spec.arm == "random_sparsity":
+        masks = prune.random(spec)
+    elif spec.arm == "prune_at_init":
+        masks = prune.cut(spec, weights, prune.full(spec))
+    else:
+        if found is None:
+            raise ValueError(f"round {spec.round} of {spec.arm} needs its parent")
+        masks = prune.cut(spec, found.weights, found.masks)
+        if spec.arm == "continued":
+            weights = found.weights
+    return start(spec, masks, weights)
+
+
+def start(spec: Spec, masks: Masks, weights: Parameters | None = None) -> Network:
+    """The network of a row whose ticket has `masks`; `weights` to go back to, the initial ones if None."""
+    masks, weights = _arm(spec, masks, weights or initial(spec))
+    if spec.rescale:
+        for name, mask in masks.items():
+            weights[name] = weights[name] * np.float32(max(mask.mean(), 1e-9) ** -spec.rescale)
+    return Network(spec, prune.masked(weights, masks), masks)
+
+
+def _arm(spec: Spec, masks: Masks, weights: Parameters) -> tuple[Masks, Parameters]:
+    redraw = (spec.arm, spec.round, spec.replicate)
+    if spec.arm in ("reinit", "random_sparsity"):
+        return masks, initial(spec, redraw)
+    if spec.arm not in ("shuffle", "reinit_from_ticket", "noise"):
+        return masks, dict(weights)
+    masks, weights = dict(masks), dict(weights)
+    for layer in layers(spec.arch, spec.dataset):
+        name, key = layer.weight, (spec.seed, spec.trial, *redraw, layer.name)
+        mask, values = masks[name], weights[name]
+        if spec.arm == "noise":
+            noise = normal(key, values.shape) * np.float32(spec.sigma * init_sd(spec, layer))
+            weights[name] = values + noise
+        elif spec.arm == "shuffle":
+            order = prune.shuffled(key, mask)
+            masks[name] = mask.ravel()[order].reshape(mask.shape)
+            weights[name] = prune.masked({name: values}, {name: mask})[name].ravel()[order].reshape(mask.shape)
+        else:
+            drawn = np.zeros_like(values)
+            drawn[mask] = generator(*key).choice(values[mask], int(mask.sum()))
+            weights[name] = drawn
+    return masks, weights
+
+
+def from_store(spec: Spec, store: Store) -> Network:
+    """The network of a row, from the cells it needs in `store`."""
+    above, base = parent(spec), rewound_to(spec)
+    found = store.read(key_of(above)) if above else None
+    return network(spec, found, store.read(key_of(base)).weights if base else None)
+
+
+def engine_for(spec: Spec, device: str, engine: str) -> str:
+    """Which engine trains a row: "sparse" for fully connected nets on a CPU, else "dense"."""
+    if engine not in ("auto", "dense", "sparse"):
+        raise UsageError(f"engine = {engine!r} does not exist; allowed: auto, dense, sparse.")
+    if engine == "sparse" and not sparse.supports(spec):
+        raise UsageError(f"engine = 'sparse' trains fully connected nets in fp32 only, not {spec.arch}: use dense.")
+    if engine != "auto":
+        return engine
+    if device == "cpu" or (device == "auto" and not _has_cuda()):
+        return "sparse" if sparse.supports(spec) else "dense"
+    return "dense"
+
+
+def _has_cuda() -> bool:
+    from lth_core.train import torch
+
+    return torch.cuda.is_available()
+
+
+Tick = Callable[[str, int], None]
+
+
+def train_all(
+    networks: list[Network],
+    data: Dataset,
+    *,
+    device: str = "auto",
+    engine: str = "auto",
+    progress: Tick | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Iterator[tuple[Network, Trained]]:
+    """Train networks of any kind, each with its engine, cohort by cohort; yields each as it is done."""
+    dense: dict[tuple, list[Network]] = {}
+    fast: list[Network] = []
+    for n in networks:
+        if engine_for(n.spec, device, engine) == "sparse":
+            fast.append(n)
+        else:
+            from lth_core.train import cohort_of
+
+            dense.setdefault(cohort_of(n.spec), []).append(n)
+    if fast:
+        for i, trained in sparse.train(fast, data, progress=progress, stop=stop):
+            yield fast[i], trained
+    for cohort in dense.values():
+        from lth_core.train import train
+
+        for first in range(0, len(cohort), DENSE_COHORT):
+            part = cohort[first : first + DENSE_COHORT]
+            for i, trained in train(part, data, device=device, progress=progress, stop=stop):
+                yield part[i], trained
+
+
+@dataclass
+class Report:
+    """What a run did: rows trained now, already there, and still missing because time ran out."""
+
+    trained: list[Spec] = field(default_factory=list)
+    stored: int = 0
+    missing: list[Spec] = field(default_factory=list)
+
+
+def shard_of(rows: list[Spec], index: int, count: int) -> list[Spec]:
+    """Every `count`-th chain of rounds from the `index`-th (1-based): a chain is never split."""
+    if not 1 <= index <= count:
+        raise UsageError(f"shard {index}/{count} does not exist: give 1/{count} to {count}/{count}.")
+    chains: dict[Spec, int] = {}
+    for s in rows:
+        chains.setdefault(s.at_round(0), len(chains))
+    return [s for s in rows if chains[s.at_round(0)] % count == index - 1]
+
+
+def run(
+    rows: Iterable[Spec],
+    store: Store,
+    *,
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    engine: str = "auto",
+    budget: float | None = None,
+    progress: Tick | None = None,
+    begin: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Train every row that `store` lacks, and what those need; may be stopped and run again at any moment.
+
+    - `budget`: seconds after which it stops at the last finished network
+    - `begin(cells, iterations)`: told once what is to be trained; `progress` then counts iterations down
+    """
+    deadline = time.monotonic() + budget if budget is not None else None
+    late = lambda: deadline is not None and time.monotonic() > deadline  # noqa: E731
+    todo = with_ancestors(rows)
+    report = Report()
+    missing = [s for s in todo if not store.has(s)]
+    report.stored = len(todo) - len(missing)
+    if begin:
+        begin(len(missing), sum(s.iterations for s in missing))
+    while missing and not late():
+        ready = [s for s in missing if all(store.has(n) for n in needs(s))]
+        ready = [s for s in ready if s.dataset == ready[0].dataset]
+        with store.claim(ready) as mine:
+            networks = [from_store(s, store) for s in mine]
+            if networks:
+                data = load(networks[0].spec.dataset, data_dir)
+                done = train_all(networks, data, device=device, engine=engine, progress=progress, stop=late)
+                for net, trained in done:
+                    store.save(net, trained)
+                    report.trained.append(net.spec)
+        if not mine:
+            time.sleep(0.5)  # another runner trains what is ready
+        missing = [s for s in missing if not store.has(s)]
+    report.missing = missing
+    return report
