@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def status(args: argparse.Namespace) -> int:
     """What each figure has and lacks, in the store or in results/."""
     source: Store | results.Published = results.Published() if args.published else Store(args.store)
     profile = "published" if args.published else args.profile
-    lines = []
+    lines: list[dict[str, Any]] = []
     for name in args.figures:
         for figure in paper.figures_of(name):
             rows = paper.rows(figure.id, profile, trials=args.trials, seed=args.seed, dataset=args.dataset)
@@ -109,7 +110,10 @@ def audit(args: argparse.Namespace) -> int:
                 )  # fmt: skip
                 word = "agrees" if verdict.agrees else "DISAGREES"
                 start = "same start" if verdict.same_start else "ANOTHER START"
-                print(f"{verdict.key} {spec.arm} round {spec.round} trial {spec.trial}: {word}; {start}; {how}", flush=True)
+                print(
+                    f"{verdict.key} {spec.arm} round {spec.round} trial {spec.trial}: {word}; {start}; {how}",
+                    flush=True,
+                )
     if args.json:
         print(json.dumps([v.as_dict() for v in verdicts], indent=1))
     return int(not all(v.agrees for v in verdicts))
@@ -164,7 +168,9 @@ def publish(args: argparse.Namespace) -> int:
     lacking = {s: sum(not store.has(x) for x in rows) for s, rows in sections.items()}
     for section, n in lacking.items():
         if n:
-            raise StoreError(f"{section} lacks {n} networks: run `python -m lth_core run {section} --profile published`.")
+            raise StoreError(
+                f"{section} lacks {n} networks: run `python -m lth_core run {section} --profile published`."
+            )
     for file in results.publish(sections, store, args.results, masks=sections if args.masks else ()):
         print(f"{file.stat().st_size / 1e6:6.2f} MB  {file.relative_to(args.results)}")
     return 0
@@ -180,7 +186,9 @@ def parser() -> argparse.ArgumentParser:
         if figures:
             p.add_argument("figures", nargs="*", default=["all"], metavar=figures,
                            help="iclr-fig04, v1-fig05, ..., a notebook's name, or all")  # fmt: skip
-        p.add_argument("--store", default=store_folder(), help="folder of finished trainings (default: $LTH_STORE or _store)")
+        p.add_argument(
+            "--store", default=store_folder(), help="folder of finished trainings (default: $LTH_STORE or _store)"
+        )
         return p
 
     def scale(p: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Tables from curves: when a network stops early, when it converges, how arms differ. Functions on arrays and frames."""
+"""Tables from curves: when a network stops early, when it converges, how arms differ."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ def summary(curves: pd.DataFrame, dataset: str) -> dict[str, float]:
     c = accuracies(curves, dataset)
     stop, last = stop_index(c["val_loss"].to_numpy()), len(c) - 1
     converged = convergence_index(c["test"].to_numpy())
-    row: dict[str, float] = {"stop_iteration": float(c["iteration"].iat[stop]), "stop_val_loss": float(c["val_loss"].iat[stop])}
+    row: dict[str, float] = {
+        "stop_iteration": float(c["iteration"].iat[stop]),
+        "stop_val_loss": float(c["val_loss"].iat[stop]),
+    }
     for part in ("train", "val", "test"):
         row[f"stop_{part}"] = float(c[part].iat[stop])
         row[f"end_{part}"] = float(c[part].iat[last])
@@ -59,7 +62,10 @@ def summary(curves: pd.DataFrame, dataset: str) -> dict[str, float]:
 
 
 def bootstrap(
-    values: NDArray, statistic: Callable[[NDArray], NDArray] = lambda x: x.mean(-1), draws: int = 10_000, level: float = 0.95
+    values: NDArray,
+    statistic: Callable[[NDArray], NDArray] = lambda x: x.mean(-1),
+    draws: int = 10_000,
+    level: float = 0.95,
 ) -> tuple[float, float]:
     """Percentile interval of a statistic over trials, `values` `(trial,)`; `statistic` reduces the last axis.
 

@@ -37,7 +37,9 @@ class Verdict:
 
     @property
     def agrees(self) -> bool:
-        return self.same_start and (self.identical or (self.first_difference < FIRST and self.test_difference <= self.allowed))
+        return self.same_start and (
+            self.identical or (self.first_difference < FIRST and self.test_difference <= self.allowed)
+        )
 
     def as_dict(self) -> dict:
         return {**asdict(self), "agrees": self.agrees}

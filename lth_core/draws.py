@@ -28,7 +28,7 @@ def normal(key: tuple[int | str | float, ...], shape: tuple[int, ...], truncate:
 
 
 def split(seed: int, trial: int, n_pool: int, n_val: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """`(train, validation)` indices into the training pool: validation is drawn at random per trial (ICLR section 2)."""
+    """`(train, validation)` indices into the training pool; validation is drawn at random per trial (ICLR 2)."""
     order = generator(seed, trial, "split").permutation(n_pool).astype(np.int32)
     return np.sort(order[n_val:]), np.sort(order[:n_val])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ def layers(arch: str, dataset: str = "mnist") -> tuple[Layer, ...]:
     shape = INPUTS[dataset]
     if re.fullmatch(r"lenet(-[1-9]\d*)+", arch):
         widths = [int(np.prod(shape)), *map(int, arch.split("-")[1:])]
-        hidden = [Layer(f"fc{i}", "fc", (b, a)) for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False), 1)]
+        hidden = [Layer(f"fc{i}", "fc", (b, a)) for i, (a, b) in enumerate(pairwise(widths), 1)]
         return (*hidden, Layer("out", "out", (CLASSES, widths[-1])))
     if match := re.fullmatch(r"conv-([246])(?:-([1-9]\d*))?", arch):
         if len(shape) != 3:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lth_core.spec import Spec, UsageError
 
@@ -44,7 +45,7 @@ def lenet(scale: Scale, **changes) -> list[Spec]:
     return [replace(base, trial=t).at_round(0) for t in range(scale.trials)]
 
 
-V1 = dict(optimizer="sgd", lr=0.05, batch_size=100, init="truncated", init_sd=0.1)  # v1 section 3.1
+V1: dict[str, Any] = dict(optimizer="sgd", lr=0.05, batch_size=100, init="truncated", init_sd=0.1)  # v1 section 3.1
 
 
 def iterative(
@@ -64,7 +65,9 @@ def iterative(
     return rows
 
 
-def one_shot(scale: Scale, arms: Iterable[str] = ("ticket",), *, percents: Iterable[float] | None = None, **changes) -> list[Spec]:
+def one_shot(
+    scale: Scale, arms: Iterable[str] = ("ticket",), *, percents: Iterable[float] | None = None, **changes
+) -> list[Spec]:
     """One cut to each level: p percent of both hidden layers and p/2 percent of the output layer are removed."""
     if percents is None:
         percents = [scale.percent_step * i for i in range(1, int(100 / scale.percent_step))]
@@ -79,15 +82,19 @@ V1_SCALE = Scale(rounds=21, percent_step=5.0)
 FIRST = Scale(trials=3, rounds=12, iterations=10_000, percent_step=12.5)  # what results/ holds until more is measured
 
 
-def sweep(name: str, values: Iterable, **fixed) -> Rows:
-    """A row set per value of one field, all rounds."""
-    return lambda s: [row for v in values for row in iterative(s, **{**fixed, name: v})]
+def named_levels(scale: Scale, arms: Iterable[str] = ("ticket",), **changes) -> list[Spec]:
+    """One-shot pruning to the levels that v1's text names: its full grid is not printed."""
+    return one_shot(scale, arms, percents=V1_PERCENTS, **changes)
+
+
+def sweep(name: str, values: Iterable, make: Callable[..., list[Spec]] = iterative, **fixed) -> Rows:
+    """The rows that `make` gives for each value of one field."""
+    return lambda s: [row for v in values for row in make(s, **{**fixed, name: v})]
 
 
 def _figures() -> list[Figure]:
-    lenet_main, os3, os_main = ("ticket", "reinit"), ("ticket", "reinit", "shuffle"), ("ticket", "reinit")
-    v1_sds = lambda sds: lambda s: [r for sd in sds for r in one_shot(s, percents=V1_PERCENTS, **{**V1, "init_sd": sd})]  # noqa: E731
-    v1_sizes = lambda make: lambda s: [r for w in V1_SIZES for r in make(s, **{**V1, "init_sd": 0.05}, arch=f"lenet-{w}")]  # noqa: E731
+    both, controls = ("ticket", "reinit"), ("ticket", "reinit", "shuffle")
+    v1_archs, v1_sd = [f"lenet-{w}" for w in V1_SIZES], {**V1, "init_sd": 0.05}  # v1 section 6.2 uses 0.05
     return [
         Figure("iclr-fig01", "iclr_2_lenet", "Random sparse networks against winning tickets (LeNet)",
                lambda s: iterative(s) + iterative(replace(s, replicates=2), ("random_sparsity",)), published=FIRST),
@@ -95,13 +102,13 @@ def _figures() -> list[Figure]:
                lambda s: iterative(s, rounds=[r for r in (3, 7, 12, 15, 18) if r <= s.rounds])
                + iterative(s, ("reinit",), rounds=(3, 7)), published=FIRST),
         Figure("iclr-fig04", "iclr_2_lenet", "LeNet early stopping and accuracy, iterative and one-shot",
-               lambda s: iterative(s, lenet_main) + one_shot(s, os_main), published=FIRST),
+               lambda s: iterative(s, both) + one_shot(s, both), published=FIRST),
         Figure("iclr-fig09", "iclr_b_iterative_strategies", "Resetting against continued training",
                lambda s: iterative(s) + iterative(s, ("continued", "ticket"), each={"search": "continued"})),
         Figure("iclr-fig11", "iclr_cd_early_stopping", "Validation loss over training",
                lambda s: iterative(s, rounds=[r for r in (3, 7, 12, 15, 18, 22) if r <= s.rounds])),
         Figure("iclr-fig12", "iclr_cd_early_stopping", "Training accuracy at early stopping and at the end",
-               lambda s: iterative(s, lenet_main) + one_shot(s, os_main)),
+               lambda s: iterative(s, both) + one_shot(s, both)),
         Figure("iclr-fig14", "iclr_e_random_sparsity", "Tickets, reinits and random sparse networks (LeNet)",
                lambda s: iterative(s, ("ticket", "reinit", "random_sparsity"))),
         Figure("iclr-fig17", "iclr_f_examining", "Weights redrawn from the ticket's own initial distribution",
@@ -109,7 +116,7 @@ def _figures() -> list[Figure]:
         Figure("iclr-fig18", "iclr_f_examining", "Magnitude pruning before training",
                lambda s: iterative(s, ("ticket", "reinit", "prune_at_init"))),
         Figure("iclr-fig25", "iclr_f_examining", "Noise added to a ticket's initial weights",
-               lambda s: iterative(s, lenet_main) + [r for x in (0.5, 1, 2, 3) for r in iterative(
+               lambda s: iterative(s, both) + [r for x in (0.5, 1, 2, 3) for r in iterative(
                    replace(s, replicates=1), ("noise",), each={"sigma": x})]),
         Figure("iclr-fig26", "iclr_g_lenet_hyperparameters", "Adam learning rates",
                sweep("lr", (2.5e-5, 5e-5, 2e-4, 8e-4, 1.2e-3, 2e-3, 3.2e-3, 6.4e-3)), G),
@@ -126,24 +133,24 @@ def _figures() -> list[Figure]:
         Figure("iclr-fig31", "iclr_g_lenet_hyperparameters", "Network sizes",
                sweep("arch", [f"lenet-{w}" for w in SIZES]), G),
         Figure("v1-fig03", "v1_3_mnist_oneshot", "Test accuracy over training, one-shot tickets",
-               lambda s: one_shot(s, percents=V1_PERCENTS, **V1), V1_SCALE),
+               lambda s: named_levels(s, **V1), V1_SCALE),
         Figure("v1-fig04", "v1_3_mnist_oneshot", "Tickets against reinitialised copies over training",
-               lambda s: one_shot(s, os_main, percents=(25, 65), **V1), V1_SCALE),
+               lambda s: one_shot(s, both, percents=(25, 65), **V1), V1_SCALE),
         Figure("v1-fig05", "v1_3_mnist_oneshot", "Convergence and accuracy against size, one-shot",
-               lambda s: one_shot(s, os_main, percents=V1_PERCENTS, **V1), V1_SCALE),
+               lambda s: named_levels(s, both, **V1), V1_SCALE),
         Figure("v1-fig06", "v1_3_mnist_oneshot", "One-shot tickets against both controls",
-               lambda s: one_shot(s, os3, percents=V1_PERCENTS, **V1), V1_SCALE),
+               lambda s: named_levels(s, controls, **V1), V1_SCALE),
         Figure("v1-fig07", "v1_4_mnist_iterative", "One-shot against iterative pruning",
-               lambda s: iterative(s, **V1) + one_shot(s, percents=V1_PERCENTS, **V1), V1_SCALE),
+               lambda s: iterative(s, **V1) + named_levels(s, **V1), V1_SCALE),
         Figure("v1-fig08", "v1_4_mnist_iterative", "Iterative tickets against both controls",
-               lambda s: iterative(s, os3, **V1) + one_shot(s, percents=V1_PERCENTS, **V1), V1_SCALE),
+               lambda s: iterative(s, controls, **V1) + named_levels(s, **V1), V1_SCALE),
         Figure("v1-fig11", "v1_6_parameters", "Initial standard deviations of 0.1 and above",
-               v1_sds((0.1, 0.2, 0.4, 0.8)), V1_SCALE),
+               sweep("init_sd", (0.1, 0.2, 0.4, 0.8), named_levels, **V1), V1_SCALE),
         Figure("v1-fig12", "v1_6_parameters", "Initial standard deviations of 0.1 and below",
-               v1_sds((0.1, 0.05, 0.025, 0.0125)), V1_SCALE),
+               sweep("init_sd", (0.1, 0.05, 0.025, 0.0125), named_levels, **V1), V1_SCALE),
         Figure("v1-fig13", "v1_6_parameters", "Network sizes, one-shot",
-               v1_sizes(lambda s, **c: one_shot(s, percents=V1_PERCENTS, **c)), V1_SCALE),
-        Figure("v1-fig14", "v1_6_parameters", "Network sizes, iterative", v1_sizes(iterative), V1_SCALE),
+               sweep("arch", v1_archs, named_levels, **v1_sd), V1_SCALE),
+        Figure("v1-fig14", "v1_6_parameters", "Network sizes, iterative", sweep("arch", v1_archs, **v1_sd), V1_SCALE),
         Figure("v1-fig15", "v1_6_parameters", "Iterative pruning rates",
                lambda s: [r for p in (0.1, 0.2, 0.3, 0.5, 0.7) for r in iterative(
                    s, rate=p, rounds=rounds_down_to(p, 0.05), **V1)], V1_SCALE),

@@ -1,9 +1,9 @@
 """Published measurements: what `results/` holds, how a store becomes it, and how notebooks read it without training.
 
-    results/SECTION/cells.parquet    one row a network: key, every field of its spec, provenance, summary
-                    curves.parquet   its evaluations, thinned to at most `POINTS`
-                    masks.parquet    one row a chain and layer: after which round each weight was pruned (uint8)
-    results/MANIFEST.json            SHA-256 of each file
+results/SECTION/cells.parquet    one row a network: key, every field of its spec, provenance, summary
+                curves.parquet   its evaluations, thinned to at most `POINTS`
+                masks.parquet    one row a chain and layer: after which round each weight was pruned (uint8)
+results/MANIFEST.json            SHA-256 of each file
 """
 
 from __future__ import annotations
@@ -141,7 +141,9 @@ class Published:
         return {n: (np.frombuffer(chain[n], np.uint8) > spec.round).reshape(shapes[n]) for n in shapes}
 
 
-def publish(sections: dict[str, list[Spec]], store: Store, root: str | Path = HERE, *, masks: Iterable[str] = ()) -> list[Path]:
+def publish(
+    sections: dict[str, list[Spec]], store: Store, root: str | Path = HERE, *, masks: Iterable[str] = ()
+) -> list[Path]:
     """Write each section's networks from `store` to `root`; sections named in `masks` also keep their masks.
 
     Networks that an earlier section already holds are not written twice. Returns the files written."""

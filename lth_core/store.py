@@ -1,9 +1,9 @@
 """The store: one folder per finished training ("cell"), written once, checked whenever it is read.
 
-    STORE/cells/ab/ab12.../cell.json            spec, provenance, hashes of the other files
-                           curves.parquet       one row per evaluation
-                           tensors.safetensors  ticket and continued arms: packed masks, surviving trained weights, biases
-    STORE/locks/ab12...                         held (flock) while a runner trains the cell; freed by the system if it dies
+STORE/cells/ab/ab12.../cell.json            spec, provenance, hashes of the other files
+                       curves.parquet       one row per evaluation
+                       tensors.safetensors  ticket and continued arms: packed masks, surviving trained weights, biases
+STORE/locks/ab12...                         held (flock) while a runner trains the cell; freed by the system if it dies
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def digest(data: bytes) -> str:
 
 def digest_arrays(arrays: dict[str, np.ndarray]) -> str:
     """Hash of named arrays: how a cell remembers its initial weights and masks without keeping them."""
-    return digest(b"".join(name.encode() + np.ascontiguousarray(arrays[name]).tobytes() for name in sorted(arrays)))[:16]
+    return digest(b"".join(name.encode() + np.ascontiguousarray(arrays[name]).tobytes() for name in sorted(arrays)))[
+        :16
+    ]
 
 
 @lru_cache
@@ -75,7 +77,9 @@ def provenance() -> dict[str, Any]:
     git = ["git", "-C", str(here)]
     try:
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        dirty = subprocess.run([*git, "status", "--porcelain", "--", "."], capture_output=True, text=True).stdout.strip()
+        dirty = subprocess.run(
+            [*git, "status", "--porcelain", "--", "."], capture_output=True, text=True
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         commit, dirty = "unknown", ""
     return {
@@ -124,7 +128,7 @@ class Store:
         held, mine = [], []
         try:
             for spec in specs:
-                file = open(self.root / "locks" / key_of(spec), "w")  # noqa: SIM115
+                file = open(self.root / "locks" / key_of(spec), "w")
                 held.append(file)
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -211,7 +215,8 @@ class Store:
                 if digest(files[name]) != expected:
                     raise StoreError(f"cell {key} is damaged ({name} does not have its checksum): {remedy}.")
             curves = pd.read_parquet(io.BytesIO(files["curves.parquet"]))
-            masks, weights = {}, {}
+            masks: Masks = {}
+            weights: Parameters = {}
             if "tensors.safetensors" in files:
                 masks, weights = _unpack(load_tensors(files["tensors.safetensors"]))
         except (OSError, KeyError, TypeError, ValueError, UsageError) as error:
@@ -232,7 +237,8 @@ def _pack(masks: Masks, weights: Parameters) -> dict[str, np.ndarray]:
 
 
 def _unpack(packed: dict[str, np.ndarray]) -> tuple[Masks, Parameters]:
-    masks, weights = {}, {}
+    masks: Masks = {}
+    weights: Parameters = {}
     for name in [n for n in packed if not n.endswith((".mask", ".shape"))]:
         if f"{name}.mask" not in packed:
             weights[name] = packed[name]

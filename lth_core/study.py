@@ -1,4 +1,4 @@
-"""What a notebook asks for: one section's networks at a profile, from results/ or from a store that trains what it lacks."""
+"""What a notebook asks for: a section's networks at a profile, from results/ or a store that trains what it lacks."""
 
 from __future__ import annotations
 
@@ -73,9 +73,7 @@ class Study:
             bar[0].update(iterations)
 
         wanted = self.rows(self.notebook)
-        tickets.run(
-            wanted, store, data_dir=self.data_dir or None, device=self.device, begin=begin, progress=progress
-        )
+        tickets.run(wanted, store, data_dir=self.data_dir or None, device=self.device, begin=begin, progress=progress)
         for b in bar:
             b.close()
         return store
@@ -84,9 +82,7 @@ class Study:
         return paper.rows(figure, self.profile, trials=self.trials, seed=self.seed, dataset=self.on)
 
     def scale(self, figure: str) -> paper.Scale:
-        return paper.scale_of(
-            paper.FIGURES[figure], self.profile, trials=self.trials, seed=self.seed, dataset=self.on
-        )
+        return paper.scale_of(paper.FIGURES[figure], self.profile, trials=self.trials, seed=self.seed, dataset=self.on)
 
     def table(self, figure: str) -> pd.DataFrame:
         """One row per network of a figure: its spec, density, summary and provenance."""

@@ -56,7 +56,7 @@ def device_of(name: str) -> torch.device:
 
 
 def forward(table: Sequence[Layer], weights: dict[str, Tensor], x: Tensor) -> Tensor:
-    """Logits `(network, image, class)` of images `(network, image, feature)` or `(network, image, channel, row, column)`.
+    """Logits `(network, image, class)` of images `(network, image, feature)` or `(network, image, channel, y, x)`.
 
     Convolutions run network by network: grouped convolution was 2.7 times slower on a CPU."""
     for layer in table:
@@ -158,7 +158,9 @@ class Cohort:
                 if self.adam:
                     self.first[name].lerp_(g, 0.1)
                     self.second[name].mul_(0.999).addcmul_(g, g, value=0.001)
-                    w.sub_(rate.view(per_network) * self.first[name] / ((self.second[name].sqrt() / correction).add_(1e-8)))
+                    w.sub_(
+                        rate.view(per_network) * self.first[name] / ((self.second[name].sqrt() / correction).add_(1e-8))
+                    )
                 else:
                     self.first[name].mul_(self.momentum.view(per_network)).add_(g)
                     w.sub_(rate.view(per_network) * self.first[name])

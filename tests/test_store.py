@@ -1,0 +1,252 @@
+"""The store: whole or absent, checked when read, never trained twice, and resumed where it stopped."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import multiprocessing as mp
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lth_core import paper, results, tickets
+from lth_core.__main__ import main
+from lth_core.spec import Spec, UsageError
+from lth_core.store import Store, StoreError, key_of
+
+TINY = paper.Scale(dataset="digits", iterations=40, trials=2, rounds=2, replicates=1)
+SMALL = dict(arch="lenet-20-10", eval_every=20)
+
+
+def tiny_rows() -> list[Spec]:
+    return paper.iterative(TINY, ("ticket", "reinit"), **SMALL)
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    made = Store(tmp_path / "store")
+    tickets.run(tiny_rows(), made, device="cpu")
+    return made
+
+
+def same_cells(a: Store, b: Store) -> bool:
+    if a.keys() != b.keys():
+        return False
+    for key in a.keys():
+        x, y = a.read(key), b.read(key)
+        if not x.curves.equals(y.curves) or any(not np.array_equal(x.weights[n], y.weights[n]) for n in x.weights):
+            return False
+    return True
+
+
+def test_run_again_trains_nothing(store):
+    report = tickets.run(tiny_rows(), store, device="cpu")
+    assert report.trained == [] and report.stored == len(tiny_rows())
+
+
+def test_a_cell_remembers_who_made_it(store):
+    made = store.read(store.keys()[0]).made
+    for field in ("commit", "engine", "device", "seconds", "numpy", "torch", "initial", "masks"):
+        assert made[field] not in ("", None)
+
+
+def test_key_depends_on_every_field():
+    base = Spec(dataset="digits", prune_fc=0.2, round=2)
+    other = dict(
+        inputs="standard", arch="lenet-20-10", init="truncated", init_sd=0.1, rescale=0.5, dropout=0.5, optimizer="sgd",
+        lr=0.1, weight_decay=0.1, warmup=5, lr_drops=(5,), batch_size=10, iterations=200, eval_every=50,
+        augment="flip_crop", precision="bf16", prune_conv=0.1, prune_fc=0.3, prune_out=0.2, scope="global",
+        search="continued", rewind=100, round=3, arm="reinit", sigma=1.0, replicate=1, trial=1, seed=1,
+    )  # fmt: skip
+    keys = {key_of(base)} | {key_of(replace(base, **{name: value})) for name, value in other.items()}
+    assert len(keys) == len(other) + 1
+    fixed = {"dataset", "criterion"}  # the one is in the key as its checksum too, the other has one value so far
+    assert set(other) | fixed == set(base.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("name", ["curves.parquet", "tensors.safetensors", "cell.json"])
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "gone"])
+def test_a_damaged_cell_is_named_and_refused(store, name, damage):
+    spec = tiny_rows()[0]
+    file = store.folder(key_of(spec)) / name
+    data = bytearray(file.read_bytes())
+    if damage == "gone":
+        file.unlink()
+    else:
+        data[len(data) // 3] ^= 1
+        file.write_bytes(data[: len(data) // 2] if damage == "truncated" else data)
+    with pytest.raises(StoreError, match=key_of(spec)):
+        store.read(key_of(spec))
+    with pytest.raises(StoreError):  # neither used nor trained again behind the user's back
+        for other in tiny_rows():
+            store.folder(key_of(other)) if other.round == 0 else tickets.from_store(other, store)
+            store.read(key_of(other))
+
+
+def test_another_schema_is_refused(store):
+    key = store.keys()[0]
+    file = store.folder(key) / "cell.json"
+    cell = json.loads(file.read_text())
+    file.write_text(json.dumps({**cell, "schema": 999}))
+    with pytest.raises(StoreError, match="schema 999"):
+        store.read(key)
+
+
+def test_hostile_cells_are_refused(store, tmp_path):
+    key = store.keys()[0]
+    file = store.folder(key) / "cell.json"
+    cell = json.loads(file.read_text())
+    for files in ({"../../../etc/passwd": "0" * 64}, {"/etc/passwd": "0" * 64}):
+        file.write_text(json.dumps({**cell, "files": files}))
+        with pytest.raises(StoreError, match="do not have"):
+            store.read(key)
+    file.write_text(json.dumps({**cell, "spec": {**cell["spec"], "evil": 1}}))
+    with pytest.raises(StoreError, match="unknown fields"):
+        Store(tmp_path / "other").adopt(store, key)
+
+
+def test_a_read_only_store_says_so(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    assert main(
+        ["run", "iclr-fig03", "--store", str(blocked), "--quiet", "--dataset", "digits", "--profile", "quick"]
+    ) in (1, 2)
+
+
+def test_budget_stops_and_resume_equals_uninterrupted(store, tmp_path):
+    other = Store(tmp_path / "other")
+    report = tickets.run(tiny_rows(), other, device="cpu", budget=0.0)
+    assert report.trained == [] and report.missing
+    while report.missing:
+        report = tickets.run(tiny_rows(), other, device="cpu", budget=0.3)
+    assert same_cells(store, other)
+
+
+COMMAND = """
+from lth_core import tickets
+from lth_core.store import Store
+import sys; sys.path.insert(0, {tests!r})
+from test_store import tiny_rows
+tickets.run(tiny_rows(), Store({root!r}), device="cpu")
+"""
+
+
+def _runner(root) -> subprocess.Popen:
+    code = COMMAND.format(root=str(root), tests=os.path.dirname(__file__))
+    return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("cells", [1, 4])
+def test_killed_and_resumed_equals_uninterrupted(store, tmp_path, cells):
+    root = tmp_path / "killed"
+    process = _runner(root)
+    deadline = time.monotonic() + 60
+    while len(Store(root).keys()) < cells and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    tickets.run(tiny_rows(), Store(root), device="cpu")
+    assert same_cells(store, Store(root))
+
+
+def _run_in(root, queue) -> None:
+    report = tickets.run(tiny_rows(), Store(root), device="cpu")
+    queue.put([key_of(s) for s in report.trained])
+
+
+def test_two_runners_train_each_cell_once(store, tmp_path):
+    context = mp.get_context("spawn")
+    queue = context.Queue()
+    processes = [context.Process(target=_run_in, args=(tmp_path / "shared", queue)) for _ in range(2)]
+    for p in processes:
+        p.start()
+    keys = [k for _ in processes for k in queue.get(timeout=120)]
+    for p in processes:
+        p.join()
+    assert sorted(keys) == store.keys()
+    assert same_cells(store, Store(tmp_path / "shared"))
+
+
+def test_merge_verifies(store, tmp_path, capsys):
+    target = tmp_path / "target"
+    assert main(["merge", str(store.root), "--store", str(target)]) == 0
+    assert same_cells(store, Store(target))
+    file = store.folder(store.keys()[0]) / "curves.parquet"
+    file.write_bytes(file.read_bytes()[:-1])
+    assert main(["merge", str(store.root), "--store", str(tmp_path / "third")]) == 1
+    assert store.keys()[0] in capsys.readouterr().err
+
+
+def test_published_results_equal_the_store(store, tmp_path):
+    specs = tiny_rows()
+    results.publish({"section": specs}, store, tmp_path, masks=["section"])
+    published = results.Published(tmp_path)
+    a, b = results.table(specs, store), results.table(specs, published)
+    for column in ("key", "stop_iteration", "stop_test", "end_val", "density", "engine", "commit"):
+        assert list(a[column]) == list(b[column])
+    for spec in specs:
+        if spec.round:
+            expected = tickets.from_store(spec, store).masks
+            found = published.masks(spec)
+            assert all(np.array_equal(expected[n], found[n]) for n in expected)
+    assert len(published.curves(specs)) == 3 * len(specs)
+
+
+def test_a_changed_result_is_refused(store, tmp_path):
+    results.publish({"section": tiny_rows()}, store, tmp_path)
+    file = tmp_path / "section" / "cells.parquet"
+    data = bytearray(file.read_bytes())
+    data[100] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(StoreError, match=r"section/cells\.parquet"):
+        results.Published(tmp_path).cells  # noqa: B018
+
+
+def test_a_missing_result_names_the_command(tmp_path):
+    with pytest.raises(StoreError, match="python -m lth_core run"):
+        results.Published(tmp_path).table(tiny_rows())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "no-such-figure"],
+        ["run", "iclr-fig03", "--budget", "soon"],
+        ["run", "iclr-fig03", "--shard", "3/2"],
+        ["run", "iclr-fig03", "--engine", "steam", "--dataset", "digits"],
+        ["run", "iclr-fig03", "--device", "abacus", "--dataset", "digits", "--engine", "dense"],
+        ["status", "iclr-fig99"],
+        ["merge", "/no/such/folder"],
+    ],
+)
+def test_a_users_mistake_gets_one_sentence(arguments, tmp_path, capsys):
+    assert main([*arguments, "--store", str(tmp_path)]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("lth_core: ") and "\n" not in said and "Traceback" not in said
+
+
+def test_status_counts(store, capsys, monkeypatch):
+    assert main(["status", "iclr-fig03", "--json", "--store", str(store.root)]) == 1
+    (line,) = json.loads(capsys.readouterr().out)
+    assert line["have"] == 0 and line["of"] == 60
+
+
+@pytest.mark.parametrize(
+    "bad", [dict(prune_fc=1.0), dict(iterations=0), dict(optimizer="adamw"), dict(round=-1), dict(iterations=150)]
+)
+def test_impossible_rows_are_refused(bad):
+    with pytest.raises(UsageError):
+        Spec(**bad)
+
+
+def test_shards_split_chains_whole():
+    rows = paper.rows("iclr-fig04")
+    parts = [tickets.shard_of(rows, i, 3) for i in (1, 2, 3)]
+    assert sorted(key_of(s) for p in parts for s in p) == sorted(key_of(s) for s in rows)
+    assert all(not ({s.trial for s in a} & {s.trial for s in b}) for a, b in itertools.pairwise(parts))
