@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     from lth_core import tickets
 
     rows = rows_of(args)
+    budget = seconds(args.budget) if args.budget else None
+    tickets.check_how(args.device, args.engine)
     if args.shard:
         rows = tickets.shard_of(rows, *shard(args.shard))
     with tqdm(unit="it", unit_scale=True, dynamic_ncols=True, disable=args.quiet) as bar:
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
         report = tickets.run(
             rows, Store(args.store), data_dir=args.data_dir, device=args.device, engine=args.engine,
-            budget=seconds(args.budget) if args.budget else None, begin=begin, progress=progress,
+            budget=budget, begin=begin, progress=progress,
         )  # fmt: skip
     print(f"{len(report.trained)} trained, {report.stored} were there, {len(report.missing)} missing.")
     if report.missing:

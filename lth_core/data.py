@@ -132,9 +132,7 @@ def _cifar10(where: Path) -> Parts:
             np.ascontiguousarray(test[:, 1:]).reshape(-1, 3, 32, 32), test[:, 0].copy(),
         )  # fmt: skip
     train, test = (_torchvision("CIFAR10", where, t) for t in (True, False))  # torchvision checks the pickles' MD5
-    flat = [
-        (np.ascontiguousarray(d.data.transpose(0, 3, 1, 2)), np.array(d.targets, np.uint8)) for d in (train, test)
-    ]
+    flat = [(np.ascontiguousarray(d.data.transpose(0, 3, 1, 2)), np.array(d.targets, np.uint8)) for d in (train, test)]
     return (*flat[0], *flat[1])
 
 

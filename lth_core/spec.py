@@ -48,7 +48,9 @@ class Spec:
     arch: str = "lenet-300-100"
     init: str = "glorot"  # Gaussian Glorot (ICLR) or normal(0, init_sd) redrawn beyond 2 sd (v1)
     init_sd: float = 0.0  # used by init="truncated" only
-    rescale: float = 0.0  # a layer's masked initial weights times density**-rescale (a commentary's idea; 0 in the papers)
+    rescale: float = (
+        0.0  # a layer's masked initial weights times density**-rescale (a commentary's idea; 0 in the papers)
+    )
     dropout: float = 0.0
     optimizer: str = "adam"
     lr: float = 1.2e-3

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -124,8 +124,12 @@ class Store:
     @contextmanager
     def claim(self, specs: list[Spec]) -> Iterator[list[Spec]]:
         """Those of `specs` that nobody else is training and that are still missing, locked while in the block."""
-        (self.root / "locks").mkdir(parents=True, exist_ok=True)
-        held, mine = [], []
+        held: list[IO[str]] = []
+        mine: list[Spec] = []
+        try:
+            (self.root / "locks").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
         try:
             for spec in specs:
                 file = open(self.root / "locks" / key_of(spec), "w")
@@ -191,10 +195,13 @@ class Store:
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
         except OSError as error:
-            raise StoreError(
-                f"cell {key} could not be written to {self.root} ({error.strerror}): nothing was lost that was stored "
-                "before; free space or name another folder with --store, then run again."
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"the store {self.root} cannot be written ({error.strerror}): nothing stored before is lost; "
+            "free space or name another folder with --store, then run again."
+        )
 
     def read(self, key: str) -> Cell:
         """A cell whose hashes all agree; else `StoreError`, which names it and how to have it trained again."""

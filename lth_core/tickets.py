@@ -115,10 +115,18 @@ def from_store(spec: Spec, store: Store) -> Network:
     return network(spec, found, store.read(key_of(base)).weights if base else None)
 
 
-def engine_for(spec: Spec, device: str, engine: str) -> str:
-    """Which engine trains a row: "sparse" for fully connected nets on a CPU, else "dense"."""
+def check_how(device: str, engine: str) -> None:
+    """Refuse a device or engine that does not exist, before anything is trained."""
     if engine not in ("auto", "dense", "sparse"):
         raise UsageError(f"engine = {engine!r} does not exist; allowed: auto, dense, sparse.")
+    if device not in ("auto", "cpu"):
+        from lth_core.train import device_of
+
+        device_of(device)
+
+
+def engine_for(spec: Spec, device: str, engine: str) -> str:
+    """Which engine trains a row: "sparse" for fully connected nets on a CPU, else "dense"."""
     if engine == "sparse" and not sparse.supports(spec):
         raise UsageError(f"engine = 'sparse' trains fully connected nets in fp32 only, not {spec.arch}: use dense.")
     if engine != "auto":
@@ -203,6 +211,7 @@ def run(
     - `budget`: seconds after which it stops at the last finished network
     - `begin(cells, iterations)`: told once what is to be trained; `progress` then counts iterations down
     """
+    check_how(device, engine)
     deadline = time.monotonic() + budget if budget is not None else None
     late = lambda: deadline is not None and time.monotonic() > deadline  # noqa: E731
     todo = with_ancestors(rows)

@@ -1,0 +1,124 @@
+"""Vectors of float32 as values inside Numba kernels, so that sums stay in registers: `a = fma(w, load(a, x, i), a)`.
+
+A vector has 16, 64 or 256 lanes; LLVM maps it to whatever registers the machine has (4 AVX-512 registers for 64 lanes).
+Starts of loads and stores are element offsets into flat arrays and are not checked.
+Numba's disk cache watches the calling file only: after a change here, touch sparse.py.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic, models, register_model
+
+FLOAT = ir.FloatType()
+
+
+class Lanes(types.Type):
+    """Numba type of a vector of `n` float32."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        super().__init__(name=f"Lanes({n})")
+
+
+@register_model(Lanes)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager, lanes):
+        super().__init__(manager, lanes, ir.VectorType(FLOAT, lanes.n))
+
+
+def _pointer(context, builder, array_type, array, start, element):
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [start]), element.as_pointer())
+
+
+def _call(builder, name, result, args, fastmath=()):
+    """Call LLVM's own function `name`, e.g. "llvm.fma.v64f32"."""
+    known = builder.module.globals.get(name)
+    function = known or ir.Function(builder.module, ir.FunctionType(result, [a.type for a in args]), name)
+    return builder.call(function, args, fastmath=fastmath)
+
+
+def _spread(builder, x, n):
+    one = builder.insert_element(ir.Constant(ir.VectorType(FLOAT, n), ir.Undefined), x, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), n), [0] * n))
+
+
+@intrinsic(prefer_literal=True)
+def zero(typing, n):
+    """`n` zeros; `n` is a constant."""
+    lanes = Lanes(n.literal_value)
+
+    def build(context, builder, signature, args):
+        return ir.Constant(ir.VectorType(FLOAT, lanes.n), [0.0] * lanes.n)
+
+    return lanes(n), build
+
+
+@intrinsic
+def spread(typing, like, x):
+    """The number `x` in every lane of a vector as long as `like`."""
+
+    def build(context, builder, signature, args):
+        return _spread(builder, args[1], like.n)
+
+    return like(like, types.float32), build
+
+
+@intrinsic
+def load(typing, like, array, start):
+    """As many elements of a float32 or uint8 `array` as `like` has lanes."""
+    bytes_ = array.dtype == types.uint8
+
+    def build(context, builder, signature, args):
+        vector = ir.VectorType(FLOAT, like.n)
+        stored = ir.VectorType(ir.IntType(8), like.n) if bytes_ else vector
+        value = builder.load(_pointer(context, builder, array, args[1], args[2], stored), align=1 if bytes_ else 4)
+        return builder.uitofp(value, vector) if bytes_ else value
+
+    return like(like, array, types.intp), build
+
+
+@intrinsic
+def store(typing, a, array, start):
+    """Write the lanes of `a` into the float32 `array`."""
+
+    def build(context, builder, signature, args):
+        builder.store(args[0], _pointer(context, builder, array, args[1], args[2], args[0].type), align=4)
+        return context.get_dummy_value()
+
+    return types.void(a, array, types.intp), build
+
+
+@intrinsic
+def fma(typing, a, b, c):
+    """a * b + c, rounded once; `a` may be a number."""
+
+    def build(context, builder, signature, args):
+        left = args[0] if isinstance(a, Lanes) else _spread(builder, args[0], c.n)
+        return _call(builder, f"llvm.fma.v{c.n}f32", args[2].type, [left, args[1], args[2]])
+
+    return c(a if isinstance(a, Lanes) else types.float32, b, c), build
+
+
+@intrinsic
+def total(typing, a):
+    """Sum of all lanes, in the order that is fastest on the machine."""
+
+    def build(context, builder, signature, args):
+        zero_and_a = [ir.Constant(FLOAT, -0.0), args[0]]
+        return _call(builder, f"llvm.vector.reduce.fadd.v{a.n}f32", FLOAT, zero_and_a, fastmath=("reassoc",))
+
+    return types.float32(a), build
+
+
+@intrinsic
+def power_of_two(typing, n):
+    """2^n for an int32 `n` from -126 to 127, written into the exponent's bits."""
+
+    def build(context, builder, signature, args):
+        biased = builder.add(args[0], ir.Constant(ir.IntType(32), 127))
+        return builder.bitcast(builder.shl(biased, ir.Constant(ir.IntType(32), 23)), FLOAT)
+
+    return types.float32(types.int32), build

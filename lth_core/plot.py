@@ -1,0 +1,172 @@
+"""The drawing base of the book: one palette, figures as inline SVG that follow light and dark pages, tables as HTML.
+
+fig, ax = plot.canvas()
+plot.line(ax, x, mean, low, high, arm="ticket", label="winning ticket")
+plot.show(fig, name="v1-fig01", alt="What a reader who cannot see it must know.", caption="What to look at.")
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+INK, PAGE = "#010203", "#fefdfc"  # what is drawn in these takes the page's own text and background colours
+# arm: (colour on a light page, on a dark page, marker, dashes). Lightness alone tells the arms apart (5 steps of L* or
+# more), so greyscale print and colour-blind readers lose nothing; marker and dashes say it once more.
+ARMS: dict[str, tuple[str, str, str, tuple[float, ...]]] = {
+    "unpruned": (INK, INK, "", (1, 2)),
+    "ticket": ("#00528f", "#adc9fe", "o", ()),
+    "reinit": ("#dd5b26", "#fa733c", "s", (5, 2)),
+    "shuffle": ("#018945", "#08bf64", "^", (7, 2, 1, 2)),
+    "random_sparsity": ("#ae33a6", "#fe84f3", "D", (2, 1.5)),
+    "random_pruning": ("#b70056", "#ffa3b8", "v", (3, 1.5, 1, 1.5)),  # blind pruning, original weights (XOR's control)
+    "reinit_from_ticket": ("#bb8901", "#ba8800", "P", (4, 1.5, 1, 1.5, 1, 1.5)),
+    "noise": ("#004b55", "#44e7ff", "X", (1, 1)),
+    "prune_at_init": ("#76001a", "#fed6d4", "<", (9, 2)),
+    "continued": ("#201584", "#f0e7fe", ">", (6, 1.5, 2, 1.5)),
+}
+COLORS = {arm: look[0] for arm, look in ARMS.items()}  # these three suit seaborn's palette=, markers= and dashes=
+MARKERS = {arm: look[2] for arm, look in ARMS.items()}
+DASHES = {arm: look[3] for arm, look in ARMS.items()}
+
+
+def css(arm: str) -> str:
+    """The arm's colour as a CSS value that follows the page's mode."""
+    return "currentColor" if COLORS[arm] == INK else f"var(--lth-{arm.replace('_', '-')}, {COLORS[arm]})"
+
+
+def _sheet() -> str:
+    arms = [(arm.replace("_", "-"), *look[:2]) for arm, look in ARMS.items() if look[0] != INK]
+    light, dark = (";".join(f"--lth-{arm[0]}:{arm[i]}" for arm in arms) for i in (1, 2))
+    page = "--lth-page:var(--pst-color-background,var(--jp-layout-color0,Canvas))"
+    return f".lth{{{page};{light}}}[data-theme=dark] .lth,[data-jp-theme-light=false] .lth{{{dark}}}"
+
+
+@dataclass(frozen=True, repr=False)
+class Html:
+    """A piece of a page, shown by Jupyter and kept in the static book."""
+
+    text: str
+    name: str
+
+    def _repr_html_(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+def style() -> None:
+    """Set matplotlib, and so seaborn, to the book's look; `canvas` does it by itself."""
+    inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color")
+    look: dict[Any, Any] = dict.fromkeys(inked, INK)
+    look |= {"svg.fonttype": "none", "svg.hashsalt": "lth", "savefig.transparent": True, "font.size": 10}
+    look |= {"axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7, "axes.axisbelow": True}
+    look |= {"axes.grid": True, "grid.alpha": 0.15, "xtick.major.width": 0.7, "ytick.major.width": 0.7}
+    look |= {"axes.titlesize": 10, "axes.titleweight": "bold", "axes.titlelocation": "left", "legend.frameon": False}
+    look |= {"lines.linewidth": 1.8, "lines.markersize": 6, "legend.handlelength": 2.8}
+    look |= {"axes.prop_cycle": cycler(color=[c for c in COLORS.values() if c != INK])}
+    mpl.rcParams.update(look)
+
+
+def canvas(rows: int = 1, columns: int = 1, *, width: float = 7, height: float = 3.2, **more: Any) -> Any:
+    """An empty figure and its axes. Width and height in inches; 7 fill the page, and text then reads like its own."""
+    style()
+    fig = Figure(figsize=(width, height), layout="constrained")
+    return fig, fig.subplots(rows, columns, **more)
+
+
+def line(
+    ax: Axes, x: Any, y: Any, low: Any = None, high: Any = None, *, arm: str, band: bool = False, **more: Any
+) -> None:
+    """A curve in the arm's look, with its interval as bars or, for many points, as a `band`."""
+    color, _, marker, dashes = ARMS[arm]
+    look: dict[str, Any] = dict(color=color, marker=marker, linestyle=(0, dashes) if dashes else "-")
+    look |= dict(markeredgecolor=PAGE, markeredgewidth=0.7)
+    if low is not None and band:
+        ax.fill_between(x, low, high, color=color, alpha=0.18, linewidth=0)
+    elif low is not None:
+        ax.vlines(x, low, high, color=color, linewidth=2.2, alpha=0.55)
+    ax.plot(x, y, **(look | more))
+
+
+def printed(ax: Axes, x: Any, y: Any, label: str | None = "printed in the paper") -> None:
+    """The paper's own numbers: hollow diamonds in ink, never joined by a line."""
+    look: dict[str, Any] = dict(markersize=8, markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.2)
+    ax.plot(x, y, marker="D", linestyle="none", label=label, zorder=4, **look)
+
+
+def percent_axis(ax: Axes, percents: Sequence[float]) -> None:
+    """The papers' x axis: percent of weights remaining, logarithmic, 100 at the left; ticks at points that exist."""
+    ticks: list[float] = []
+    for p in sorted(set(percents), reverse=True):
+        if not ticks or p < ticks[-1] / 1.5:
+            ticks.append(p)
+    ax.set_xscale("log")
+    ax.set_xlim(max(percents) * 1.06, min(percents) / 1.06)
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda p, _: f"{p:.0f}" if p >= 99.95 else f"{p:.1f}"))
+    ax.set_xlabel("percent of weights remaining")
+
+
+def svg(fig: Figure, *, name: str, alt: str) -> str:
+    """The figure as one `<svg>` to put into a page: the page's font and colours, ids that begin with `name`."""
+    file = io.StringIO()
+    fig.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", file.getvalue(), flags=re.S)
+    body = re.sub(r'\bid="', f'id="{name}-', body)
+    body = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", body)
+    body = re.sub(r" ?font-family: [^;\"]*;?", "", body)
+    for arm, color in COLORS.items():
+        body = body.replace(color, css(arm))
+    body = body.replace(PAGE, "var(--lth-page, Canvas)")
+    width, height = 72 * fig.get_size_inches()
+    style = f"max-width: {1.45 * width:.0f}px; height: auto; stroke-linejoin: round; stroke-linecap: butt"
+    return (
+        f'<svg class="lth" role="img" aria-label="{escape(alt)}" viewBox="0 0 {width:g} {height:g}" width="100%" '
+        f'style="{style}" xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
+        f"<style>{_sheet()}</style>{body[body.index('<defs>') :].strip()}"
+    )
+
+
+def show(fig: Figure, *, name: str, alt: str, caption: str, made: Html | None = None) -> Html:
+    """A figure for the page: `alt` is read to those who cannot see it, `caption` (HTML) says what to look at, `made`
+    unfolds who made it. `name` must be unique on its page, such as the figure's id in the experiment list."""
+    below = f"<figcaption>{caption}{made.text if made else ''}</figcaption>"
+    return Html(f"<figure>{svg(fig, name=name, alt=alt)}{below}</figure>", f"figure {name}")
+
+
+def provenance(command: str, **facts: object) -> Html:
+    """Who made a figure (`facts`: cells, commit, device, engine, seconds, scale, …) and the line that makes it again."""
+    listed = " · ".join(f"{escape(name.replace('_', ' '))}: {escape(str(fact))}" for name, fact in facts.items())
+    line = f'<div class="highlight"><pre style="white-space: pre-wrap">{escape(command)}</pre></div>'
+    title = "<summary>Who made this, and the line that makes it again</summary>"
+    return Html(f"<details>{title}<p>{listed}</p>{line}</details>", "provenance")
+
+
+def versus(table: pd.DataFrame, *, caption: str) -> Html:
+    """Paper against measurement: columns quantity, paper, measured, low, high (95% interval), n, matches."""
+    names = ("quantity", "paper", "measured", "95% interval", "n", "matches")
+    rows = [
+        f'<th scope="row">{escape(str(r.quantity))}</th><td>{r.paper:.1f}</td><td>{r.measured:.1f}</td>'
+        f"<td>{r.low:.1f} to {r.high:.1f}</td><td>{r.n:,}</td><td>{'yes' if r.matches else '<strong>no</strong>'}</td>"
+        for r in table.itertuples()
+    ]
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    text = f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return Html(
+        f'<table class="table" style="font-variant-numeric: tabular-nums">{text}</table>', "paper versus measured"
+    )
