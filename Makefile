@@ -2,13 +2,51 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+UV := $(BIN)/python -m uv --quiet
 
-.PHONY: book quick test test-all bench lint serve format clean
+.PHONY: book quick test test-all bench lint serve format lock clean
 
+book: $(READY)  ## execute notebooks/ against results/, build _build/html
+	$(BIN)/python -m lth_core.book
+
+quick: $(READY)  ## every notebook live, at a scale of minutes on a CPU
+	$(BIN)/python -m lth_core.book --quick
+
+test: $(READY)  ## at most ten minutes on two cores
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(READY)
+	$(BIN)/python -m pytest
+
+bench: $(READY)
+	$(BIN)/python benchmarks/bench.py
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+serve: book
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html
+
+# uv installs in half a minute what takes pip several; pip remains for machines whose index only pip is configured for.
 $(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
-	touch $@
+	$(PIP) install uv
+	$(UV) pip install --python $(BIN)/python --require-hashes -r requirements.lock || $(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
 
+# The index address stays out of the file: it belongs to the machine that installs, not to the project.
+lock:
+	$(UV) pip compile pyproject.toml --extra book --extra dev --generate-hashes --universal --python-version 3.11 \
+		--no-emit-index-url --no-header --no-annotate -o requirements.lock
+
+clean:
+	rm -rf _build _artefacts book/*.ipynb book/_vendor .pytest_cache .mypy_cache .ruff_cache .hypothesis

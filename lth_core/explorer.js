@@ -93,7 +93,7 @@ function render({ model, el }) {
   const at = () => Math.max(0, stops.findIndex((s) => s.round === model.get("round")));
   const id = `lth-${Math.random().toString(36).slice(2)}`;
 
-  const root = html("div", { className: "lth-explorer" }, el);
+  const root = html("div", { className: "lth lth-explorer" }, el);
   const stop = html("div", { className: "stop" }, root);
   const label = html("label", { htmlFor: id }, stop);
   const slider = html("input", { type: "range", id, min: 0, max: stops.length - 1, step: 1 }, stop);

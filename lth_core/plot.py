@@ -129,6 +129,7 @@ def svg(fig: Figure, *, name: str, alt: str) -> str:
     body = re.sub(r'\bid="', f'id="{name}-', body)
     body = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", body)
     body = re.sub(r" ?font-family: [^;\"]*;?", "", body)
+    body = re.sub(r' d="[^"]+"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), body)  # 0.01 pt is enough
     for arm, color in COLORS.items():
         body = body.replace(color, css(arm))
     body = body.replace(PAGE, "var(--lth-page, Canvas)")
@@ -149,7 +150,7 @@ def show(fig: Figure, *, name: str, alt: str, caption: str, made: Html | None = 
 
 
 def provenance(command: str, **facts: object) -> Html:
-    """Who made a figure (`facts`: cells, commit, device, engine, seconds, scale, …) and the line that makes it again."""
+    """Who made a figure (`facts`: cells, commit, device, engine, seconds, scale) and the line that makes it again."""
     listed = " · ".join(f"{escape(name.replace('_', ' '))}: {escape(str(fact))}" for name, fact in facts.items())
     line = f'<div class="highlight"><pre style="white-space: pre-wrap">{escape(command)}</pre></div>'
     title = "<summary>Who made this, and the line that makes it again</summary>"

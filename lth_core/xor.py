@@ -39,6 +39,7 @@ PRINTED = {
     "iterative output": {10: (99.0, 93.3), 4: (96.9, 85.9), 2: (78.6, 56.1)},
     "iterative product": {10: (98.5, 92.9), 4: (97.6, 90.3), 2: (91.5, 79.4)},
 }
+PRINTED_GIVEN_PARENT = {"iterative product": {4: (99.0, 97.0), 2: (92.8, 84.9)}}  # section 2.2, of successful parents
 PRINTED_TRIALS = 1000
 # Where training can end. Points that a network cannot tell apart all get their average class as an answer, and cost
 # its entropy: none alike; one pair of opposite classes (answer 1/2); three (1/3 or 2/3); all four (1/2).
@@ -108,6 +109,17 @@ def _descend(w, iterations, step):
                 u[2 * L + i] = b - v * (e0 + e1 + e2 + e3)
 
 
+def check(trials: int, lr: float, iterations: int) -> None:
+    """Refuse values that mean nothing here."""
+    for name, value, least in (("trials", trials, 2), ("iterations", iterations, 1)):
+        if not isinstance(value, int) or value < least:
+            raise UsageError(f"{name} = {value!r} is not allowed: give a whole number of at least {least}.")
+    if not isinstance(lr, int | float) or not 0 < lr < np.inf:
+        raise UsageError(
+            f"lr = {lr!r} is not allowed: give a positive number, such as 1.0."
+        )
+
+
 def initial(trials: int, hidden: int, seed: int = 0, purpose: str = "init", sd: float = 0.1) -> Weights:
     """Initial weights `(parameter, network)`: normal(0, sd) redrawn beyond 2 sd, biases 0 (v1 footnote 3).
 
@@ -156,10 +168,13 @@ def logits(weights: Weights, points: NDArray = POINTS) -> NDArray[np.float64]:
 
 
 def outcome(weights: Weights) -> pd.DataFrame:
-    """One row a network: trial, loss (mean cross-entropy), margin (of the worst point, in logits; below 0 = wrong)."""
+    """One row a network: trial, loss (mean cross-entropy), margin (of the worst point, in logits; below 0 = wrong),
+    cluster (which of `CLUSTERS` is nearest)."""
     margins = np.where(CLASSES[:, None] == 1, 1, -1) * logits(weights)
     loss = np.logaddexp(0, -margins).mean(0)
-    return pd.DataFrame({"trial": np.arange(margins.shape[1]), "loss": loss, "margin": margins.min(0)})
+    cluster = np.abs(loss[:, None] - CLUSTERS).argmin(1)
+    trial = np.arange(len(loss))
+    return pd.DataFrame({"trial": trial, "loss": loss, "margin": margins.min(0), "cluster": cluster})
 
 
 def judge(table: pd.DataFrame, zero_loss: float = ZERO_LOSS, tie: float = TIE) -> pd.DataFrame:
@@ -261,7 +276,7 @@ def rates(table: pd.DataFrame, given_parent: bool = False) -> pd.DataFrame:
     """
     rows = []
     for (strategy, hidden), group in table.groupby(["strategy", "hidden"], sort=False):
-        printed = None if given_parent else PRINTED.get(strategy, {}).get(hidden)
+        printed = (PRINTED_GIVEN_PARENT if given_parent else PRINTED).get(strategy, {}).get(hidden)
         for i, success in enumerate(("right", "zero")):
             among = group[group[f"parent_{success}"]] if given_parent else group
             k, n = int(among[success].sum()), len(among)

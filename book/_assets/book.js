@@ -1,0 +1,36 @@
+// One switch for all folded code of a page.
+(() => {
+  const cells = document.querySelectorAll("details.hide");
+  const title = document.querySelector("article h1");
+  if (!cells.length || !title) return;
+  const button = document.createElement("button");
+  button.className = "lth-fold";
+  button.type = "button";
+  const label = () => {
+    const open = [...cells].every((cell) => cell.open);
+    button.textContent = open ? "Hide all code" : "Show all code";
+    button.setAttribute("aria-pressed", String(open));
+    return open;
+  };
+  button.addEventListener("click", () => {
+    const open = label();
+    cells.forEach((cell) => (cell.open = !open));
+    label();
+  });
+  cells.forEach((cell) => cell.addEventListener("toggle", label));
+  label();
+  title.after(button);
+})();
+
+// Formulas wider than a telephone scroll: the keyboard must reach them too (the theme does this for code and outputs).
+addEventListener("load", async () => {
+  await window.MathJax?.startup?.promise;
+  const mark = () => {
+    for (const formula of document.querySelectorAll('mjx-container[display="true"]')) {
+      if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+      else formula.removeAttribute("tabindex");
+    }
+  };
+  mark();
+  addEventListener("resize", mark);
+});

@@ -1,0 +1,81 @@
+// Shows anywidgets in a static page: no kernel, no require.js, no widget manager, no network.
+// myst-nb leaves the saved state of all widgets, and a place for each view, in <script> elements.
+(() => {
+  const WIDGET = 'script[type="application/vnd.jupyter.widget-';
+  const modules = new Map(); // source text -> imported module: two widgets of a kind share one
+  const models = new Map(); // model id -> model: two views of a widget share one
+
+  // The part of Backbone's model that anywidget promises to a front end. Nothing is sent: there is nobody to send to.
+  class Model {
+    #state;
+    #listeners = new Map();
+    constructor(state) { this.#state = state; }
+    get(key) { return this.#state[key]; }
+    set(key, value) {
+      if (typeof key === "object") return Object.entries(key).forEach(([k, v]) => this.set(k, v));
+      if (JSON.stringify(this.#state[key]) === JSON.stringify(value)) return;
+      this.#state[key] = value;
+      this.#emit(`change:${key}`, value);
+      this.#emit("change");
+    }
+    on(events, listener) {
+      for (const event of events.split(" ")) this.#listeners.set(event, [...(this.#listeners.get(event) ?? []), listener]);
+    }
+    off(event, listener) {
+      if (!event) return this.#listeners.clear();
+      const rest = listener ? (this.#listeners.get(event) ?? []).filter((l) => l !== listener) : [];
+      this.#listeners.set(event, rest);
+    }
+    save_changes() {}
+    send() {}
+    #emit(event, ...values) { for (const listener of this.#listeners.get(event) ?? []) listener(this, ...values); }
+  }
+
+  function load(source) {
+    if (!modules.has(source)) {
+      const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+      modules.set(source, import(url).then((m) => (typeof m.default === "function" ? m.default() : m.default)));
+    }
+    return modules.get(source);
+  }
+
+  function style(css) {
+    const known = [...document.querySelectorAll("style[data-widget]")].some((s) => s.textContent === css);
+    if (!css || known) return;
+    const sheet = document.createElement("style");
+    sheet.dataset.widget = "";
+    sheet.textContent = css;
+    document.head.append(sheet);
+  }
+
+  async function show(place, saved) {
+    const id = JSON.parse(place.textContent).model_id;
+    const el = document.createElement("div");
+    place.after(el);
+    try {
+      const { model_module, state } = saved[id] ?? {};
+      if (model_module !== "anywidget") {
+        el.textContent = "This control works in Jupyter only: download this page as a notebook.";
+        return;
+      }
+      style(state._css);
+      const widget = await load(state._esm);
+      const fresh = !models.has(id);
+      if (fresh) models.set(id, new Model(state));
+      if (fresh) await widget.initialize?.({ model: models.get(id) });
+      await widget.render?.({ model: models.get(id), el });
+    } catch (error) {
+      console.error(error);
+      el.setAttribute("role", "alert");
+      el.textContent = `This control could not start: ${error}`;
+    }
+  }
+
+  function start() {
+    const states = [...document.querySelectorAll(`${WIDGET}state+json"]`)].map((s) => JSON.parse(s.textContent).state);
+    const saved = Object.assign({}, ...states);
+    for (const place of document.querySelectorAll(`${WIDGET}view+json"]`)) show(place, saved);
+  }
+  if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
+  else start();
+})();

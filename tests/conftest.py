@@ -1,0 +1,107 @@
+"""What tests share: real data, the built book, a browser that reaches nothing but that book."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CHROMIUM = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+
+
+def absent(reason: str) -> None:
+    """Skip and say why; under `LTH_CI=1`, where everything has to be there, fail."""
+    (pytest.fail if os.environ.get("LTH_CI") else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """The folder with the real MNIST files."""
+    from lth_core import data
+
+    if not data.available("mnist"):
+        absent(f"MNIST is not in {data.folder()}: name its folder with LTH_DATA_DIR.")
+    return data.folder()
+
+
+@pytest.fixture(scope="session")
+def built_book() -> Path:
+    """`_build/html`, built now unless it is up to date."""
+    command = [sys.executable, "-m", "lth_core.book", "--root", str(ROOT)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, f"the book does not build:\n{run.stdout}{run.stderr}"
+    return ROOT / "_build" / "html"
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def site(built_book: Path) -> Iterator[str]:
+    """The book's address on a local server."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(built_book)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium, headless."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        absent("no Chromium on this machine: install it (Debian: chromium) to test the built book.")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM)
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Tab:
+    """A browser page, what went wrong on it, and what it asked for outside the book."""
+
+    page: Any
+    errors: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def tab(browser: Any, site: str, request: pytest.FixtureRequest) -> Iterator[Tab]:
+    """A fresh tab, cut off from everything but the book; parametrise indirectly with `(width, colour mode)`."""
+    width, mode = getattr(request, "param", (1280, "light"))
+    context = browser.new_context(
+        base_url=site, viewport={"width": width, "height": 900}, color_scheme=mode, has_touch=width < 600
+    )
+    tab = Tab(context.new_page())
+
+    def gate(route: Any) -> None:
+        if route.request.url.startswith(site):
+            return route.continue_()
+        tab.outside.append(route.request.url)
+        return route.abort()
+
+    context.route("**/*", gate)
+    tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
+    tab.page.on("console", lambda line: tab.errors.append(line.text) if line.type in ("error", "warning") else None)
+    tab.page.on("response", lambda r: tab.errors.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    yield tab
+    context.close()

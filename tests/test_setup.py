@@ -1,0 +1,85 @@
+"""A fresh clone installs the same everywhere, and nothing in it belongs to one machine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def wanted() -> dict[str, Requirement]:
+    """Every package that pyproject.toml asks for, by name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    return {requirement.name: requirement for requirement in map(Requirement, lines)}
+
+
+def locked() -> list[tuple[Requirement, int]]:
+    """Every entry of the lock, and how many hashes it has."""
+    text = (ROOT / "requirements.lock").read_text().replace("\\\n", " ")
+    entries = [line.split(" --hash=") for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return [(Requirement(entry[0].strip()), len(entry) - 1) for entry in entries]
+
+
+def test_lock_pins_everything_with_hashes() -> None:
+    for requirement, hashes in locked():
+        assert hashes > 0, f"{requirement.name} has no hash"
+        assert re.fullmatch(r"==[^*,]+", str(requirement.specifier)), requirement
+
+
+def test_lock_names_no_address() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    for sign in ("://", "-index", "find-links", "trusted-host", " @ ", "file:"):
+        assert sign not in lock
+
+
+def test_pyproject_lock_and_environment_agree() -> None:
+    pins = {requirement.name: str(requirement.specifier) for requirement, _ in locked()}
+    for name, requirement in wanted().items():
+        assert name in pins, f"{name} is not in requirements.lock: run make lock"
+        assert requirement.specifier.contains(pins[name][2:]), f"the lock has {name}{pins[name]}: run make lock"
+
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    pip = next(entry["pip"] for entry in environment if isinstance(entry, dict))
+    expected = [f"{name}{pins[name]}" for name in sorted(wanted())]
+    assert [line for line in pip if not line.startswith("-")] == expected, "write this list into environment.yml"
+    python = next(entry for entry in environment if str(entry).startswith("python="))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert Requirement(f"python{project['requires-python']}").specifier.contains(python.removeprefix("python="))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_source_notebooks_are_clean(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code), "committed without outputs"
+    parameters = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    assert len(parameters) == 1
+    for line in parameters[0].source.splitlines():
+        if "=" in line and not line.startswith("#"):
+            assert re.match(r"\w+\s*:\s*[^=]+=[^#]+#\s*\S", line), f"a parameter is typed and commented: {line}"
+
+
+def test_no_path_of_one_machine_is_committed() -> None:
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    git = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True)
+    if git.returncode:
+        pytest.skip("not a git checkout: there is no list of committed files.")
+    private = re.compile(rb"(?<![\w.~])/(?:work|root|home|Users|mnt|scratch)/\w")
+    found = [
+        f"{name}:{number}"
+        for name in git.stdout.splitlines()
+        if (ROOT / name).is_file()
+        for number, line in enumerate((ROOT / name).read_bytes().splitlines(), 1)
+        if private.search(line)
+    ]
+    assert not found
