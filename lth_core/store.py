@@ -132,7 +132,7 @@ class Store:
             raise self._unwritable(error) from error
         try:
             for spec in specs:
-                file = open(self.root / "locks" / key_of(spec), "w")
+                file: IO[str] = open(self.root / "locks" / key_of(spec), "w")
                 held.append(file)
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -142,8 +142,8 @@ class Store:
                     mine.append(spec)
             yield mine
         finally:
-            for file in held:
-                file.close()
+            for lock in held:
+                lock.close()
 
     def save(self, network: Network, trained: Trained) -> None:
         """Write a finished training under a temporary name and rename it: a cell is whole or absent."""

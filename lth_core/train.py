@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -16,11 +18,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lth_core.data import Dataset
-from lth_core.draws import BatchOrder
+from lth_core.draws import BatchOrder, generator
 from lth_core.models import Layer, Network, Trained, layers
 from lth_core.spec import Spec, UsageError
 
 Progress = Callable[[str, int], None]
+Drop = Callable[[Tensor, int], Tensor]  # (activations, index of the layer) -> activations
+COLUMNS = tuple(f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "correct"))
 EVALUATE_AT_ONCE = 2_500  # images per network in one evaluation step
 
 # Fields that every row of a cohort shares; everything else is a column.
@@ -55,43 +59,67 @@ def device_of(name: str) -> torch.device:
     return torch.device(name)
 
 
-def forward(table: Sequence[Layer], weights: dict[str, Tensor], x: Tensor) -> Tensor:
+def forward(table: Sequence[Layer], weights: dict[str, Tensor], x: Tensor, drop: Drop | None = None) -> Tensor:
     """Logits `(network, image, class)` of images `(network, image, feature)` or `(network, image, channel, y, x)`.
 
-    Convolutions run network by network: grouped convolution was 2.7 times slower on a CPU."""
-    for layer in table:
+    Convolutions run network by network, channels last: grouped convolution was 2.7 times slower on a CPU.
+    `drop(x, layer index)` is applied to the output of hidden fully connected layers."""
+    maps = list(x.unbind()) if table[0].role == "conv" else []
+    for i, layer in enumerate(table):
         w, b = weights[layer.weight], weights[layer.bias]
         if layer.role == "conv":
-            x = torch.stack([F.conv2d(x[n], w[n], b[n], padding=1) for n in range(len(x))])
-        else:
-            x = torch.baddbmm(b.unsqueeze(1), x.flatten(2), w.transpose(1, 2))
+            last = torch.channels_last
+            maps = [F.relu(F.conv2d(m.to(memory_format=last), w[n], b[n], padding=1)) for n, m in enumerate(maps)]
+            maps = [F.max_pool2d(m, 2) for m in maps] if layer.pool_after else maps
+            continue
+        if maps:
+            x, maps = torch.stack([m.flatten(1) for m in maps]), []
+        x = torch.baddbmm(b.unsqueeze(1), x, w.transpose(1, 2))
         if layer.role != "out":
-            x = F.relu(x)
-        if layer.pool_after:
-            x = F.max_pool2d(x.flatten(0, 1), 2).unflatten(0, x.shape[:2])
+            x = F.relu(x) if drop is None else drop(F.relu(x), i)
     return x
+
+
+def keyed_uniform(keys: Tensor, iteration: Tensor, size: int) -> Tensor:
+    """`(network, size)` integers in [0, 2^24) that depend on each network's key and the iteration alone, on any device.
+
+    Dropout must not draw from a device's own generator: a row would then train differently in another cohort.
+    (The mixing is that of SplitMix64.)"""
+    z = torch.arange(size, device=keys.device) * -7046029254386353131 + (
+        keys + iteration * 1442695040888963407
+    ).unsqueeze(1)
+    for shift, factor in ((30, -4658895280553007687), (27, -7723592293110705685)):
+        z = (z ^ ((z >> shift) & ((1 << (64 - shift)) - 1))) * factor
+    return (z ^ ((z >> 31) & ((1 << 33) - 1))) & 0xFFFFFF
 
 
 class Images:
     """A data set on the device as uint8, handed out as scaled floats."""
 
     def __init__(self, data: Dataset, inputs: str, device: torch.device) -> None:
-        pool = torch.from_numpy(data.pool_images)
         self.mean, self.sd = 0.0, 255.0
         if inputs == "standard":
             self.mean, self.sd = float(data.pool_images.mean()), float(data.pool_images.std())
-        self.pool, self.test = pool.to(device), torch.from_numpy(data.test_images).to(device)
-        self.pool_labels = torch.from_numpy(data.pool_labels).long().to(device)
-        self.test_labels = torch.from_numpy(data.test_labels).long().to(device)
+        self.images = {
+            "pool": torch.from_numpy(data.pool_images).to(device), "test": torch.from_numpy(data.test_images).to(device)
+        }  # fmt: skip
+        self.labels = {
+            "pool": torch.from_numpy(data.pool_labels).long().to(device),
+            "test": torch.from_numpy(data.test_labels).long().to(device),
+        }
 
     def take(self, part: str, index: Tensor) -> tuple[Tensor, Tensor]:
         """Images `(network, image, ...)` float32 and labels `(network, image)` of `index` `(network, image)`."""
-        images, labels = (self.test, self.test_labels) if part == "test" else (self.pool, self.pool_labels)
-        return (images[index].float() - self.mean) / self.sd, labels[index]
+        return (self.images[part][index].float() - self.mean) / self.sd, self.labels[part][index]
 
 
 class Cohort:
-    """The state of networks in training: everything a step reads or writes lies on the device."""
+    """The state of networks in training: all that a step reads or writes lies on the device.
+
+    - `flat`, `first`, `second`: `(network, parameter)` parameters, momentum (Adam's mean), Adam's second moment
+    - `mask`: `(network, parameter)` 1 = kept; 1 for biases
+    - `record`: `(evaluation, column, network)` float64, filled as training goes on
+    """
 
     def __init__(self, networks: Sequence[Network], data: Dataset, device: torch.device) -> None:
         self.specs = [n.spec for n in networks]
@@ -100,105 +128,161 @@ class Cohort:
             raise ValueError("rows of different cohorts cannot train together")
         self.table = layers(self.spec.arch, self.spec.dataset)
         self.images = Images(data, self.spec.inputs, device)
-        stack = lambda name, kind: torch.from_numpy(np.stack([getattr(n, kind)[name] for n in networks])).to(device)  # noqa: E731
-        self.weights = {name: stack(name, "weights").requires_grad_() for name in networks[0].weights}
-        self.masks = {name: stack(name, "masks") for name in networks[0].masks}
-        self.first = {name: torch.zeros_like(w) for name, w in self.weights.items()}  # momentum, or Adam's mean
-        self.second = {name: torch.zeros_like(w) for name, w in self.weights.items()} if self.adam else {}
-        column = lambda values: torch.tensor(values, dtype=torch.float32, device=device)  # noqa: E731
+        shapes = {name: w.shape for name, w in networks[0].weights.items()}
+        self.flat = _flat([n.weights for n in networks], shapes).to(device)
+        kept = [{name: n.masks.get(name, np.ones(shape, bool)) for name, shape in shapes.items()} for n in networks]
+        self.mask = _flat(kept, shapes).to(device)
+        self.weights: dict[str, Tensor] = {}
+        at = 0
+        for name, shape in shapes.items():
+            size = int(np.prod(shape))
+            self.weights[name] = self.flat[:, at : at + size].view(-1, *shape).detach().requires_grad_()
+            at += size
+        self.adam = self.spec.optimizer == "adam"
+        self.first = torch.zeros_like(self.flat)
+        self.second = torch.zeros_like(self.flat if self.adam else self.flat[:, :0])
+
+        def column(values: list[float]) -> Tensor:
+            return torch.tensor(values, dtype=torch.float32, device=device).unsqueeze(1)
+
         self.decay = column([s.weight_decay for s in self.specs])
+        self.decays = any(s.weight_decay for s in self.specs)
         self.momentum = column([0.9 if s.optimizer == "momentum" else 0.0 for s in self.specs])
         self.rates = np.stack([learning_rates(s) for s in self.specs], axis=1)
         splits = [data.split(s.seed, s.trial) for s in self.specs]
         self.orders = [BatchOrder(s, train) for s, (train, _) in zip(self.specs, splits, strict=True)]
-        index = lambda parts: torch.from_numpy(np.stack(parts)).long().to(device)  # noqa: E731
+        samples = [data.sample(s.seed, s.trial) for s in self.specs]
         self.parts = {
-            "train": index([data.sample(s.seed, s.trial) for s in self.specs]),
-            "val": index([val for _, val in splits]),
+            "train": torch.from_numpy(np.stack(samples)).long().to(device),
+            "val": torch.from_numpy(np.stack([val for _, val in splits])).long().to(device),
             "test": torch.arange(len(data.test_labels), device=device).expand(len(networks), -1),
         }
+        draws = [generator(s.seed, s.trial, "dropout", s.round, s.arm, s.replicate).integers(2**62) for s in self.specs]
+        self.keys = torch.tensor(draws, device=device)
         chunk, n = self.spec.eval_every, len(networks)
+        self.iteration = torch.zeros(1, dtype=torch.long, device=device)
         self.step_at = torch.zeros(1, dtype=torch.long, device=device)  # iteration within the chunk
-        self.order = torch.zeros(chunk, n, self.spec.batch_size, dtype=torch.long, device=device)
+        self.order = torch.zeros(chunk, n, self.spec.batch_size, dtype=torch.int32, device=device)
         self.step_size = torch.zeros(chunk, n, device=device)
         self.root_correction = torch.ones(chunk, device=device)  # Adam: sqrt(1 - beta2^t)
-        self.graph: torch.cuda.CUDAGraph | None = None
+        self.evaluation = torch.zeros(1, dtype=torch.long, device=device)
+        evaluations = self.spec.iterations // chunk + 1
+        self.record = torch.zeros(evaluations, len(COLUMNS), n, dtype=torch.float64, device=device)
 
-    @property
-    def adam(self) -> bool:
-        return self.spec.optimizer == "adam"
-
-    def fill(self, start: int, stop: int) -> None:
-        """Put the batches and step sizes of iterations `start` to `stop` on the device."""
-        n, t = stop - start, np.arange(start + 1, stop + 1, dtype=np.float64)
+    def chunk(self, start: int) -> dict[str, Tensor]:
+        """Batches and step sizes of the iterations from `start` to the next evaluation, on the host."""
+        stop = start + self.spec.eval_every
         order = np.stack([o.batches(start, stop) for o in self.orders], axis=1)
-        self.order[:n].copy_(torch.from_numpy(order).long())
-        rates = self.rates[start:stop]
+        rates, t = self.rates[start:stop], np.arange(start + 1, stop + 1, dtype=np.float64)
+        correction = np.ones(len(t))
         if self.adam:  # bias correction in float64: in float32 it drifts the weights by 1e-2 within 50 steps
-            rates = rates / (1 - 0.9 ** t[:, None])
-            self.root_correction[:n].copy_(torch.from_numpy(np.sqrt(1 - 0.999**t)).float())
-        self.step_size[:n].copy_(torch.from_numpy(rates).float())
+            rates, correction = rates / (1 - 0.9 ** t[:, None]), np.sqrt(1 - 0.999**t)
+        made = {"order": order, "step_size": rates.astype(np.float32), "root_correction": correction.astype(np.float32)}
+        return {name: torch.from_numpy(values) for name, values in made.items()}
+
+    def load(self, chunk: dict[str, Tensor]) -> None:
+        for name, values in chunk.items():
+            getattr(self, name).copy_(values)
         self.step_at.zero_()
+
+    def autocast(self) -> torch.autocast:
+        """bf16 products with fp32 parameters where the spec says so."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.precision == "bf16")
+
+    def drop(self, x: Tensor, layer: int) -> Tensor:
+        draws = keyed_uniform(self.keys + layer, self.iteration, x[0].numel()).view(x.shape)
+        return x * (draws >= int(self.spec.dropout * 2**24)) / (1 - self.spec.dropout)
 
     def step(self) -> None:
         """One iteration of every network, without asking anything of the host."""
-        index = self.order.index_select(0, self.step_at)[0]
+        index = self.order.index_select(0, self.step_at)[0].long()
         x, y = self.images.take("pool", index)
-        logits = forward(self.table, self.weights, x)
-        losses = F.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none").view(y.shape).mean(1)
+        with self.autocast():
+            logits = forward(self.table, self.weights, x, self.drop if self.spec.dropout else None)
+        losses = F.cross_entropy(logits.float().flatten(0, 1), y.flatten(), reduction="none").view(y.shape).mean(1)
         gradients = torch.autograd.grad(losses.sum(), list(self.weights.values()))
-        rate = self.step_size.index_select(0, self.step_at)[0]
-        correction = self.root_correction.index_select(0, self.step_at)
+        rate = self.step_size.index_select(0, self.step_at)[0].unsqueeze(1)
         with torch.no_grad():
-            for (name, w), g in zip(self.weights.items(), gradients, strict=True):
-                per_network = (-1, *[1] * (w.dim() - 1))
-                g = g + self.decay.view(per_network) * w
-                if name in self.masks:  # a masked gradient keeps weight, momentum and Adam's state at exactly 0
-                    g = g * self.masks[name]
-                if self.adam:
-                    self.first[name].lerp_(g, 0.1)
-                    self.second[name].mul_(0.999).addcmul_(g, g, value=0.001)
-                    w.sub_(
-                        rate.view(per_network) * self.first[name] / ((self.second[name].sqrt() / correction).add_(1e-8))
-                    )
-                else:
-                    self.first[name].mul_(self.momentum.view(per_network)).add_(g)
-                    w.sub_(rate.view(per_network) * self.first[name])
+            g = torch.cat([part.flatten(1) for part in gradients], dim=1)
+            if self.decays:
+                g += self.decay * self.flat
+            g *= self.mask  # a masked gradient keeps weight, momentum and Adam's state at exactly 0
+            if self.adam:
+                self.first.lerp_(g, 0.1)
+                self.second.mul_(0.999).addcmul_(g, g, value=0.001)
+                correction = self.root_correction.index_select(0, self.step_at)
+                self.flat -= (self.first / (self.second.sqrt() / correction).add_(1e-8)).mul_(rate)
+            else:
+                self.first.mul_(self.momentum).add_(g)
+                self.flat -= self.first * rate
             self.step_at += 1
+            self.iteration += 1
 
-    def capture(self) -> None:
-        """On CUDA, record the whole step as a graph; warming up must not move the networks."""
-        state = [*self.weights.values(), *self.first.values(), *self.second.values(), self.step_at]
-        saved = [s.detach().clone() for s in state]
+    @torch.no_grad()
+    def evaluate(self) -> None:
+        """Add a row to `record`: loss and right answers of each network on the training sample, validation and test."""
+        row = []
+        for part, index in self.parts.items():
+            loss = torch.zeros(len(self.specs), dtype=torch.float64, device=self.device)
+            correct = torch.zeros_like(loss)
+            for piece in index.split(EVALUATE_AT_ONCE, dim=1):
+                x, y = self.images.take("test" if part == "test" else "pool", piece)
+                with self.autocast():
+                    logits = forward(self.table, self.weights, x).float()
+                loss += (
+                    F.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none").view(y.shape).double().sum(1)
+                )
+                correct += (logits.argmax(2) == y).sum(1)
+            row += [loss / index.shape[1], correct]
+        self.record.index_copy_(0, self.evaluation, torch.stack(row).unsqueeze(0))
+        self.evaluation += 1
+
+    def state(self) -> list[Tensor]:
+        """Everything that training changes."""
+        return [self.flat, self.first, self.second, self.iteration, self.step_at, self.evaluation, self.record]
+
+    def captured(self, work: Callable[[], None]) -> Callable[[], None]:
+        """On CUDA `work` as a graph to replay, recorded without moving the networks; elsewhere `work` itself."""
+        if self.device.type != "cuda":
+            return work
+        saved = [s.clone() for s in self.state()]
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(3):
-                self.step()
+                work()
+                self.step_at.zero_()
+                self.evaluation.zero_()
         torch.cuda.current_stream().wait_stream(side)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self.step()
-        with torch.no_grad():
-            for s, was in zip(state, saved, strict=True):
-                s.copy_(was)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            work()
+        for s, was in zip(self.state(), saved, strict=True):
+            s.copy_(was)
+        return graph.replay
 
-    @torch.no_grad()
-    def evaluate(self) -> dict[str, np.ndarray]:
-        """Mean loss float32 and right answers int32 of each network on the training sample, validation and test."""
-        row: dict[str, np.ndarray] = {}
-        for part, index in self.parts.items():
-            loss = torch.zeros(len(self.specs), dtype=torch.float64, device=self.device)
-            correct = torch.zeros(len(self.specs), dtype=torch.long, device=self.device)
-            for piece in index.split(EVALUATE_AT_ONCE, dim=1):
-                x, y = self.images.take("test" if part == "test" else "pool", piece)
-                logits = forward(self.table, self.weights, x)
-                losses = F.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none").view(y.shape)
-                loss += losses.double().sum(1)
-                correct += (logits.argmax(2) == y).sum(1)
-            row[f"{part}_loss"] = (loss / index.shape[1]).float().cpu().numpy()
-            row[f"{part}_correct"] = correct.int().cpu().numpy()
-        return row
+    def curves(self, i: int) -> dict[str, np.ndarray]:
+        """The evaluations of network `i` as columns."""
+        made: dict[str, np.ndarray] = {"iteration": np.arange(len(self.record), dtype=np.int32) * self.spec.eval_every}
+        for column, values in zip(COLUMNS, self.record[:, :, i].cpu().numpy().T, strict=True):
+            made[column] = values.astype(np.float32 if column.endswith("loss") else np.int32)
+        return made
+
+
+def _flat(tables: Sequence[dict[str, np.ndarray]], shapes: dict[str, tuple[int, ...]]) -> Tensor:
+    """Named arrays of each network end to end: `(network, parameter)` float32."""
+    return torch.from_numpy(np.stack([np.concatenate([t[name].ravel() for name in shapes]) for t in tables])).float()
+
+
+@contextmanager
+def _precision(name: str) -> Iterator[None]:
+    """TF32 products on CUDA while inside, if the spec asks for them."""
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
 def train(
@@ -214,22 +298,24 @@ def train(
     Nothing is yielded if `stop()` turns true between two evaluations."""
     where, began = device_of(device), time.perf_counter()
     cohort = Cohort(networks, data, where)
-    spec, rows = cohort.spec, [cohort.evaluate()]
-    if where.type == "cuda":
-        cohort.fill(0, spec.eval_every)
-        cohort.capture()
-    for start in range(0, spec.iterations, spec.eval_every):
-        if stop and stop():
-            return
-        cohort.fill(start, start + spec.eval_every)
-        for _ in range(spec.eval_every):
-            cohort.graph.replay() if cohort.graph else cohort.step()
-        rows.append(cohort.evaluate())
-        if progress:
-            progress(f"{spec.arch}, {len(networks)} networks", spec.eval_every * len(networks))
+    spec, starts = cohort.spec, range(0, cohort.spec.iterations, cohort.spec.eval_every)
+    with _precision(spec.precision), ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(cohort.chunk, 0)  # the host shuffles the next batches while the device trains
+        cohort.load(coming.result())
+        step, evaluate = cohort.captured(cohort.step), cohort.captured(cohort.evaluate)
+        evaluate()
+        for start in starts:
+            if stop and stop():
+                return
+            cohort.load(coming.result())
+            if start + spec.eval_every < spec.iterations:
+                coming = ahead.submit(cohort.chunk, start + spec.eval_every)
+            for _ in range(spec.eval_every):
+                step()
+            evaluate()
+            if progress:
+                progress(f"{spec.arch}, {len(networks)} networks", spec.eval_every * len(networks))
     weights = {name: w.detach().cpu().numpy() for name, w in cohort.weights.items()}
     seconds = (time.perf_counter() - began) / len(networks)
     for i in range(len(networks)):
-        curves = {column: np.array([row[column][i] for row in rows]) for column in rows[0]}
-        curves = {"iteration": np.arange(len(rows), dtype=np.int32) * spec.eval_every, **curves}
-        yield i, Trained(curves, {n: w[i].copy() for n, w in weights.items()}, seconds, f"dense-{where.type}")
+        yield i, Trained(cohort.curves(i), {n: w[i].copy() for n, w in weights.items()}, seconds, f"dense-{where.type}")

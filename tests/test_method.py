@@ -310,7 +310,7 @@ def test_mutant_prunes_pruned_weights_again(monkeypatch):
 def test_mutant_unmasked_momentum(monkeypatch):
     def forgetful(self, *args):
         right(self, *args)
-        self.masks = {}
+        self.mask.fill_(1)
 
     right = train.Cohort.__init__
     monkeypatch.setattr(train.Cohort, "__init__", forgetful)

@@ -1,0 +1,100 @@
+"""Figures as inline SVG: readable by everybody, on light and dark pages, and the same bytes every time."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from lth_core import plot
+
+PERCENTS = [100, 51.3, 26.3, 13.5, 7.0, 3.6, 1.9]
+
+
+def example(name: str = "one") -> plot.Html:
+    fig, ax = plot.canvas()
+    y = np.linspace(98, 97, len(PERCENTS))
+    for i, arm in enumerate(plot.ARMS):
+        plot.line(ax, PERCENTS, y - i, y - i - 0.2, y - i + 0.2, arm=arm, label=arm, band=i % 2 == 1)
+    plot.printed(ax, PERCENTS, y)
+    plot.percent_axis(ax, PERCENTS)
+    ax.legend()
+    ax.set_title("A title")
+    made = plot.provenance("papermill a.ipynb b.ipynb -p profile paper", cells=3, scale="<small>")
+    return plot.show(fig, name=name, alt='Accuracy "falls" & rises', caption="Look.", made=made)
+
+
+def test_a_figure_has_its_description_caption_and_provenance() -> None:
+    text = example()._repr_html_()
+    assert 'role="img" aria-label="Accuracy &quot;falls&quot; &amp; rises"' in text
+    assert "<figcaption>Look.<details>" in text and "-p profile paper" in text
+    assert "scale: &lt;small&gt;" in text
+    assert text.count("<figure>") == text.count("</figure>") == text.count("</svg>") == 1
+
+
+def test_text_is_text_in_the_pages_own_font_and_colour() -> None:
+    text = example().text
+    assert re.search(r"<text [^>]*>A title</text>", text)
+    assert "font-family" not in text and "<metadata>" not in text
+    assert "currentColor" in text
+    body = text[text.index("</style>") :]  # after our own sheet: no colour that is fixed, black and white included
+    outside = re.sub(r"var\([^)]*\)", "", body)
+    assert not re.search(r"#[0-9a-f]{6}\b|black|white", re.sub(r'(href="|url\()#[^")]*', "", outside))
+    assert "*{" not in text  # matplotlib's own sheet would restyle the whole page
+
+
+def test_ids_are_unique_on_a_page_and_references_resolve() -> None:
+    text = example("one").text + example("two").text
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids)) and all(i.startswith(("one-", "two-")) for i in ids)
+    assert set(re.findall(r'(?:url\(#|href="#)([^")]+)', text)) <= set(ids)
+
+
+def test_the_same_figure_is_the_same_bytes() -> None:
+    assert example().text == example().text
+
+
+def luminance(color: str) -> float:
+    rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize(("mode", "page"), [(0, "#ffffff"), (1, "#14181e")])
+def test_the_palette_reads_in_greyscale_and_stands_out_from_the_page(mode: int, page: str) -> None:
+    shades = sorted(luminance(look[mode]) for arm, look in plot.ARMS.items() if arm != "unpruned")
+    lightness = [116 * y ** (1 / 3) - 16 for y in shades]  # L* of CIELAB
+    assert min(np.diff(lightness)) > 3
+    for y in shades:
+        light, dark = max(y, luminance(page)), min(y, luminance(page))
+        assert (light + 0.05) / (dark + 0.05) >= 3  # WCAG 2.1, 1.4.11: graphics
+
+
+def test_every_arm_has_its_own_marker_and_dashes() -> None:
+    assert len(set(plot.MARKERS.values())) == len(set(plot.DASHES.values())) == len(plot.ARMS)
+
+
+def test_the_percent_axis_descends_from_100_through_points_that_exist() -> None:
+    fig, ax = plot.canvas()
+    plot.percent_axis(ax, [100 * 0.8**k for k in range(18)])
+    assert ax.get_xlim()[0] > 100 > ax.get_xlim()[1]
+    ticks = ax.get_xticks()
+    assert ticks[0] == 100 and all(any(np.isclose(t, 100 * 0.8**k) for k in range(18)) for t in ticks)
+    fig.canvas.draw()
+    assert [t.get_text() for t in ax.get_xticklabels()][:2] == ["100", "64.0"]
+
+
+def test_the_table_says_in_words_what_does_not_match() -> None:
+    rows = [
+        ("boundary, <2 units", 49.1, 48.5, 45.4, 51.6, 1000, True),
+        ("zero loss", 79.4, 90.9, 89, 92.5, 1000, False),
+    ]
+    table = pd.DataFrame(rows, columns=["quantity", "paper", "measured", "low", "high", "n", "matches"])
+    text = plot.versus(table, caption="v1 Figure 2")._repr_html_()
+    assert "<caption>v1 Figure 2</caption>" in text and '<th scope="row">boundary, &lt;2 units</th>' in text
+    assert "<td>1,000</td><td>yes</td>" in text and "<td>1,000</td><td><strong>no</strong></td>" in text
+    assert text.count('scope="col"') == 6
