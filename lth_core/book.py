@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,14 @@ def tidy(notebook: Any, name: str) -> Any:
     return nbformat.from_dict(json.loads(text))
 
 
-def execute(source: Path, target: Path, parameters: dict[str, Any], inputs: str) -> str:
-    """Run one notebook into `target`, which appears only if it succeeds; the error's last line, or nothing."""
+def execute(source: Path, target: Path, parameters: dict[str, Any], inputs: str) -> tuple[float, str]:
+    """Run one notebook into `target`, which appears only if it succeeds: seconds, and the error's last line if not."""
+    start = time.perf_counter()
+    error = _execute(source, target, parameters, inputs)
+    return time.perf_counter() - start, error
+
+
+def _execute(source: Path, target: Path, parameters: dict[str, Any], inputs: str) -> str:
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not one of the user's
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else each kernel warns about frozen modules
     import nbformat
@@ -94,7 +100,7 @@ def execute(source: Path, target: Path, parameters: dict[str, Any], inputs: str)
         last = [line for line in str(error.evalue).splitlines() if line.strip()]
         return f"{error.ename}: {last[-1] if last else 'no message'} (cell {error.exec_count})"
     except Exception as error:  # a dead kernel, a damaged notebook: as clear a line as there is
-        return f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
+        return repr(error).splitlines()[-1]
     else:
         notebook = tidy(nbformat.read(working, as_version=4), source.stem)
         notebook.metadata["lth"] = {"inputs": inputs}  # says from what this page was made
@@ -116,20 +122,25 @@ def made_from(path: Path) -> str:
 def execute_all(root: Path, target: Path, parameters: dict[str, Any], force: bool = False) -> bool:
     """Execute the notebooks whose inputs changed, two at a time; whether all of them succeeded."""
     shared = shared_inputs(root)
+    for page in target.glob("*.ipynb"):  # of a notebook that is no more
+        if made_from(page) and not (root / "notebooks" / page.name).exists():
+            page.unlink()
     waiting = {}
     for source in sorted((root / "notebooks").glob("*.ipynb")):
         inputs = digest([source, *shared], json.dumps(parameters), sys.version)
         if force or made_from(target / source.name) != inputs:
             waiting[source] = inputs
-    ok, start = True, time.perf_counter()
+    ok = True
     with ProcessPoolExecutor(JOBS) as pool:
-        jobs = {s: pool.submit(execute, s, target / s.name, parameters, inputs) for s, inputs in waiting.items()}
-        for source, job in jobs.items():
-            if error := job.result():
+        jobs = {pool.submit(execute, s, target / s.name, parameters, inputs): s for s, inputs in waiting.items()}
+        for job in as_completed(jobs):
+            name = f"notebooks/{jobs[job].name}"
+            seconds, error = job.result()
+            if error:
                 ok = False
-                print(f"notebooks/{source.name} failed\n  {error}", file=sys.stderr, flush=True)
+                print(f"{name} failed\n  {error}", file=sys.stderr, flush=True)
             else:
-                print(f"notebooks/{source.name} done, {time.perf_counter() - start:.0f} s", flush=True)
+                print(f"{name} done, {seconds:.0f} s", flush=True)
     return ok
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ from matplotlib.axes import Axes
 
 from lth_core import analyse, plot
 from lth_core.data import EVALUATED
+from lth_core.models import weight_count
 from lth_core.study import Study
 
 NAMES = {
@@ -24,6 +28,7 @@ AXES = {
     "convergence_iteration": "convergence iteration", "convergence_test": "test accuracy at convergence",
 }  # fmt: skip
 SHADES: list[Any] = ["-", (0, (6, 2)), (0, (2, 1.5)), (0, (1, 1))]  # dashes of an arm's first, second, ... line
+Pick = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 def iterative(table: pd.DataFrame, rate: float = 0.2) -> pd.DataFrame:
@@ -124,6 +129,105 @@ def provenance(study: Study, table: pd.DataFrame) -> plot.Html:
         device=", ".join(sorted(set(table["device"]))),
         seconds=f"{table['seconds'].sum():,.0f} of training",
     )
+
+
+def waiting(study: Study, figure: str) -> plot.Html:
+    """In place of a figure whose networks are not all measured yet: how many, and the line that measures them."""
+    lacking, rows = study.lacking(figure), study.rows(figure)
+    iterations = sum(s.iterations for s in rows)
+    command = f"python -m lth_core run {figure} --profile published && python -m lth_core publish {study.notebook}"
+    text = (
+        f"<p><strong>{escape(figure)} is not measured yet:</strong> {lacking:,} of {len(rows):,} networks are missing "
+        f"({iterations:,} iterations in all). This line measures them:</p>"
+        f'<div class="highlight"><pre style="white-space: pre-wrap">{escape(command)}</pre></div>'
+    )
+    return plot.Html(
+        f'<div class="admonition note"><p class="admonition-title">Not measured yet</p>{text}</div>', figure
+    )
+
+
+def by_density(
+    study: Study, figure: str, columns: list[str], arms: list[str] | dict[str, str], *, alt: str, caption: str,
+    pick: Pick = lambda t: t, linear: bool = False, name: str = "", below: float = 0.02,
+) -> plot.Html:  # fmt: skip
+    """A figure of `columns` against percent of weights remaining, one panel each, one line an arm.
+
+    `pick` selects networks, such as `iterative` or `one_shot`; accuracies are zoomed to the top on MNIST."""
+    if study.lacking(figure):
+        return waiting(study, figure)
+    table = pick(study.table(figure))
+    fig, axes = plot.canvas(1, len(columns), height=3.4, width=3.6 * len(columns), squeeze=False)
+    for ax, column in zip(axes[0], columns, strict=True):
+        against_density(ax, table, column, arms)
+        if linear:
+            ax.set_xscale("linear")
+            ax.set_xlim(102, 0)
+        if not column.endswith("iteration") and study.on == "mnist":
+            zoom(ax, table, column, below)
+    axes[0][0].legend()
+    caption = f"{caption} Bars: smallest and largest trial; bands: 95% bootstrap interval of the mean. "
+    note = scale_note(study, figure)
+    return plot.show(fig, name=name or figure, alt=alt, caption=caption + note, made=provenance(study, table))
+
+
+def sweep(
+    study: Study, figure: str, field: str, columns: list[str], *, alt: str, caption: str, label: str = "",
+    below: float = 0.03, weights: bool = False,
+) -> plot.Html:  # fmt: skip
+    """A figure with one line per value of `field` (a column of the spec), dark to light with rising value.
+
+    With `weights` the x axis counts weights, as the papers do where network sizes differ."""
+    if study.lacking(figure):
+        return waiting(study, figure)
+    table = study.table(figure)
+    total = table["arch"].map(lambda a: weight_count(a, study.on))
+    table = table.assign(x=table["density"] * (total if weights else 100))
+    values = sorted(table.loc[table["round"] > 0, field].unique(), key=_natural)
+    fig, axes = plot.canvas(1, len(columns), height=3.6, width=4 * len(columns), squeeze=False)
+    for ax, column in zip(axes[0], columns, strict=True):
+        for i, value in enumerate(values):
+            # round 0 drops pruning fields: a sweep of pruning rates starts every line from the same networks
+            own = table[(table[field] == value) | ((table["round"] == 0) & (field.startswith("prune")))]
+            part = analyse.spread(own, column, ["x"]).sort_values("x", ascending=False)
+            shade = 0.15 + 0.85 * (i + 1) / len(values)
+            color = plot.SEQUENCE[round(i * (len(plot.SEQUENCE) - 1) / max(1, len(values) - 1))]
+            ax.plot(
+                part["x"],
+                part["mean"],
+                color=color,
+                marker="o",
+                markersize=3.5,
+                label=_shown(value),
+                alpha=max(shade, 0.6),
+            )
+            ax.vlines(part["x"], part["min"], part["max"], color=color, linewidth=0.8, alpha=0.6)
+        ax.set_ylabel(AXES[column])
+        if weights:
+            ax.set_xscale("log")
+            ax.invert_xaxis()
+            ax.set_xlabel("weights remaining")
+        else:
+            plot.percent_axis(ax, sorted({round(x, 3) for x in table["x"]}))
+        if not column.endswith("iteration") and study.on == "mnist":
+            ax.set_ylim(table.groupby([field, "x"])[column].mean().max() - below, None)
+    axes[0][0].legend(title=label or field, ncols=2)
+    note = scale_note(study, figure)
+    return plot.show(
+        fig,
+        name=figure,
+        alt=alt,
+        caption=f"{caption} Bars: smallest and largest trial. {note}",
+        made=provenance(study, table),
+    )
+
+
+def _natural(value: Any) -> tuple:
+    """Sorting key: numbers inside names count as numbers (lenet-50-17 before lenet-100-34)."""
+    return tuple(map(int, re.findall(r"\d+", value))) if isinstance(value, str) else (value,)
+
+
+def _shown(value: Any) -> str:
+    return value.removeprefix("lenet-") if isinstance(value, str) else f"{value:g}"
 
 
 def explorer_data(curves: pd.DataFrame, table: pd.DataFrame, arms: list[str], caption: str, points: int = 60) -> dict:

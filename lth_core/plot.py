@@ -36,6 +36,8 @@ ARMS: dict[str, tuple[str, str, str, tuple[float, ...]]] = {
     "prune_at_init": ("#76001a", "#fed6d4", "<", (9, 2)),
     "continued": ("#201584", "#f0e7fe", ">", (6, 1.5, 2, 1.5)),
 }
+# values of a sweep, from low to high: middle lightness, so that one list serves light and dark pages
+SEQUENCE = ("#4063d8", "#3a83d6", "#2f9cc0", "#2fae97", "#57b065", "#8fae3e", "#bda22e", "#d98b2e", "#df6a35", "#d8443f")
 COLORS = {arm: look[0] for arm, look in ARMS.items()}  # these three suit seaborn's palette=, markers= and dashes=
 MARKERS = {arm: look[2] for arm, look in ARMS.items()}
 DASHES = {arm: look[3] for arm, look in ARMS.items()}

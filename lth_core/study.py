@@ -94,6 +94,12 @@ class Study:
         spec = pd.DataFrame([results.describe(s) for s in rows])
         return results.curves(rows, self.source).merge(spec, on="key")
 
+    def lacking(self, figure: str) -> int:
+        """Networks of a figure that results/ does not hold: 0 in profiles that train what they lack."""
+        if self.profile != "published":
+            return 0
+        return sum(not self.source.has(s) for s in self.rows(figure))
+
     @property
     def command(self) -> str:
         """The line that trains this section at the paper's scale and draws it."""

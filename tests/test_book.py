@@ -64,6 +64,9 @@ def test_a_notebook_is_executed_again_only_if_its_inputs_changed(project: Path, 
     (project / "results" / "cell.json").write_text("{}")
     assert book.execute_all(project, page.parent, {})
     assert "page.ipynb done" in capsys.readouterr().out
+    (project / "notebooks" / "page.ipynb").unlink()
+    assert book.execute_all(project, page.parent, {})
+    assert not page.exists(), "the page of a notebook that is no more"
 
 
 def test_a_failing_notebook_is_named_with_its_last_line(project: Path, capsys: pytest.CaptureFixture) -> None:

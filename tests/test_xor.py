@@ -88,12 +88,13 @@ def test_agrees_with_plain_torch_over_the_first_200_iterations() -> None:
         unit = torch.tensor(start[:-1, i].reshape(6, 4), dtype=torch.float64)
         first, bias, last = (unit[:, part].clone().requires_grad_() for part in (slice(0, 2), 2, 3))
         shift = torch.zeros((), dtype=torch.float64, requires_grad=True)
-        optimizer = torch.optim.SGD([first, bias, last, shift], lr=1.0)
         for _ in range(200):
-            optimizer.zero_grad()
             logit = torch.relu(points @ first.T + bias) @ last + shift
-            torch.nn.functional.binary_cross_entropy_with_logits(logit, classes).backward()
-            optimizer.step()
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(logit, classes)
+            for parameter, gradient in zip(
+                (first, bias, last, shift), torch.autograd.grad(loss, (first, bias, last, shift)), strict=True
+            ):
+                parameter.data -= gradient  # learning rate 1; torch.optim would take seconds to import
         theirs = torch.cat([first, bias[:, None], last[:, None]], 1).detach().numpy()
         assert np.abs(ours[:-1, i].reshape(6, 4) - theirs).max() < 1e-5
         assert abs(ours[-1, i] - shift.item()) < 1e-5
@@ -146,7 +147,10 @@ def test_training_ends_in_four_places(figure1: pd.DataFrame) -> None:
     assert np.round(xor.CLUSTERS, 4).tolist() == [0, 0.3466, 0.4774, 0.6931]
     assert np.abs(figure1.loss - np.take(xor.CLUSTERS, figure1.cluster)).max() < 0.02
     assert set(figure1.cluster) == {0, 1, 2, 3}
-    assert (figure1.cluster[figure1.right] <= 1).all() and (figure1.zero == (figure1.cluster == 0)).all()
+    assert (figure1.zero == (figure1.cluster == 0)).all()
+    # With ties allowed, networks that answer 1/2 count as right (groups B and D); without, none but group A.
+    assert set(figure1.cluster[figure1.right]) == {0, 1, 3}
+    assert xor.judge(figure1, tie=0.0).right.equals(figure1.zero)
 
 
 def test_figure_1_is_within_3_points_of_the_paper(figure1: pd.DataFrame) -> None:

@@ -22,7 +22,11 @@
   title.after(button);
 })();
 
-// Formulas wider than a telephone scroll: the keyboard must reach them too (the theme does this for code and outputs).
+// The width at which a figure's text has its own size: on a telephone it is not drawn smaller, it scrolls.
+for (const figure of document.querySelectorAll(".cell_output svg[viewBox]"))
+  figure.style.setProperty("--natural", `${figure.viewBox.baseVal.width}px`);
+
+// Formulas wider than a telephone scroll, and the keyboard must reach them (the theme does this for code and outputs).
 addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
   const mark = () => {
