@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,8 @@ def xor_parents(*, widths: Sequence[int] = (4, 6, 8, 10), trials: int = 1000) ->
     effect, low, high = (100 * x for x in xor.difference(rates[-1], trials, rates[0], trials))
     rising = bool((np.diff(rates) > 0).all())
     listed = ", ".join(f"{r / trials:.0%}" for r in rates)
-    return Result(effect, low, high, trials, rising and low > 0, low > 0, f"{listed} from {', '.join(map(str, widths))}")
+    note = f"{listed} from parents of {', '.join(map(str, widths))} units"
+    return Result(effect, low, high, trials, rising and low > 0, low > 0, note)
 
 
 # Counts and settings: what the papers print about their own set-up, against this code.
@@ -172,6 +174,7 @@ def setting(*, figure: str, wanted: dict[str, Any], where: dict[str, Any] | None
     """The declared rows of a figure at the paper's scale have these fields."""
     if figure not in paper.FIGURES:
         raise Lacking(f"{figure} is not declared yet")
+    wanted = {k: tuple(v) if isinstance(v, list) else v for k, v in wanted.items()}
     rows = [r for r in paper.rows(figure) if all(getattr(r, k) == v for k, v in (where or {}).items())]
     rows = [r for r in rows if r.round or not {"prune_fc", "prune_out", "prune_conv"} & set(wanted)]
     wrong = sum(any(getattr(r, k) != v for k, v in wanted.items()) for r in rows)
@@ -184,6 +187,21 @@ def half_rate(*, figure: str, number: float) -> Result:
     rows = [r for r in paper.rows(figure) if r.round]
     ratios = np.array([r.prune_out / r.prune_fc for r in rows])
     return counted(float(ratios.mean()), number, 1e-9 if np.ptp(ratios) < 1e-9 else -1.0)
+
+
+def initial_sd(*, init: str, init_sd: float, number: float, within: float) -> Result:
+    """Standard deviation of a network's initial weights after truncation, as drawn; the worst of its layers."""
+    drawn = models.initial(Spec(init=init, init_sd=init_sd))
+    found = max((w.std() for n, w in drawn.items() if n.endswith("weight")), key=lambda s: abs(s - number))
+    return counted(float(found), number, within)
+
+
+def layer_count(*, arch: str, dataset: str, role: str, number: int) -> Result:
+    """Layers of a role ("conv", "fc") in an architecture."""
+    try:
+        return counted(sum(x.role == role for x in models.layers(arch, dataset)), number)
+    except UsageError as error:
+        raise Lacking(f"{arch} is not built yet") from error
 
 
 def copies(*, figure: str, arm: str, number: int) -> Result:
@@ -234,9 +252,12 @@ def arithmetic(*, effect: float, number: float, within: float, note: str) -> Res
 # Masks: which weights survive, from published chains (no trained weights are needed).
 
 
-def chains(source: Any, rows: Sequence[Spec], round: int, read: Callable[[dict, dict, Spec], float]) -> NDArray:
+def chains(
+    source: Any, rows: Sequence[Spec], round: int, read: Callable[[dict, dict, Spec], float], **where: Any
+) -> NDArray:
     """What `read` makes of each trial's ticket at a round: masks, initial weights, row."""
     found = [r for r in rows if r.round == round and r.arm == "ticket" and r.search == "reset"]
+    found = [r for r in found if all(getattr(r, k) == v for k, v in where.items())]
     if not found:
         raise Lacking(f"round {round} is not measured")
     if not all(source.has_masks(r) for r in found):
@@ -283,13 +304,21 @@ def emptier(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], rounds:
     return of_trials(first - last, lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0, "fall of centre over flank")
 
 
-def positive(source: Any, rows: Sequence[Spec], *, signs: dict[str, int], round: int) -> Result:
-    """Percent of surviving initial weights above 0, less 50, times the stated sign; the least of the layers."""
+def flat(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: int, above: float) -> Result:
+    """The surviving initial values keep their distribution: the lowest of the layers' centres stays high."""
+    values = chains(source, rows, round, lambda m, w, _: min(centre(m, w, layer) for layer in layers))
+    return of_trials(values, lambda e, lo, hi: e > above, lambda e, lo, hi: e > above / 2, "centre over flank")
+
+
+def positive(source: Any, rows: Sequence[Spec], *, signs: dict[str, int], round: int, each: bool = False) -> Result:
+    """Percent of surviving initial weights above 0, less 50, times the stated sign; the least of the layers. `each`:
+    in every single trial."""
 
     def least(m: dict, w: dict, _: Spec) -> float:
         return min(s * (100 * float((w[n][m[n]] > 0).mean()) - 50) for n, s in signs.items())
 
-    return of_trials(chains(source, rows, round, least), lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0)
+    values = chains(source, rows, round, least)
+    return of_trials(values, lambda e, lo, hi: values.min() > 0 if each else lo > 0, lambda e, lo, hi: e > 0)
 
 
 def connections(mask: NDArray, axis: int) -> NDArray:
@@ -300,7 +329,7 @@ def connections(mask: NDArray, axis: int) -> NDArray:
 def reached(masks: dict, layers: Sequence[str]) -> dict:
     """Masks without the connections that lead to no output (v1 section 5 removes those first)."""
     trimmed = {n: m.copy() for n, m in masks.items()}
-    for n, after in reversed(list(zip(layers, layers[1:], strict=False))):
+    for n, after in reversed(list(pairwise(layers))):
         trimmed[n] &= trimmed[after].any(0)[:, None]
     return trimmed
 
@@ -310,7 +339,8 @@ def units(
     within: float = 0.0, limit: str = "both", axis: int = 1,
 ) -> Result:  # fmt: skip
     """Connections per unit of a layer: "dead" (fraction without any), "cv" (standard deviation over mean), "hub" (most
-    connected unit over mean), "edge" (input pixels: centre 14 x 14 over the rest)."""
+    connected unit over mean), "edge" (input pixels: centre 14 x 14 over the rest), "peaks" (histogram of ten bins: the
+    emptiest bin between the two fullest separate ones, over the lower of those; 1 for a single peak)."""
     order = ["fc1.weight", "fc2.weight", "out.weight"]
 
     def read(m: dict, w: dict, _: Spec) -> float:
@@ -321,7 +351,11 @@ def units(
             inside = np.zeros((28, 28), bool)
             inside[7:21, 7:21] = True
             return float(c[inside.ravel()].mean() / c[~inside.ravel()].mean())
-        return float(c.std() / c.mean() if statistic == "cv" else c.max() / c.mean())
+        if statistic == "peaks":
+            h = np.histogram(c, 10)[0]
+            between = [(h[i + 1 : j].min(), min(h[i], h[j])) for i in range(10) for j in range(i + 2, 10)]
+            return float(min(valley / max(peak, 1) for valley, peak in between))
+        return float(variation(c) if statistic == "cv" else c.max() / c.mean())
 
     values = chains(source, rows, round, read)
     top, bottom = limit != "atleast", limit != "atmost"
@@ -337,17 +371,39 @@ def uneven(source: Any, rows: Sequence[Spec], *, layer: str, above: str, round: 
     variation. `above` is the next layer's weight, whose columns are this layer's outgoing connections."""
 
     def read(m: dict, w: dict, _: Spec) -> float:
-        out, inside = connections(m[above], 0), connections(m[layer], 1)
-        return float(out.std() / out.mean() - inside.std() / inside.mean())
+        return variation(connections(m[above], 0)) - variation(connections(m[layer], 1))
 
     return of_trials(chains(source, rows, round, read), lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0)
+
+
+def variation(c: NDArray) -> float:
+    return float(c.std() / c.mean())
+
+
+def steeper(source: Any, rows: Sequence[Spec], *, of: str, to: str, round: int) -> Result:
+    """Incoming connections vary more between the units of one layer than of another."""
+    values = chains(
+        source, rows, round, lambda m, w, _: variation(connections(m[of], 1)) - variation(connections(m[to], 1))
+    )
+    return of_trials(values, lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0)
+
+
+def more_uneven(source: Any, rows: Sequence[Spec], *, layer: str, axis: int, round: int, of: dict, to: dict) -> Result:
+    """Connections of a layer vary more in one kind of network than in another, trial by trial."""
+    a, b = (
+        chains(source, rows, round, lambda m, w, _: variation(connections(m[layer], axis)), **kind) for kind in (of, to)
+    )
+    n = min(len(a), len(b))
+    return of_trials(a[:n] - b[:n], lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0)
 
 
 ALONE: dict[str, Test] = {
     f.__name__: f
     for f in (
         xor_rate, xor_gain, xor_ratio, xor_rises, xor_gaps, xor_exact, xor_score, xor_parents, weights_of, setting,
-        half_rate, copies, split_sizes, trainings, total_trainings, kept_percent, arithmetic,
+        half_rate, copies, split_sizes, trainings, total_trainings, kept_percent, arithmetic, initial_sd, layer_count,
     )
 }  # fmt: skip
-MASKS: dict[str, Test] = {f.__name__: f for f in (hollow, fuller, emptier, positive, units, uneven)}
+MASKS: dict[str, Test] = {
+    f.__name__: f for f in (hollow, fuller, emptier, flat, positive, units, uneven, steeper, more_uneven)
+}

@@ -1,0 +1,392 @@
+"""The ledger's tests on whole curves: where pruned networks stop being as good as the unpruned one, hills and valleys,
+bounds over levels, sweeps over a field and over network sizes. See `judge` for what a `Result` means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lth_core.draws import generator
+from lth_core.judge import (
+    COMPARISONS, NEAR, Curve, Lacking, Result, Side, Test, average, better_low, close, curve, depth_of, excludes, mean,
+    over_trials, position, rank_correlation, select, unit, within_levels,
+)  # fmt: skip
+
+
+def last_good(values: NDArray, depths: NDArray, column: str, margin: float = 0.0) -> float:
+    """Depth up to which a mean curve is as good as the unpruned network, interpolated.
+
+    Accuracies: the last crossing, so that noise about the unpruned level does not count. Times: the first crossing
+    after the fastest level, since networks too sparse to learn may stop early. A curve that never gives out: the last
+    depth."""
+    keep = np.isfinite(values)
+    v, d = values[keep], depths[keep]
+    lead = (v[0] - v if better_low(column) else v - v[0]) + margin  # at depth 0: the margin
+    bad = np.flatnonzero(lead < 0)
+    if better_low(column):
+        bad = bad[bad > lead.argmax()]
+        first = bad[0] if len(bad) else len(d)
+    else:
+        first = np.flatnonzero(lead >= 0)[-1] + 1
+    if first >= len(d):
+        return float(d[-1])
+    a, b = lead[first - 1], lead[first]
+    return float(d[first - 1] + (d[first] - d[first - 1]) * a / (a - b))
+
+
+def returns(
+    table: pd.DataFrame, *, column: str, at: float | str | Sequence[float | str], within: float = 2.0,
+    margin: float = 0.0, limit: str = "both", **side: Any,
+) -> Result:  # fmt: skip
+    """How sparse networks get before they are no longer as good as the unpruned one (percent of hidden weights that
+    remain, 0.8^rounds). `at`: the printed level, or both ends of a printed range; tolerance in rounds; `margin` as in
+    the column. In direction: they match at some pruned level, but give out elsewhere."""
+    c = curve(table, column, **side)
+    depths = c.columns.to_numpy(float)
+    ends = [depth_of(x) for x in (at if isinstance(at, list) else [at])]
+    effect, low, high, n = over_trials([c], lambda v: last_good(v, depths, column, margin))
+    censored = effect >= depths.max()
+    if censored and max(ends) > depths.max():
+        raise Lacking(f"still as good at the sparsest level measured ({depths.max():.0f} rounds)")
+    above, below = effect - max(ends), min(ends) - effect
+    agrees = (limit == "atleast" or above <= within) and below <= within
+    note = f"after {effect:.1f} rounds ({low:.1f} to {high:.1f})" + (", the sparsest measured" if censored else "")
+    percent = [100 * 0.8**x for x in (effect, high, low)]
+    return Result(percent[0], percent[1], percent[2], n, agrees, effect >= 1, note)
+
+
+def deeper(
+    table: pd.DataFrame, *, column: str, of: Side, to: Side, margin: float = 0.0, at_least: float = 0.0
+) -> Result:
+    """By how many rounds `of` stays as good as the unpruned network longer than `to`."""
+    curves = [curve(table, column, **s) for s in (of, to)]
+    d, e = (c.columns.to_numpy(float) for c in curves)
+    effect, low, high, n = over_trials(
+        curves, lambda a, b: last_good(a, d, column, margin) - last_good(b, e, column, margin)
+    )
+    sure = excludes(low, high) > 0
+    return Result(effect, low, high, n, sure and effect >= at_least, sure, "rounds")
+
+
+def perfect(table: pd.DataFrame, *, column: str, of: Side, to: Side, threshold: float = 99.9) -> Result:
+    """By how many rounds `of` keeps `column` at the threshold (percent) longer than `to`."""
+    curves = [curve(table, column, **s) for s in (of, to)]
+
+    def last(v: NDArray, d: NDArray) -> float:
+        low = np.flatnonzero(100 * v < threshold)
+        return float(d[low[0]] if len(low) else d[-1] + 1)
+
+    depths = [c.columns.to_numpy(float) for c in curves]
+    effect, low, high, n = over_trials(curves, lambda a, b: last(a, depths[0]) - last(b, depths[1]))
+    return Result(effect, low, high, n, excludes(low, high) > 0, effect > 0)
+
+
+def turning(
+    table: pd.DataFrame, *, column: str, at: float | str | None = None, within: float = 2.0, **side: Any
+) -> Result:
+    """Better with pruning, then worse: a hill of accuracy, a valley of time. Both slopes need intervals that exclude
+    zero, and the turning point of the mean must be where it is printed. The effect is the gain at the best level."""
+    c = curve(table, column, **side)
+    d = c.columns.to_numpy(float)
+    sign = -1 if better_low(column) else 1
+    whole = sign * mean(c.to_numpy(float))
+    best = int(np.nanargmax(whole))
+    if at is not None and d.max() < depth_of(at) + 1:
+        raise Lacking(f"levels end at {d.max():.0f} rounds, before the turn could be seen")
+    scale = 100 / abs(whole[0]) if better_low(column) else unit(column)
+    rise = over_trials([c], lambda v: scale * sign * (v[best] - v[0]))
+    fall = over_trials([c], lambda v: scale * sign * (v[best] - v[np.isfinite(v)][-1]))
+    up, down = excludes(rise[1], rise[2]) > 0, excludes(fall[1], fall[2]) > 0
+    place = at is None or abs(d[best] - depth_of(at)) <= within
+    note = f"best after {d[best]:.1f} rounds ({100 * 0.8 ** d[best]:.1f}% of hidden weights)"
+    return Result(*rise, up and down and place, up and down, note)
+
+
+def monotone(table: pd.DataFrame, *, column: str, rising: bool, levels: Sequence[float | str], **side: Any) -> Result:
+    """Ever higher (or lower) with pruning: rank correlation of the mean curve with depth, at least 0.9."""
+    c = curve(table, column, **side)
+    d = c.columns.to_numpy(float)
+    keep = within_levels(d, levels)
+    if keep.sum() < 3:
+        raise Lacking("fewer than three levels are measured")
+    effect, low, high, n = over_trials([c], lambda v: rank_correlation(v[keep], d[keep]))
+    sign = 1 if rising else -1
+    return Result(effect, low, high, n, sign * effect >= 0.9, excludes(low, high) == sign)
+
+
+def together(
+    table: pd.DataFrame, *, columns: Sequence[str], least: float = 0.5,
+    levels: Sequence[float | str] | None = None, **side: Any,
+) -> Result:  # fmt: skip
+    """Two columns rise and fall together across levels: rank correlation of their mean curves."""
+    curves = [curve(table, column, **side) for column in columns]
+    depths = curves[0].columns.to_numpy(float)
+    keep = within_levels(depths, levels) if levels else np.ones(len(depths), bool)
+    if keep.sum() < 3:
+        raise Lacking("fewer than three levels are measured")
+    effect, low, high, n = over_trials(curves, lambda a, b: rank_correlation(a[keep], b[keep]))
+    return Result(effect, low, high, n, effect >= least, excludes(low, high) > 0)
+
+
+def scatter(table: pd.DataFrame, *, column: str, of: str, to: str, levels: Sequence[float | str]) -> Result:
+    """How many times wider the networks of arm `of` scatter than those of `to`: ratio of standard deviations over
+    all networks of a level, median over levels."""
+    chosen = select(table, arm=[of, to])
+    depths = np.sort(chosen.loc[chosen["round"] > 0, "depth"].unique())
+    depths = depths[within_levels(depths, levels)]
+    trials = np.sort(chosen["trial"].unique())
+
+    def wide(picks: NDArray) -> float:
+        both = []
+        for arm in (of, to):
+            part = chosen[(chosen["arm"] == arm) & chosen["depth"].isin(depths)]
+            values = {k: g[column].to_numpy(float) for k, g in part.groupby(["depth", "trial"])}
+            none = np.array([])
+            sds = [np.nanstd(np.concatenate([values.get((d, trials[int(p)]), none) for p in picks])) for d in depths]
+            both.append(np.array(sds))
+        usable = both[1] > 0
+        return float(np.median(both[0][usable] / both[1][usable])) if usable.any() else float("nan")
+
+    if len(trials) < 3:
+        raise Lacking("scatter needs at least three trials")
+    spreads = np.array(
+        [wide(p) for p in generator("scatter", len(trials)).integers(0, len(trials), (200, len(trials)))]
+    )
+    effect = wide(np.arange(len(trials)))
+    low, high = np.nanquantile(spreads, [0.025, 0.975])
+    return Result(effect, float(low), float(high), len(trials), low > 1, effect > 1)
+
+
+def throughout(
+    table: pd.DataFrame, *, column: str, levels: Sequence[float | str], number: float, within: float,
+    form: str = "points", limit: str = "atleast", **side: Any,
+) -> Result:  # fmt: skip
+    """A bound at every level: the worst of `column` itself ("value", percent), of its difference from the unpruned
+    network ("points", absolute with limit "atmost") or of percent "less" than it. In direction: on average."""
+    c = curve(table, column, **side)
+    d = c.columns.to_numpy(float)
+    keep = within_levels(d, levels) & ((d > 0) | (form == "value"))
+    if not keep.any():
+        raise Lacking(f"no level between {levels[0]} and {levels[1]} is measured")
+
+    def each(v: NDArray) -> NDArray:
+        if form == "value":
+            return unit(column) * v[keep]
+        if form == "less":
+            return 100 * (1 - v[keep] / v[0])
+        gaps = unit(column) * (v[keep] - v[0])
+        return np.abs(gaps) if limit == "atmost" else gaps
+
+    worst = np.nanmax if limit == "atmost" else np.nanmin
+    effect, low, high, n = over_trials([c], lambda v: worst(each(v)))
+    middle = over_trials([c], lambda v: average(each(v)))[0]
+    return Result(
+        effect, low, high, n, close(effect, number, within, limit), close(middle, number, within, limit),
+        f"worst level; {middle:.2f} on average",
+    )  # fmt: skip
+
+
+def reach(table: pd.DataFrame, *, column: str, between: Sequence[float], within: float, **side: Any) -> Result:
+    """The widest range of percent remaining (all weights) without a gap in which networks beat the unpruned one. The
+    effect is its sparse end; both ends must be where they are printed, [sparse, dense] in percent."""
+    c = curve(table, column, **side)
+    d = c.columns.to_numpy(float)
+    percent = select(table, arm=side.get("arm", "ticket")).groupby("depth")["percent"].mean().reindex(d).to_numpy()
+    sign = -1 if better_low(column) else 1
+
+    def ends(v: NDArray) -> tuple[float, float]:
+        lead, best = sign * (v - v[0]) > 0, (float("nan"), float("nan"))
+        start, widest = None, 0
+        for i, good in enumerate([*lead[1:], False], 1):
+            if good and start is None:
+                start = i
+            elif not good and start is not None:
+                if i - start > widest:
+                    widest, best = i - start, (float(percent[i - 1]), float(percent[start]))
+                start = None
+        return best
+
+    effect, low, high, n = over_trials([c], lambda v: ends(v)[0])
+    dense = over_trials([c], lambda v: ends(v)[1])[0]
+    met = abs(effect - between[0]) <= within and abs(dense - between[1]) <= within
+    return Result(effect, low, high, n, met, bool(np.isfinite(effect)), f"from {dense:.1f} to {effect:.1f} percent")
+
+
+def plateau(table: pd.DataFrame, *, column: str, of: Side, to: Side, slack: float = 0.1) -> Result:
+    """By how many rounds the flat bottom (within `slack` of the best) of `of` is wider than that of `to`."""
+    curves = [curve(table, column, **s) for s in (of, to)]
+    depths = [c.columns.to_numpy(float) for c in curves]
+
+    def width(v: NDArray, d: NDArray) -> float:
+        flat = d[v <= np.nanmin(v) * (1 + slack)]
+        return float(flat.max() - flat.min())
+
+    effect, low, high, n = over_trials(curves, lambda a, b: width(a, depths[0]) - width(b, depths[1]))
+    return Result(effect, low, high, n, excludes(low, high) > 0, effect > 0)
+
+
+def exists(
+    table: pd.DataFrame, *, time: str, accuracy: str, below: float | str = 0, slack: float = 0.0, **side: Any
+) -> Result:
+    """A winning ticket: some level, sparser than `below`, at which networks are no slower and no less accurate (up to
+    `slack` points) than the unpruned one. Agrees where both intervals say so; the effect is the sparsest such level in
+    percent of hidden weights."""
+    t, a = (curve(table, column, **side) for column in (time, accuracy))
+    d = t.columns.to_numpy(float)
+    if d.max() <= depth_of(below):
+        raise Lacking(f"nothing below level {below} is measured")
+    sure, seen = [], []
+    for i in range(1, len(d)):
+        if d[i] <= depth_of(below) - NEAR:
+            continue
+        sooner = over_trials([t], lambda v, i=i: v[0] - v[i])
+        gain = over_trials([a], lambda v, i=i: unit(accuracy) * (v[i] - v[0]) + slack)
+        if sooner[1] >= 0 and gain[1] >= 0:
+            sure.append(d[i])
+        if sooner[0] >= 0 and gain[0] >= 0:
+            seen.append(d[i])
+    levels = sure or seen
+    effect = 100 * 0.8 ** max(levels) if levels else float("nan")
+    note = f"{len(sure)} levels with intervals, {len(seen)} on means, of {int((d > depth_of(below) - NEAR).sum())}"
+    return Result(effect, effect, effect, len(t), bool(sure), bool(seen), note)
+
+
+def everywhere(
+    table: pd.DataFrame, *, field: str, test: str, values: Sequence[Any] = (), least: float = 1.0, **args: Any
+) -> Result:
+    """Another test at each value of a field (those measured, where none are named). The effect is the percent of values
+    at which it agrees in direction."""
+    values = values or sorted(table[field].unique())
+    found = [NETWORKS[test](select(table, **{field: v}), **args) for v in values]
+    share, loose = (float(np.mean([getattr(f, word) for f in found])) for word in ("agrees", "direction"))
+    n = min(f.n for f in found)
+    note = f"{sum(f.direction for f in found)} of {len(found)} values"
+    return Result(100 * loose, float("nan"), float("nan"), n, share >= least, loose >= min(least, 0.5), note)
+
+
+def at_weights(
+    table: pd.DataFrame, *, column: str, field: str, values: Sequence[Any], weights: Sequence[float], rising: bool,
+) -> Result:  # fmt: skip
+    """At equal numbers of weights, does `column` get better with the starting size? Rank correlation with the order of
+    `values`, averaged over `weights`; `rising` False states that it does not (curves overlap)."""
+    curves, sizes = zip(*[by_weights(table, column, field, v) for v in values], strict=True)
+    sign = -1 if better_low(column) else 1
+
+    def trend(*means: NDArray) -> float:
+        found = []
+        for w in np.log(weights):
+            at = [np.interp(-w, -np.log(s), m) for s, m in zip(sizes, means, strict=True)]
+            found.append(rank_correlation(sign * np.array(at), np.arange(len(at), dtype=float)))
+        return float(np.nanmean(found))
+
+    effect, low, high, n = over_trials(curves, trend)
+    if rising:
+        return Result(effect, low, high, n, excludes(low, high) > 0 and effect >= 0.5, effect > 0)
+    return Result(effect, low, high, n, abs(effect) < 0.5, bool(low <= 0 <= high))
+
+
+def by_weights(table: pd.DataFrame, column: str, field: str, value: Any) -> tuple[Curve, NDArray]:
+    """A curve of one network size, and the number of weights at each of its levels."""
+    from lth_core.models import weight_count
+
+    part = select(table, **{field: value})
+    if part.empty:
+        raise Lacking(f"{field} = {value} is not measured")
+    c = curve(part, column)
+    total = weight_count(part["arch"].iat[0], part["dataset"].iat[0])
+    return c, part.groupby("depth")["density"].mean().reindex(c.columns).to_numpy() * total
+
+
+def place(values: NDArray, weights: NDArray, depths: NDArray, column: str, what: str, margin: float) -> float:
+    """Number of weights where a mean curve is "best" or where it is "last" as good as the unpruned network."""
+    if what == "best":
+        return float(weights[np.nanargmin(values) if better_low(column) else np.nanargmax(values)])
+    return float(np.exp(np.interp(last_good(values, depths, column, margin), depths, np.log(weights))))
+
+
+def weights_where(
+    table: pd.DataFrame, *, column: str, what: str, between: Sequence[float], field: str = "arch",
+    values: Sequence[Any] = ("lenet-300-100",), factor: float = 1.5, margin: float = 0.0015,
+) -> Result:  # fmt: skip
+    """Number of weights at the best level or the last good one; for several sizes their geometric mean, and all of them
+    must lie in the printed range, up to `factor`."""
+    curves, sizes = zip(*[by_weights(table, column, field, v) for v in values], strict=True)
+    depths = [c.columns.to_numpy(float) for c in curves]
+
+    def all_of(*means: NDArray) -> NDArray:
+        return np.array([place(*x, column, what, margin) for x in zip(means, sizes, depths, strict=True)])
+
+    effect, low, high, n = over_trials(curves, lambda *m: float(np.exp(np.log(all_of(*m)).mean())))
+    each = all_of(*[mean(c.to_numpy(float)) for c in curves])
+    low_end, high_end = between[0] / factor, between[1] * factor
+    met = bool(((each >= low_end) & (each <= high_end)).all())
+    note = ", ".join(f"{x:,.0f}" for x in each)
+    return Result(effect, low, high, n, met, low_end / 2 <= effect <= high_end * 2, f"weights: {note}")
+
+
+def grows(
+    table: pd.DataFrame, *, column: str, what: str, values: Sequence[Any], field: str = "arch",
+    margin: float = 0.0015, limit: float = np.inf,
+) -> Result:  # fmt: skip
+    """By what factor the number of weights at the best (or last good) level grows from the smallest to the largest
+    network. Agrees when the interval excludes 1; with a `limit`, when it grows by at most this factor."""
+    curves, sizes = zip(*[by_weights(table, column, field, v) for v in values], strict=True)
+    depths = [c.columns.to_numpy(float) for c in curves]
+
+    def factor(*means: NDArray) -> float:
+        ends = [place(means[i], sizes[i], depths[i], column, what, margin) for i in (0, -1)]
+        return ends[1] / ends[0]
+
+    effect, low, high, n = over_trials(curves, factor)
+    if np.isfinite(limit):
+        return Result(effect, low, high, n, 1 / limit <= effect <= limit, low <= limit)
+    return Result(effect, low, high, n, excludes(low, high, 1.0) > 0, effect > 1)
+
+
+def share(table: pd.DataFrame, *, column: str, number: float, limit: str = "atleast", **side: Any) -> Result:
+    """Percent of networks for which a yes-or-no column is true, at a level (`at`) or over `levels`."""
+    levels = side.pop("levels", None)
+    at = side.pop("at", None)
+    c = curve(table, column, **side)
+    d = c.columns.to_numpy(float)
+    keep = within_levels(d, levels) if levels else np.arange(len(d)) == position(d, at if at is not None else 0)
+    effect, low, high, n = over_trials([c], lambda v: 100 * float(np.nanmean(v[keep])))
+    return Result(effect, low, high, n, close(effect, number, 1e-9, limit), close(effect, number, 20, limit))
+
+
+def faster_than(table: pd.DataFrame, *, column: str, of: Side, to: Side) -> Result:
+    """Whether pruning speeds one network up more than another: unpruned over best, `of` divided by `to`."""
+    curves = [curve(table, column, **s) for s in (of, to)]
+
+    def gain(v: NDArray) -> float:
+        return float(v[0] / np.nanmin(v[1:]))
+
+    effect, low, high, n = over_trials(curves, lambda a, b: gain(a) / gain(b))
+    return Result(effect, low, high, n, excludes(low, high, 1.0) > 0, effect > 1)
+
+
+def dip(table: pd.DataFrame, *, column: str, **side: Any) -> Result:
+    """Worse with a little pruning, later as good as unpruned or better: depth of the dip before the best level, points."""
+    c = curve(table, column, **side)
+    whole = mean(c.to_numpy(float))
+    best = 1 + int(np.nanargmax(whole[1:]))
+    lowest = 1 + int(np.nanargmin(whole[1 : best + 1]))
+    down = over_trials([c], lambda v: unit(column) * (v[0] - v[lowest]))
+    up = over_trials([c], lambda v: unit(column) * (v[best] - v[0]))
+    return Result(*down, excludes(down[1], down[2]) > 0 and up[0] >= 0, down[0] > 0 and up[0] >= 0)
+
+
+NETWORKS: dict[str, Test] = {
+    **COMPARISONS,
+    **{
+        f.__name__: f
+        for f in (
+            returns, deeper, perfect, turning, monotone, together, scatter, throughout, reach, plateau, exists,
+            everywhere, at_weights, weights_where, grows, share, faster_than, dip,
+        )
+    },
+}  # fmt: skip
