@@ -16,6 +16,7 @@ from lth_core import data, models, paper, prune, xor
 from lth_core.analyse import bootstrap
 from lth_core.judge import Lacking, Result, Test, excludes, rank_correlation
 from lth_core.spec import Spec, UsageError
+from lth_core.store import Store, key_of
 
 NAN = float("nan")
 
@@ -260,6 +261,8 @@ def chains(
     found = [r for r in found if all(getattr(r, k) == v for k, v in where.items())]
     if not found:
         raise Lacking(f"round {round} is not measured")
+    if isinstance(source, Store):
+        return np.array([read(source.read(key_of(r)).masks, models.initial(r), r) for r in found])
     if not all(source.has_masks(r) for r in found):
         raise Lacking("the masks of this chain are not published (`python -m lth_core publish --masks`)")
     return np.array([read(source.masks(r), models.initial(r), r) for r in found])
@@ -339,7 +342,7 @@ def units(
     within: float = 0.0, limit: str = "both", axis: int = 1,
 ) -> Result:  # fmt: skip
     """Connections per unit of a layer: "dead" (fraction without any), "cv" (standard deviation over mean), "hub" (most
-    connected unit over mean), "edge" (input pixels: centre 14 x 14 over the rest), "peaks" (histogram of ten bins: the
+    connected unit over mean), "edge" (input pixels: middle half of rows and columns over the rest), "peaks" (histogram of ten bins: the
     emptiest bin between the two fullest separate ones, over the lower of those; 1 for a single peak)."""
     order = ["fc1.weight", "fc2.weight", "out.weight"]
 
@@ -348,8 +351,9 @@ def units(
         if statistic == "dead":
             return float((c == 0).mean())
         if statistic == "edge":
-            inside = np.zeros((28, 28), bool)
-            inside[7:21, 7:21] = True
+            side = int(np.sqrt(c.size))
+            inside = np.zeros((side, side), bool)
+            inside[side // 4 : -(side // 4), side // 4 : -(side // 4)] = True
             return float(c[inside.ravel()].mean() / c[~inside.ravel()].mean())
         if statistic == "peaks":
             h = np.histogram(c, 10)[0]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ PRUNING = {
 LOWER = ("iteration", "loss", "gap", "reach")  # columns in whose names these words stand are better when lower
 NEAR = 0.12  # rounds: printed percentages are truncated, so a level is the nearest within this
 Side = dict[str, Any]
-Curve = pd.DataFrame  # trial x depth
+Curve: TypeAlias = pd.DataFrame  # trial x depth
 Test = Callable[..., "Result"]
 
 
@@ -91,7 +91,10 @@ def curve(table: pd.DataFrame, column: str, arm: str = "ticket", **fields: Any) 
     chosen = select(table, arm=arm, **{k: v for k, v in fields.items() if k != "at"})
     if chosen.empty or ((chosen["round"] > 0).sum() == 0 and fields.get("at", 1) != 0):
         raise Lacking(f"no pruned networks of {dict(arm=arm, **fields)} are measured")
-    return chosen.groupby(["trial", "depth"])[column].mean().unstack()
+    made = chosen.groupby(["trial", "depth"])[column].mean().unstack()
+    if 0.0 in made and not np.isfinite(made[0.0]).any():
+        raise Lacking(f"the unpruned network has no {column} (it never gets there)")
+    return made
 
 
 def depth_of(at: float | str) -> float:
@@ -145,6 +148,12 @@ def mean(values: NDArray) -> NDArray:
     return np.where(count > 0, np.nansum(values, axis=0) / np.maximum(count, 1), np.nan)
 
 
+def extreme(values: NDArray, high: bool) -> float:
+    """The highest or lowest of the levels that have a value."""
+    there = values[np.isfinite(values)]
+    return float(there.max() if high else there.min()) if len(there) else float("nan")
+
+
 def average(values: NDArray) -> float:
     """Mean of the levels that have a value."""
     there = values[np.isfinite(values)]
@@ -177,8 +186,7 @@ def pair(table: pd.DataFrame, column: str, sides: Sequence[Side]) -> tuple[list[
     for c, s in zip(curves, sides, strict=True):
         depths = c.columns.to_numpy(float)
         if s.get("at") == "best":
-            best = np.nanmin if better_low(column) else np.nanmax
-            reads.append(lambda m, best=best, d=depths: best(m[d > 0]))
+            reads.append(lambda m, d=depths: extreme(m[d > 0], not better_low(column)))
         else:
             reads.append(itemgetter(position(depths, s["at"])))
     return curves, reads

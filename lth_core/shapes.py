@@ -3,7 +3,7 @@ bounds over levels, sweeps over a field and over network sizes. See `judge` for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,27 @@ from numpy.typing import NDArray
 
 from lth_core.draws import generator
 from lth_core.judge import (
-    COMPARISONS, NEAR, Curve, Lacking, Result, Side, Test, average, better_low, close, curve, depth_of, excludes, mean,
-    over_trials, position, rank_correlation, select, unit, within_levels,
+    COMPARISONS,
+    NEAR,
+    Curve,
+    Lacking,
+    Result,
+    Side,
+    Test,
+    average,
+    better_low,
+    close,
+    curve,
+    depth_of,
+    excludes,
+    extreme,
+    mean,
+    over_trials,
+    position,
+    rank_correlation,
+    select,
+    unit,
+    within_levels,
 )  # fmt: skip
 
 
@@ -23,6 +42,8 @@ def last_good(values: NDArray, depths: NDArray, column: str, margin: float = 0.0
     Accuracies: the last crossing, so that noise about the unpruned level does not count. Times: the first crossing
     after the fastest level, since networks too sparse to learn may stop early. A curve that never gives out: the last
     depth."""
+    if not np.isfinite(values[0]):
+        return float("nan")
     keep = np.isfinite(values)
     v, d = values[keep], depths[keep]
     lead = (v[0] - v if better_low(column) else v - v[0]) + margin  # at depth 0: the margin
@@ -47,7 +68,7 @@ def returns(
     the column. In direction: they match at some pruned level, but give out elsewhere."""
     c = curve(table, column, **side)
     depths = c.columns.to_numpy(float)
-    ends = [depth_of(x) for x in (at if isinstance(at, list) else [at])]
+    ends = [depth_of(x) for x in (at if isinstance(at, list) else [at])]  # type: ignore[arg-type]
     effect, low, high, n = over_trials([c], lambda v: last_good(v, depths, column, margin))
     censored = effect >= depths.max()
     if censored and max(ends) > depths.max():
@@ -85,6 +106,12 @@ def perfect(table: pd.DataFrame, *, column: str, of: Side, to: Side, threshold: 
     return Result(effect, low, high, n, excludes(low, high) > 0, effect > 0)
 
 
+def final(values: NDArray) -> float:
+    """The sparsest level that has a value."""
+    there = values[np.isfinite(values)]
+    return float(there[-1]) if len(there) else float("nan")
+
+
 def turning(
     table: pd.DataFrame, *, column: str, at: float | str | None = None, within: float = 2.0, **side: Any
 ) -> Result:
@@ -99,7 +126,7 @@ def turning(
         raise Lacking(f"levels end at {d.max():.0f} rounds, before the turn could be seen")
     scale = 100 / abs(whole[0]) if better_low(column) else unit(column)
     rise = over_trials([c], lambda v: scale * sign * (v[best] - v[0]))
-    fall = over_trials([c], lambda v: scale * sign * (v[best] - v[np.isfinite(v)][-1]))
+    fall = over_trials([c], lambda v: scale * sign * (v[best] - final(v)))
     up, down = excludes(rise[1], rise[2]) > 0, excludes(fall[1], fall[2]) > 0
     place = at is None or abs(d[best] - depth_of(at)) <= within
     note = f"best after {d[best]:.1f} rounds ({100 * 0.8 ** d[best]:.1f}% of hidden weights)"
@@ -181,8 +208,7 @@ def throughout(
         gaps = unit(column) * (v[keep] - v[0])
         return np.abs(gaps) if limit == "atmost" else gaps
 
-    worst = np.nanmax if limit == "atmost" else np.nanmin
-    effect, low, high, n = over_trials([c], lambda v: worst(each(v)))
+    effect, low, high, n = over_trials([c], lambda v: extreme(each(v), limit == "atmost"))
     middle = over_trials([c], lambda v: average(each(v)))[0]
     return Result(
         effect, low, high, n, close(effect, number, within, limit), close(middle, number, within, limit),
@@ -222,8 +248,8 @@ def plateau(table: pd.DataFrame, *, column: str, of: Side, to: Side, slack: floa
     depths = [c.columns.to_numpy(float) for c in curves]
 
     def width(v: NDArray, d: NDArray) -> float:
-        flat = d[v <= np.nanmin(v) * (1 + slack)]
-        return float(flat.max() - flat.min())
+        flat = d[v <= extreme(v, False) * (1 + slack)]
+        return float(flat.max() - flat.min()) if len(flat) else float("nan")
 
     effect, low, high, n = over_trials(curves, lambda a, b: width(a, depths[0]) - width(b, depths[1]))
     return Result(effect, low, high, n, excludes(low, high) > 0, effect > 0)
@@ -281,7 +307,7 @@ def at_weights(
         for w in np.log(weights):
             at = [np.interp(-w, -np.log(s), m) for s, m in zip(sizes, means, strict=True)]
             found.append(rank_correlation(sign * np.array(at), np.arange(len(at), dtype=float)))
-        return float(np.nanmean(found))
+        return average(np.array(found))
 
     effect, low, high, n = over_trials(curves, trend)
     if rising:
@@ -303,6 +329,8 @@ def by_weights(table: pd.DataFrame, column: str, field: str, value: Any) -> tupl
 
 def place(values: NDArray, weights: NDArray, depths: NDArray, column: str, what: str, margin: float) -> float:
     """Number of weights where a mean curve is "best" or where it is "last" as good as the unpruned network."""
+    if not np.isfinite(values).any():
+        return float("nan")
     if what == "best":
         return float(weights[np.nanargmin(values) if better_low(column) else np.nanargmax(values)])
     return float(np.exp(np.interp(last_good(values, depths, column, margin), depths, np.log(weights))))
@@ -354,7 +382,7 @@ def share(table: pd.DataFrame, *, column: str, number: float, limit: str = "atle
     c = curve(table, column, **side)
     d = c.columns.to_numpy(float)
     keep = within_levels(d, levels) if levels else np.arange(len(d)) == position(d, at if at is not None else 0)
-    effect, low, high, n = over_trials([c], lambda v: 100 * float(np.nanmean(v[keep])))
+    effect, low, high, n = over_trials([c], lambda v: 100 * average(v[keep]))
     return Result(effect, low, high, n, close(effect, number, 1e-9, limit), close(effect, number, 20, limit))
 
 
@@ -363,14 +391,14 @@ def faster_than(table: pd.DataFrame, *, column: str, of: Side, to: Side) -> Resu
     curves = [curve(table, column, **s) for s in (of, to)]
 
     def gain(v: NDArray) -> float:
-        return float(v[0] / np.nanmin(v[1:]))
+        return float(v[0] / extreme(v[1:], False))
 
     effect, low, high, n = over_trials(curves, lambda a, b: gain(a) / gain(b))
     return Result(effect, low, high, n, excludes(low, high, 1.0) > 0, effect > 1)
 
 
 def dip(table: pd.DataFrame, *, column: str, **side: Any) -> Result:
-    """Worse with a little pruning, later as good as unpruned or better: depth of the dip before the best level, points."""
+    """Worse with a little pruning, later as good as unpruned or better: the dip before the best level, in points."""
     c = curve(table, column, **side)
     whole = mean(c.to_numpy(float))
     best = 1 + int(np.nanargmax(whole[1:]))

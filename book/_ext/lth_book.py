@@ -17,6 +17,7 @@ REPAIRS = [
     (r'(<button[^>]*?) aria-label="Search"([^>]*search-button)', r"\1\2"),
     (r'(<button[^>]*theme-switch-button[^>]*?) aria-label="Color mode"', r"\1"),
     (r'(<a href="[^"]*_sources/[^"]*\.ipynb") target="_blank"', r"\1 download"),  # a file to keep, not a tab of JSON
+    (r"<(?:script|link)[^>]*fontawesome\.js[^>]*>(?:</script>)?", ""),  # 1.5 MB; the icon font shows the same icons
     (r"<th>\s*</th>", "<td></td>"),  # the corner of a data frame heads nothing
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
     (
@@ -51,8 +52,9 @@ def finish(app, exception):
     if exception or app.builder.name != "html":
         return
     out = Path(app.outdir)
-    for path in out.rglob("*.map"):
-        path.unlink()
+    for pattern in ("*.map", "fontawesome.js*"):
+        for path in out.rglob(pattern):
+            path.unlink()
     for path in out.rglob("*.html"):
         before = text = path.read_text("utf-8")
         for pattern, replacement in REPAIRS:

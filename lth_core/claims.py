@@ -1,0 +1,381 @@
+"""The ledger: every claim of both papers, the test that judges it, and its verdict on what is measured.
+
+claims.judge()           one row a claim: verdict, effect, interval, n, scale, reason, command
+claims.value(id)         the measured value with its interval, for prose that is filled when the book is built
+claims.table(...)        the ledger as a page: filters, one line a claim
+
+The claims are data (`claims.yaml`), the tests are functions (`judge`, `shapes`, `checks`); this module brings them
+together. Nothing here trains a network, except XOR's, which take seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from lth_core import paper, results
+from lth_core.analyse import accuracies
+from lth_core.checks import ALONE, MASKS
+from lth_core.judge import Lacking, Result, select, with_depth
+from lth_core.shapes import NETWORKS
+from lth_core.spec import Spec, UsageError
+from lth_core.store import Store, key_of
+
+HERE = Path(__file__).resolve().parent
+ACCEPTED = results.HERE / "verdicts.json"  # the verdicts that are committed
+
+REPRODUCED, DIRECTION, NOT = "reproduced", "reproduced in direction", "not reproduced"
+UNMEASURED, CANNOT = "not measured at scale", "cannot be judged"
+VERDICTS = (REPRODUCED, DIRECTION, NOT, UNMEASURED, CANNOT)
+RANK = {REPRODUCED: 3, DIRECTION: 2, NOT: 1}  # the other two say nothing about the claim
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One testable statement. `tests` must all hold; each is {function: arguments}, perhaps with its own figure."""
+
+    id: str
+    paper: str  # v1, iclr or blog
+    section: str
+    notebook: str  # the page that ends with this claim
+    dataset: str
+    importance: str  # headline, supporting or appendix
+    kind: str
+    statement: str
+    says: str  # the printed value
+    tolerance: str
+    why: str  # reason for the tolerance
+    printed: str = ""  # the paper's figure
+    experiment: str = ""  # the figure's id, where the query goes to another
+    figure: str = ""
+    where: dict[str, Any] = field(default_factory=dict)
+    also: list[str] = field(default_factory=list)
+    tests: list[dict[str, Any]] = field(default_factory=list)
+    note: str = ""
+    marks: list[str] = field(default_factory=list)
+    cannot: str = ""
+    lacking: str = ""
+
+    @property
+    def parts(self) -> list[tuple[str, dict[str, Any], str, dict[str, Any]]]:
+        """(test, arguments, figure, where) of each test."""
+        made = []
+        for test in self.tests:
+            (name,) = set(test) - {"figure", "where"}
+            own = "figure" in test
+            made.append(
+                (name, test[name], test.get("figure", self.figure), test.get("where", {} if own else self.where))
+            )
+        return made
+
+    @property
+    def counted(self) -> bool:
+        """Whether this is about the papers' set-up (counts, settings), not about trained networks."""
+        return bool(self.tests) and all(t in ALONE and not t.startswith("xor") for t, *_ in self.parts)
+
+
+@lru_cache
+def _claims() -> tuple[Claim, ...]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    entries = yaml.load((HERE / "claims.yaml").read_text("utf-8"), loader)
+    return tuple(Claim(**{**{k: v for k, v in e.items() if k != "about"}, **e["about"]}) for e in entries)
+
+
+def load() -> list[Claim]:
+    """All claims, in the papers' order."""
+    return list(_claims())
+
+
+def for_section(notebook: str) -> list[Claim]:
+    """The claims that a notebook ends with."""
+    return [c for c in _claims() if c.notebook == notebook]
+
+
+def with_curves(table: pd.DataFrame, columns: Iterable[str], source: Any, specs: list[Spec]) -> pd.DataFrame:
+    """Columns that need whole curves. "test@1000": at that iteration (or the nearest evaluation kept), "val_loss@end";
+    "test<5000": mean up to there; "reach@0.97": first iteration with that validation accuracy; "loss_rise": validation
+    loss at the end minus its minimum."""
+    wanted = [c for c in columns if c not in table and (re.search("[@<]", c) or c == "loss_rise")]
+    if not wanted:
+        return table
+    curves = accuracies(results.curves(specs, source), specs[0].dataset).sort_values(["key", "iteration"])
+    made: dict[str, dict[str, float]] = {c: {} for c in wanted}
+    for key, c in curves.groupby("key"):
+        iteration = c["iteration"].to_numpy()
+        for name in wanted:
+            base, sign, at = re.fullmatch(r"(\w+?)(?:([@<])(.+))?", name).groups()  # type: ignore[union-attr]
+            if base == "loss_rise":
+                made[name][key] = float(c["val_loss"].iat[-1] - c["val_loss"].min())
+            elif base == "reach":
+                there = c["val"].to_numpy() >= float(at)
+                made[name][key] = float(iteration[there.argmax()]) if there.any() else float("nan")
+            elif sign == "<":
+                made[name][key] = float(c[base][iteration <= float(at)].mean())
+            else:
+                nearest = -1 if at == "end" else int(np.abs(iteration - float(at)).argmin())
+                made[name][key] = float(c[base].iat[nearest])
+    return table.assign(**{name: table["key"].map(values) for name, values in made.items()})
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A figure's networks at one scale: which are declared, and what is measured of them."""
+
+    specs: list[Spec]
+    declared: pd.DataFrame
+    have: np.ndarray
+    table: pd.DataFrame
+    scale: paper.Scale
+
+
+class Bench:
+    """Answers queries on a source (published results or a store) at the first of `profiles` that is complete."""
+
+    def __init__(self, source: Any, profiles: Sequence[str], dataset: str) -> None:
+        self.source, self.profiles, self.dataset = source, profiles, dataset
+        self.cache: dict[tuple[str, str], Rows] = {}
+        self.keys = set(source.cells["key"]) if isinstance(source, results.Published) else set(source.keys())
+
+    def rows(self, figure: str, profile: str) -> Rows:
+        if (figure, profile) not in self.cache:
+            specs = paper.rows(figure, profile, dataset=self.dataset)
+            have = np.array([key_of(s) in self.keys for s in specs]) if self.keys else np.zeros(len(specs), bool)
+            declared = pd.DataFrame([asdict(s) for s in specs])
+            there = [s for s, h in zip(specs, have, strict=True) if h]
+            table = with_depth(results.table(there, self.source)) if there else pd.DataFrame()
+            scale = paper.scale_of(paper.FIGURES[figure], profile, dataset=self.dataset)
+            self.cache[figure, profile] = Rows(specs, declared, have, table, scale)
+        return self.cache[figure, profile]
+
+    def ask(self, figure: str, where: dict[str, Any]) -> tuple[pd.DataFrame, list[Spec], paper.Scale]:
+        """The measured networks of a figure that fit `where`, their rows and their scale."""
+        if figure not in paper.FIGURES:
+            raise Lacking(f"{figure} is not declared yet")
+        best = 0.0
+        for profile in self.profiles:
+            rows = self.rows(figure, profile)
+            fits = select(rows.declared, **where).index
+            if len(fits) == 0:
+                raise Lacking(f"{figure} declares no networks with {where}")
+            best = max(best, rows.have[fits].mean())
+            if rows.have[fits].all():
+                return select(rows.table, **where), [rows.specs[i] for i in fits], rows.scale
+        raise Lacking("no network is published yet" if best == 0 else f"only {best:.0%} of the networks are published")
+
+
+def shortfall(figure: str, scale: paper.Scale) -> str:
+    """What of the paper's scale is missing: nothing, or "10,000 of 50,000 iterations, 3 of 5 trials"."""
+    full = paper.FIGURES[figure].paper
+    short = [
+        f"{getattr(scale, k):,} of {getattr(full, k):,} {k}"
+        for k in ("iterations", "trials") if getattr(scale, k) < getattr(full, k)
+    ]  # fmt: skip
+    return ", ".join([*short, *([f"{scale.dataset} for {full.dataset}"] if scale.dataset != full.dataset else [])])
+
+
+def columns_of(arguments: dict[str, Any]) -> list[str]:
+    named = [arguments[k] for k in ("column", "time", "accuracy") if k in arguments]
+    return [*named, *arguments.get("columns", [])]
+
+
+def test_one(bench: Bench, claim: Claim, part: tuple) -> tuple[Result, str]:
+    """One test of a claim: what it found, and what its scale lacks."""
+    name, arguments, figure, where = part
+    if name in ALONE:
+        return ALONE[name](**arguments), ""
+    tables, specs, short = [], [], ""
+    for f in (figure, *claim.also):
+        table, rows, scale = bench.ask(f, where)
+        tables.append(table)
+        specs += rows
+        short = short or shortfall(f, scale)
+    if name in MASKS:
+        return MASKS[name](bench.source, specs, **arguments), short
+    together = pd.concat(tables, ignore_index=True).drop_duplicates("key")
+    together = with_curves(together, columns_of(arguments), bench.source, specs)
+    return NETWORKS[name](together, **arguments), short
+
+
+def verdict_of(found: Sequence[Result], short: str) -> str:
+    """From tests to a word. At less than the paper's scale a claim is at most reproduced in direction, and what does
+    not hold there is not measured: it may hold at scale."""
+    if all(f.agrees for f in found):
+        return DIRECTION if short else REPRODUCED
+    if all(f.agrees or f.direction for f in found):
+        return DIRECTION
+    return UNMEASURED if short else NOT
+
+
+def judge_one(bench: Bench, claim: Claim) -> dict[str, Any]:
+    found: list[Result] = []
+    short = reason = ""
+    if claim.cannot or claim.lacking:
+        verdict, reason = (CANNOT, claim.cannot) if claim.cannot else (UNMEASURED, claim.lacking)
+    else:
+        for part in claim.parts:
+            try:
+                result, lacks = test_one(bench, claim, part)
+            except Lacking as error:
+                reason = reason or str(error)
+                continue
+            found.append(result)
+            short = short or lacks
+        verdict = UNMEASURED if reason else verdict_of(found, short)
+        if verdict == UNMEASURED and not reason:
+            reason = f"does not show at {short}"
+        elif reason and found:
+            reason = f"{reason} ({len(found)} of {len(claim.parts)} tests could be made)"
+    first = found[0] if found else Result(float("nan"), float("nan"), float("nan"), 0, False, False)
+    alone = bool(claim.tests) and all(t in ALONE for t, *_ in claim.parts)
+    command = "" if alone or not claim.figure else f"python -m lth_core run {claim.figure}"
+    return {
+        "id": claim.id, "verdict": verdict, "effect": first.effect, "low": first.low, "high": first.high, "n": first.n,
+        "unit": unit_of(claim), "says": claim.says, "number": number_of(claim), "scale": short, "reason": reason,
+        "notes": "; ".join(f.note for f in found if f.note),
+        "tests": [f"{t[0]}: {'holds' if f.agrees else 'in direction' if f.direction else 'does not hold'}"
+                  for t, f in zip(claim.parts, found, strict=False)] if len(found) == len(claim.parts) else [],
+        "figure": claim.figure, "command": command, "notebook": claim.notebook, "paper": claim.paper,
+        "section": claim.section, "dataset": claim.dataset, "importance": claim.importance, "kind": claim.kind,
+        "statement": claim.statement,
+    }  # fmt: skip
+
+
+def judge(
+    source: Any = None, claims: Iterable[Claim] | None = None, *, profile: str = "published", dataset: str = "mnist"
+) -> pd.DataFrame:
+    """One row a claim. Published results are judged at the paper's scale where they reach it; another `profile` and
+    `dataset` judge what a store holds at that scale."""
+    bench = Bench(
+        source if source is not None else results.Published(),
+        ("paper", "published") if profile == "published" else (profile,),
+        dataset,
+    )
+    return pd.DataFrame([judge_one(bench, c) for c in (_claims() if claims is None else claims)])
+
+
+@lru_cache
+def ledger() -> pd.DataFrame:
+    """The verdicts on the published results, made once per process."""
+    return judge()
+
+
+def unit_of(claim: Claim) -> str:
+    """Unit of a claim's effect, that of its first test."""
+    if not claim.tests:
+        return ""
+    name, arguments, *_ = claim.parts[0]
+    time = any("iteration" in c for c in columns_of(arguments))
+    if name == "ratio":
+        return {"times": "×", "less": "% less", "more": "% more"}[arguments.get("form", "times")]
+    if name in ("ahead", "ordered", "same"):
+        return "% sooner" if time else "" if "loss" in columns_of(arguments)[0] else "points"
+    if name == "throughout":
+        return {"less": "% less", "points": "points"}.get(arguments.get("form", "points"), "%")
+    if name == "turning":
+        return "% less" if time else "points"
+    if name in ("value", "share", "xor_rate", "everywhere"):
+        return "%"
+    if name in ("returns", "reach", "exists", "kept_percent"):
+        return "% remaining"
+    if name == "weights_of":
+        return "%" if arguments.get("share") else "weights"
+    units: dict[str, str] = {"difference": "points", "xor_gain": "points", "xor_rises": "points", "xor_gaps": "points"}
+    units |= {"xor_parents": "points", "dip": "points", "deeper": "rounds", "perfect": "rounds", "plateau": "rounds"}
+    units |= {"scatter": "×", "xor_ratio": "×", "faster_than": "×", "grows": "×", "weights_where": "weights"}
+    units |= {"monotone": "rank correlation", "together": "rank correlation", "earliest": "% less"}
+    return units.get(name, "")
+
+
+def number_of(claim: Claim) -> float:
+    """The printed number that the effect of the first test stands beside; NaN where there is none or nothing is
+    measured (counts and settings)."""
+    if not claim.tests or claim.counted:
+        return float("nan")
+    name, arguments, *_ = claim.parts[0]
+    if name == "returns":
+        levels = arguments["at"] if isinstance(arguments["at"], list) else [arguments["at"]]
+        percents = [float(x[:-1]) if isinstance(x, str) else 100 * 0.8**x for x in levels]
+        return float(np.exp(np.log(percents).mean()))
+    if name == "weights_where":
+        return float(np.sqrt(np.prod(arguments["between"])))
+    return float(arguments.get("number") or "nan") if name not in MASKS else float("nan")
+
+
+def amount(x: float) -> str:
+    """Three significant digits, whole from 100 on."""
+    return f"{x:,.0f}" if abs(x) >= 100 else f"{x:.3g}"
+
+
+def measured(row: Any) -> str:
+    """An effect with its unit, interval and n; empty where nothing was measured."""
+    if not np.isfinite(row.effect):
+        return ""
+    glued = row.unit[:1] in ("%", "×")
+    text = f"{amount(row.effect)}{'' if glued or not row.unit else ' '}{row.unit}"
+    if np.isfinite(row.low) and row.high > row.low:
+        text += f" (95% interval {amount(row.low)} to {amount(row.high)}, n = {row.n:,})"
+    return text
+
+
+def value(id: str, verdicts: pd.DataFrame | None = None) -> str:
+    """A claim's measured value for prose, such as "37.5% less (95% interval 31 to 43, n = 5)"."""
+    table = ledger() if verdicts is None else verdicts
+    row = table[table["id"] == id]
+    if row.empty:
+        raise UsageError(f"claim {id!r} does not exist; see `python -m lth_core claims`.")
+    return measured(next(row.itertuples())) or "not measured yet"
+
+
+def multiplicity(verdicts: pd.DataFrame) -> str:
+    """How many verdicts chance alone would hand out."""
+    judged = verdicts[verdicts["verdict"].isin(RANK)]
+    tested = judged[judged["high"] > judged["low"]]
+    return (
+        f"{len(judged)} of {len(verdicts)} claims are judged, {len(tested)} of them by a 95% interval. Nothing is "
+        f"corrected for their number: were none of these effects real, about {0.025 * len(tested):.0f} of them would "
+        "still fall on the papers' side. Many rest on the same networks, so their errors go together."
+    )
+
+
+def accepted(path: Path = ACCEPTED) -> dict[str, str]:
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def accept(verdicts: pd.DataFrame, path: Path = ACCEPTED) -> None:
+    """Commit these verdicts: from now on `--strict` compares with them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(dict(zip(verdicts["id"], verdicts["verdict"], strict=True)), indent=1) + "\n")
+
+
+def worse(verdicts: pd.DataFrame, before: dict[str, str]) -> list[tuple[str, str, str]]:
+    """(id, accepted, now) of each claim that fell: a lower verdict, or one judged before that no longer is."""
+    now = zip(verdicts["id"], verdicts["verdict"], strict=True)
+    return [(i, before[i], v) for i, v in now if i in before and RANK.get(v, 0) < RANK.get(before[i], 0)]
+
+
+def counts(verdicts: pd.DataFrame, by: str = "paper") -> pd.DataFrame:
+    """How many claims have each verdict."""
+    order = [g for g in ("v1", "iclr", "blog", "headline", "supporting", "appendix") if g in set(verdicts[by])]
+    table = pd.crosstab(verdicts["verdict"], verdicts[by]).reindex(index=VERDICTS, columns=order, fill_value=0)
+    return table.assign(all=table.sum(axis=1))
+
+
+def text(verdicts: pd.DataFrame, show: Callable[[str], None] = print) -> None:
+    """The ledger for a terminal: a line a claim, then the counts."""
+    for row in verdicts.itertuples():
+        found = measured(row)
+        show(f"{row.verdict:<24} {row.id:<42} {row.says}{f' | measured: {found}' if found else ''}")
+        if row.reason or row.scale:
+            show(f"{'':<24} {row.reason or row.scale}")
+    show("")
+    for verdict, n in verdicts["verdict"].value_counts().reindex(VERDICTS, fill_value=0).items():
+        show(f"{n:>4}  {verdict}")
