@@ -1,0 +1,153 @@
+"""The dense engine against the loop people write, on whatever device is here; on a GPU also against its ceilings.
+
+    python benchmarks/dense.py [cpu|cuda] [ARCH ...]
+
+Both do the same work in the same run: forward, backward, mask, Adam. Medians of 5.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+import torch.nn.functional as F
+
+from lth_core import data, models, tickets, train
+from lth_core.spec import Spec
+
+REPEATS = 5
+# architecture: (data set, networks in a cohort on a CPU, on a GPU, steps per repeat on a CPU, on a GPU)
+CASES = {
+    "lenet-300-100": ("mnist", (1, 4, 16), (1, 16, 64), 60, 200),
+    "conv-2": ("cifar10", (1, 2), (1, 5, 20), 3, 100),
+    "conv-4": ("cifar10", (1, 2), (1, 5, 20), 3, 100),
+    "conv-6": ("cifar10", (1, 2), (1, 5, 20), 3, 100),
+}
+
+
+def timed(work: Callable[[], None], device: str) -> float:
+    """Median seconds of `work`, after one run that pays for compilation."""
+    work()
+    seconds = []
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        work()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - began)
+    return median(seconds)
+
+
+class Plain(torch.nn.Module):
+    """A network as people write it: nn.Module layers, masks multiplied in by hand."""
+
+    def __init__(self, arch: str, dataset: str) -> None:
+        super().__init__()
+        self.table = models.layers(arch, dataset)
+        make = {
+            "conv": lambda s: torch.nn.Conv2d(s[1], s[0], 3, padding=1),
+            "fc": lambda s: torch.nn.Linear(s[1], s[0]),
+        }
+        make["out"] = make["fc"]
+        self.layers = torch.nn.ModuleList([make[layer.role](layer.shape) for layer in self.table])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer, module in zip(self.table, self.layers, strict=True):
+            x = module(x if layer.role == "conv" else x.flatten(1))
+            x = x if layer.role == "out" else F.relu(x)
+            x = F.max_pool2d(x, 2) if layer.pool_after else x
+        return x
+
+
+def plain(arch: str, dataset: str, steps: int, device: str) -> Callable[[], None]:
+    """`steps` iterations of the plain loop with the data already on the device as float32."""
+    model = Plain(arch, dataset).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    masks = {p: torch.ones_like(p) for p in model.parameters() if p.dim() > 1}
+    shape = models.INPUTS[dataset]
+    images = torch.rand(6_000, *shape, device=device)
+    labels = torch.randint(10, (6_000,), device=device)
+
+    def work() -> None:
+        for i in range(steps):
+            at = torch.randint(6_000, (60,), device=device)
+            optimizer.zero_grad()
+            F.cross_entropy(model(images[at]), labels[at]).backward()
+            optimizer.step()
+            with torch.no_grad():
+                for p, mask in masks.items():
+                    p.mul_(mask)
+
+    return work
+
+
+def cohort(arch: str, dataset: str, networks: int, steps: int, device: str, precision: str) -> Callable[[], None]:
+    """`steps` iterations of a cohort, captured in a graph where the device has graphs."""
+    rows = [
+        Spec(dataset=dataset, arch=arch, precision=precision, trial=t, iterations=steps, eval_every=steps)
+        for t in range(networks)
+    ]
+    made = train.Cohort([tickets.network(s.at_round(0)) for s in rows], data.load(dataset), torch.device(device))
+    made.load(made.chunk(0))
+    step = made.captured(made.step)
+
+    def work() -> None:
+        made.step_at.zero_()
+        for _ in range(steps):
+            step()
+
+    return work
+
+
+def ceilings() -> dict[str, float]:
+    """Bytes a second of a device copy, and float operations a second of matrix products, on this GPU."""
+    a = torch.empty(2**28, device="cuda")
+    b = torch.empty_like(a)
+    found = {"copy, bytes/s": 2 * a.numel() * 4 / timed(lambda: b.copy_(a), "cuda")}
+    for name, dtype, tf32 in (
+        ("fp32", torch.float32, False),
+        ("tf32", torch.float32, True),
+        ("bf16", torch.bfloat16, False),
+    ):
+        torch.backends.cuda.matmul.allow_tf32 = tf32
+        x = torch.randn(8192, 8192, device="cuda", dtype=dtype)
+        found[f"product {name}, flop/s"] = 2 * 8192**3 / timed(lambda x=x: torch.mm(x, x), "cuda")
+    torch.backends.cuda.matmul.allow_tf32 = False
+    return found
+
+
+def rows(device: str = "cpu", archs: list[str] | None = None) -> list[dict]:
+    """Network-steps per second of the plain loop and of cohorts; ratio to the plain loop of the same architecture."""
+    made = []
+    for arch in archs or CASES:
+        dataset, on_cpu, on_gpu, cpu_steps, gpu_steps = CASES[arch]
+        steps = gpu_steps if device == "cuda" else cpu_steps
+        base = steps / timed(plain(arch, dataset, steps, device), device)
+        where = torch.cuda.get_device_name() if device == "cuda" else "CPU"
+        made.append(row(f"dense, {where}", "plain loop", arch, base, base))
+        for precision in ("fp32", "tf32", "bf16") if device == "cuda" else ("fp32", "bf16"):
+            with train._precision(precision):
+                for n in on_gpu if device == "cuda" else on_cpu:
+                    speed = n * steps / timed(cohort(arch, dataset, n, steps, device, precision), device)
+                    made.append(row(f"dense, {where}", f"dense {precision}", f"{arch}, cohort of {n}", speed, base))
+    if device == "cuda":
+        made += [row("dense, ceilings", "torch", name, value, value) for name, value in ceilings().items()]
+    return made
+
+
+def row(benchmark: str, engine: str, setting: str, value: float, base: float) -> dict:
+    return {
+        "benchmark": benchmark, "engine": engine, "setting": setting, "median": value, "unit": "network-steps/s",
+        "ratio": value / base,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    device = sys.argv[1] if len(sys.argv) > 1 else ("cuda" if torch.cuda.is_available() else "cpu")
+    for r in rows(device, sys.argv[2:] or None):
+        print(
+            f"{r['benchmark']:<24} {r['engine']:<12} {r['setting']:<28} {r['median']:>12,.0f} {r['unit']:<16} {r['ratio']:.2f}x"
+        )
