@@ -1,4 +1,4 @@
-"""The command line: python -m lth_core run | status | audit | merge | publish."""
+"""The command line: python -m lth_core run | status | audit | merge | publish | claims."""
 
 from __future__ import annotations
 
@@ -178,6 +178,37 @@ def publish(args: argparse.Namespace) -> int:
     return 0
 
 
+def claims(args: argparse.Namespace) -> int:
+    """The ledger as text or JSON; with --strict, 1 if a verdict fell below the accepted one."""
+    from lth_core import claims as ledger
+
+    if args.verdict and args.verdict not in ledger.VERDICTS:
+        raise UsageError(f"verdict {args.verdict!r} does not exist; allowed: {', '.join(ledger.VERDICTS)}.")
+    sections = {c.notebook for c in ledger.load()} | {c.paper for c in ledger.load()}
+    if args.section and args.section not in sections:
+        raise UsageError(f"section {args.section!r} does not exist; allowed: {', '.join(sorted(sections))}.")
+    if args.from_store:
+        verdicts = ledger.judge(Store(args.store), profile=args.profile, dataset=args.dataset)
+    else:
+        verdicts = ledger.judge(results.Published(args.results))
+    accepted = Path(args.results) / ledger.ACCEPTED.name
+    fallen = [] if args.from_store else ledger.worse(verdicts, ledger.accepted(accepted))
+    if args.accept:
+        if args.from_store:
+            raise UsageError("--accept is for results/: publish the store first.")
+        ledger.accept(verdicts, accepted)
+    shown = verdicts[[args.section in ("", n, p) for n, p in zip(verdicts.notebook, verdicts.paper, strict=True)]]
+    shown = shown[shown.verdict == args.verdict] if args.verdict else shown
+    if args.json:
+        rows = [{k: None if v != v else v for k, v in row.items()} for row in shown.to_dict("records")]
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+    else:
+        ledger.text(shown)
+    for name, before, now in fallen:
+        print(f"lth_core: {name} was {before!r} and is now {now!r}.", file=sys.stderr)
+    return int(bool(fallen) and args.strict and not args.accept)
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m lth_core", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
@@ -226,6 +257,16 @@ def parser() -> argparse.ArgumentParser:
     p = command("publish", publish, "write finished figures to results/")
     p.add_argument("--results", type=Path, default=results.HERE)
     p.add_argument("--masks", action="store_true", help="also keep the tickets' masks")
+    p = command("claims", claims, "what the papers say, with verdicts", None)
+    p.add_argument("--section", default="", help="only this notebook's claims, or this paper's (v1, iclr, blog)")
+    p.add_argument("--verdict", default="", help="only claims with this verdict")
+    p.add_argument("--json", action="store_true")
+    p.add_argument("--strict", action="store_true", help="exit 1 if a verdict is worse than the accepted one")
+    p.add_argument("--accept", action="store_true", help="make these verdicts the accepted ones")
+    p.add_argument("--results", type=Path, default=results.HERE)
+    p.add_argument("--from-store", action="store_true", help="judge the store at --profile instead of results/")
+    p.add_argument("--profile", default="paper", choices=paper.PROFILES)
+    p.add_argument("--dataset", default="mnist", choices=("mnist", "digits"))
     return top
 
 

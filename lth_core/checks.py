@@ -310,7 +310,7 @@ def emptier(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], rounds:
 def flat(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: int, above: float) -> Result:
     """The surviving initial values keep their distribution: the lowest of the layers' centres stays high."""
     values = chains(source, rows, round, lambda m, w, _: min(centre(m, w, layer) for layer in layers))
-    return of_trials(values, lambda e, lo, hi: e > above, lambda e, lo, hi: e > above / 2, "centre over flank")
+    return of_trials(values, lambda e, lo, hi: e > above, lambda e, lo, hi: e > above, "centre over flank")
 
 
 def positive(source: Any, rows: Sequence[Spec], *, signs: dict[str, int], round: int, each: bool = False) -> Result:
@@ -342,8 +342,9 @@ def units(
     within: float = 0.0, limit: str = "both", axis: int = 1,
 ) -> Result:  # fmt: skip
     """Connections per unit of a layer: "dead" (fraction without any), "cv" (standard deviation over mean), "hub" (most
-    connected unit over mean), "edge" (input pixels: middle half of rows and columns over the rest), "peaks" (histogram of ten bins: the
-    emptiest bin between the two fullest separate ones, over the lower of those; 1 for a single peak)."""
+    connected unit over mean), "edge" (input pixels: middle half of rows and columns over the rest), "peaks" (histogram
+    of ten bins: the lowest valley between two that hold 5 percent of the units each, over the lower; 1 for one peak).
+    A bound ("atleast", "atmost") agrees when the whole interval keeps it."""
     order = ["fc1.weight", "fc2.weight", "out.weight"]
 
     def read(m: dict, w: dict, _: Spec) -> float:
@@ -357,17 +358,21 @@ def units(
             return float(c[inside.ravel()].mean() / c[~inside.ravel()].mean())
         if statistic == "peaks":
             h = np.histogram(c, 10)[0]
-            between = [(h[i + 1 : j].min(), min(h[i], h[j])) for i in range(10) for j in range(i + 2, 10)]
-            return float(min(valley / max(peak, 1) for valley, peak in between))
+            tall = [(i, j) for i in range(10) for j in range(i + 2, 10) if min(h[i], h[j]) >= 0.05 * c.size]
+            return min([1.0, *(h[i + 1 : j].min() / min(h[i], h[j]) for i, j in tall)])
         return float(variation(c) if statistic == "cv" else c.max() / c.mean())
 
     values = chains(source, rows, round, read)
-    top, bottom = limit != "atleast", limit != "atmost"
-
-    def met(effect: float, slack: float) -> bool:
-        return not (top and effect > number + slack) and not (bottom and effect < number - slack)
-
-    return of_trials(values, lambda e, lo, hi: met(e, within), lambda e, lo, hi: met(e, max(2 * within, number / 2)))
+    if limit == "both":
+        return of_trials(
+            values, lambda e, lo, hi: abs(e - number) <= within, lambda e, lo, hi: abs(e - number) <= 3 * within
+        )
+    sign = 1 if limit == "atleast" else -1
+    return of_trials(
+        values,
+        lambda e, lo, hi: min(sign * lo, sign * hi) >= sign * number,
+        lambda e, lo, hi: sign * e >= sign * number,
+    )
 
 
 def uneven(source: Any, rows: Sequence[Spec], *, layer: str, above: str, round: int) -> Result:

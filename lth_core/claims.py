@@ -2,7 +2,7 @@
 
 claims.judge()           one row a claim: verdict, effect, interval, n, scale, reason, command
 claims.value(id)         the measured value with its interval, for prose that is filled when the book is built
-claims.table(...)        the ledger as a page: filters, one line a claim
+claims.html()            the ledger as a page: filters, one line a claim (drawn by `ledger`)
 
 The claims are data (`claims.yaml`), the tests are functions (`judge`, `shapes`, `checks`); this module brings them
 together. Nothing here trains a network, except XOR's, which take seconds.
@@ -13,10 +13,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,10 +25,10 @@ import yaml
 from lth_core import paper, results
 from lth_core.analyse import accuracies
 from lth_core.checks import ALONE, MASKS
-from lth_core.judge import Lacking, Result, select, with_depth
+from lth_core.judge import Lacking, Result, better_low, select, with_depth
 from lth_core.shapes import NETWORKS
 from lth_core.spec import Spec, UsageError
-from lth_core.store import Store, key_of
+from lth_core.store import key_of
 
 HERE = Path(__file__).resolve().parent
 ACCEPTED = results.HERE / "verdicts.json"  # the verdicts that are committed
@@ -37,6 +37,16 @@ REPRODUCED, DIRECTION, NOT = "reproduced", "reproduced in direction", "not repro
 UNMEASURED, CANNOT = "not measured at scale", "cannot be judged"
 VERDICTS = (REPRODUCED, DIRECTION, NOT, UNMEASURED, CANNOT)
 RANK = {REPRODUCED: 3, DIRECTION: 2, NOT: 1}  # the other two say nothing about the claim
+
+
+class Part(NamedTuple):
+    """One test of a claim. `net`: the network it is about, where a claim is about several."""
+
+    test: str
+    arguments: dict[str, Any]
+    figure: str
+    where: dict[str, Any]
+    net: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,21 +76,19 @@ class Claim:
     lacking: str = ""
 
     @property
-    def parts(self) -> list[tuple[str, dict[str, Any], str, dict[str, Any]]]:
-        """(test, arguments, figure, where) of each test."""
+    def parts(self) -> list[Part]:
+        """Its tests, each with the figure and the fields it asks for."""
         made = []
         for test in self.tests:
-            (name,) = set(test) - {"figure", "where"}
-            own = "figure" in test
-            made.append(
-                (name, test[name], test.get("figure", self.figure), test.get("where", {} if own else self.where))
-            )
+            (name,) = set(test) - {"figure", "where", "net"}
+            where = test.get("where", {} if "figure" in test else self.where)
+            made.append(Part(name, test[name], test.get("figure", self.figure), where, test.get("net", "")))
         return made
 
     @property
     def counted(self) -> bool:
         """Whether this is about the papers' set-up (counts, settings), not about trained networks."""
-        return bool(self.tests) and all(t in ALONE and not t.startswith("xor") for t, *_ in self.parts)
+        return bool(self.tests) and all(p.test in ALONE and not p.test.startswith("xor") for p in self.parts)
 
 
 @lru_cache
@@ -140,19 +148,19 @@ class Rows:
 class Bench:
     """Answers queries on a source (published results or a store) at the first of `profiles` that is complete."""
 
-    def __init__(self, source: Any, profiles: Sequence[str], dataset: str) -> None:
-        self.source, self.profiles, self.dataset = source, profiles, dataset
+    def __init__(self, source: Any, profiles: Sequence[str], options: dict[str, Any]) -> None:
+        self.source, self.profiles, self.options = source, profiles, options  # options: trials, seed, dataset
         self.cache: dict[tuple[str, str], Rows] = {}
         self.keys = set(source.cells["key"]) if isinstance(source, results.Published) else set(source.keys())
 
     def rows(self, figure: str, profile: str) -> Rows:
         if (figure, profile) not in self.cache:
-            specs = paper.rows(figure, profile, dataset=self.dataset)
+            specs = paper.rows(figure, profile, **self.options)
             have = np.array([key_of(s) in self.keys for s in specs]) if self.keys else np.zeros(len(specs), bool)
-            declared = pd.DataFrame([asdict(s) for s in specs])
+            declared = pd.DataFrame([vars(s) for s in specs])
             there = [s for s, h in zip(specs, have, strict=True) if h]
             table = with_depth(results.table(there, self.source)) if there else pd.DataFrame()
-            scale = paper.scale_of(paper.FIGURES[figure], profile, dataset=self.dataset)
+            scale = paper.scale_of(paper.FIGURES[figure], profile, **self.options)
             self.cache[figure, profile] = Rows(specs, declared, have, table, scale)
         return self.cache[figure, profile]
 
@@ -187,78 +195,91 @@ def columns_of(arguments: dict[str, Any]) -> list[str]:
     return [*named, *arguments.get("columns", [])]
 
 
-def test_one(bench: Bench, claim: Claim, part: tuple) -> tuple[Result, str]:
+def test_one(bench: Bench, claim: Claim, part: Part) -> tuple[Result, str]:
     """One test of a claim: what it found, and what its scale lacks."""
-    name, arguments, figure, where = part
-    if name in ALONE:
-        return ALONE[name](**arguments), ""
+    if part.test in ALONE:
+        return ALONE[part.test](**part.arguments), ""
     tables, specs, short = [], [], ""
-    for f in (figure, *claim.also):
-        table, rows, scale = bench.ask(f, where)
+    for figure in (part.figure, *claim.also):
+        table, rows, scale = bench.ask(figure, part.where)
         tables.append(table)
         specs += rows
-        short = short or shortfall(f, scale)
-    if name in MASKS:
-        return MASKS[name](bench.source, specs, **arguments), short
+        short = short or shortfall(figure, scale)
+    if part.test in MASKS:
+        return MASKS[part.test](bench.source, specs, **part.arguments), short
     together = pd.concat(tables, ignore_index=True).drop_duplicates("key")
-    together = with_curves(together, columns_of(arguments), bench.source, specs)
-    return NETWORKS[name](together, **arguments), short
+    together = with_curves(together, columns_of(part.arguments), bench.source, specs)
+    return NETWORKS[part.test](together, **part.arguments), short
 
 
-def verdict_of(found: Sequence[Result], short: str) -> str:
+def verdict_of(found: Sequence[Result], short: str, partly: bool = False) -> str:
     """From tests to a word. At less than the paper's scale a claim is at most reproduced in direction, and what does
-    not hold there is not measured: it may hold at scale."""
+    not hold there is not measured: it may hold at scale. So is, at most, a claim about several networks that is judged
+    on some of them (`partly`)."""
     if all(f.agrees for f in found):
-        return DIRECTION if short else REPRODUCED
+        return DIRECTION if short or partly else REPRODUCED
     if all(f.agrees or f.direction for f in found):
         return DIRECTION
     return UNMEASURED if short else NOT
 
 
+def word(found: Result) -> str:
+    return "holds" if found.agrees else "in direction" if found.direction else "does not hold"
+
+
 def judge_one(bench: Bench, claim: Claim) -> dict[str, Any]:
-    found: list[Result] = []
-    short = reason = ""
-    if claim.cannot or claim.lacking:
-        verdict, reason = (CANNOT, claim.cannot) if claim.cannot else (UNMEASURED, claim.lacking)
-    else:
-        for part in claim.parts:
-            try:
-                result, lacks = test_one(bench, claim, part)
-            except Lacking as error:
-                reason = reason or str(error)
-                continue
-            found.append(result)
+    """A claim's row of the ledger: its verdict and what it rests on. Effect, interval and n are its first test's."""
+    found: dict[int, Result] = {}
+    lacking: dict[str, str] = {}  # network: why it cannot be judged
+    short = ""
+    parts = list(enumerate(claim.parts))
+    for i, part in parts:
+        try:
+            found[i], lacks = test_one(bench, claim, part)
             short = short or lacks
-        verdict = UNMEASURED if reason else verdict_of(found, short)
-        if verdict == UNMEASURED and not reason:
-            reason = f"does not show at {short}"
-        elif reason and found:
-            reason = f"{reason} ({len(found)} of {len(claim.parts)} tests could be made)"
-    first = found[0] if found else Result(float("nan"), float("nan"), float("nan"), 0, False, False)
-    alone = bool(claim.tests) and all(t in ALONE for t, *_ in claim.parts)
-    command = "" if alone or not claim.figure else f"python -m lth_core run {claim.figure}"
+        except Lacking as error:
+            lacking.setdefault(part.net, str(error))
+    judged = [found[i] for i, part in parts if part.net not in lacking]
+    if claim.cannot:
+        verdict, reason = CANNOT, claim.cannot
+    elif not judged:
+        verdict, reason = UNMEASURED, claim.lacking or next(iter(lacking.values()))
+        reason += f" ({len(found)} of {len(parts)} tests could be made)" if found else ""
+    else:
+        verdict = verdict_of(judged, short, bool(lacking))
+        on = ", ".join(dict.fromkeys(part.net for _, part in parts if part.net not in lacking))
+        reason = f"judged on {on} alone: {next(iter(lacking.values()))}" if lacking else ""
+        reason = reason or (f"does not show at {short}" if verdict == UNMEASURED else "")
+    nan = float("nan")
+    first = next(iter(found.values()), Result(nan, nan, nan, 0, False, False))
+    alone = all(part.test in ALONE for _, part in parts)
     return {
         "id": claim.id, "verdict": verdict, "effect": first.effect, "low": first.low, "high": first.high, "n": first.n,
         "unit": unit_of(claim), "says": claim.says, "number": number_of(claim), "scale": short, "reason": reason,
-        "notes": "; ".join(f.note for f in found if f.note),
-        "tests": [f"{t[0]}: {'holds' if f.agrees else 'in direction' if f.direction else 'does not hold'}"
-                  for t, f in zip(claim.parts, found, strict=False)] if len(found) == len(claim.parts) else [],
-        "figure": claim.figure, "command": command, "notebook": claim.notebook, "paper": claim.paper,
-        "section": claim.section, "dataset": claim.dataset, "importance": claim.importance, "kind": claim.kind,
-        "statement": claim.statement,
+        "notes": "; ".join(dict.fromkeys(f.note for f in found.values() if f.note)),
+        "tests": [f"{describe(part)}: {word(found[i]) if i in found else 'not made'}" for i, part in parts],
+        "figure": claim.figure, "command": "" if alone else f"python -m lth_core run {claim.figure}",
+        "notebook": claim.notebook, "paper": claim.paper, "section": claim.section, "dataset": claim.dataset,
+        "importance": claim.importance, "kind": claim.kind, "statement": claim.statement,
     }  # fmt: skip
 
 
+def describe(part: Part) -> str:
+    """A test and its arguments in one line."""
+    said = json.dumps(part.arguments, ensure_ascii=False).replace('"', "")[1:-1]
+    rows = ", ".join(f"{k} = {v}" for k, v in part.where.items())
+    return f"{part.test}({said})" + (f" on {part.figure}{f' where {rows}' if rows else ''}" if part.figure else "")
+
+
 def judge(
-    source: Any = None, claims: Iterable[Claim] | None = None, *, profile: str = "published", dataset: str = "mnist"
-) -> pd.DataFrame:
-    """One row a claim. Published results are judged at the paper's scale where they reach it; another `profile` and
-    `dataset` judge what a store holds at that scale."""
-    bench = Bench(
-        source if source is not None else results.Published(),
-        ("paper", "published") if profile == "published" else (profile,),
-        dataset,
-    )
+    source: Any = None, claims: Iterable[Claim] | None = None, *, profile: str = "published", trials: int = 0,
+    seed: int = 0, dataset: str = "mnist",
+) -> pd.DataFrame:  # fmt: skip
+    """One row a claim. Published results are judged at the paper's scale where they reach it; another `profile` (with
+    `trials`, `seed` and `dataset` as for a notebook) judges what a store holds of it."""
+    profiles = ("paper", "published") if profile == "published" else (profile,)
+    options = {"trials": trials, "seed": seed, "dataset": dataset}
+    bench = Bench(source if source is not None else results.Published(), profiles, options)
     return pd.DataFrame([judge_one(bench, c) for c in (_claims() if claims is None else claims)])
 
 
@@ -272,16 +293,16 @@ def unit_of(claim: Claim) -> str:
     """Unit of a claim's effect, that of its first test."""
     if not claim.tests:
         return ""
-    name, arguments, *_ = claim.parts[0]
+    name, arguments = claim.parts[0][:2]
     time = any("iteration" in c for c in columns_of(arguments))
     if name == "ratio":
-        return {"times": "×", "less": "% less", "more": "% more"}[arguments.get("form", "times")]
+        return {"times": "×", "less": "% earlier", "more": "% later"}[arguments.get("form", "times")]
     if name in ("ahead", "ordered", "same"):
-        return "% sooner" if time else "" if "loss" in columns_of(arguments)[0] else "points"
+        return "% earlier" if time else "% lower" if better_low(columns_of(arguments)[0]) else "points"
     if name == "throughout":
-        return {"less": "% less", "points": "points"}.get(arguments.get("form", "points"), "%")
+        return {"less": "% earlier", "points": "points"}.get(arguments.get("form", "points"), "%")
     if name == "turning":
-        return "% less" if time else "points"
+        return "% earlier" if time else "points"
     if name in ("value", "share", "xor_rate", "everywhere"):
         return "%"
     if name in ("returns", "reach", "exists", "kept_percent"):
@@ -291,7 +312,7 @@ def unit_of(claim: Claim) -> str:
     units: dict[str, str] = {"difference": "points", "xor_gain": "points", "xor_rises": "points", "xor_gaps": "points"}
     units |= {"xor_parents": "points", "dip": "points", "deeper": "rounds", "perfect": "rounds", "plateau": "rounds"}
     units |= {"scatter": "×", "xor_ratio": "×", "faster_than": "×", "grows": "×", "weights_where": "weights"}
-    units |= {"monotone": "rank correlation", "together": "rank correlation", "earliest": "% less"}
+    units |= {"monotone": "rank correlation", "together": "rank correlation", "earliest": "% earlier"}
     return units.get(name, "")
 
 
@@ -300,7 +321,7 @@ def number_of(claim: Claim) -> float:
     measured (counts and settings)."""
     if not claim.tests or claim.counted:
         return float("nan")
-    name, arguments, *_ = claim.parts[0]
+    name, arguments = claim.parts[0][:2]
     if name == "returns":
         levels = arguments["at"] if isinstance(arguments["at"], list) else [arguments["at"]]
         percents = [float(x[:-1]) if isinstance(x, str) else 100 * 0.8**x for x in levels]
@@ -327,7 +348,7 @@ def measured(row: Any) -> str:
 
 
 def value(id: str, verdicts: pd.DataFrame | None = None) -> str:
-    """A claim's measured value for prose, such as "37.5% less (95% interval 31 to 43, n = 5)"."""
+    """A claim's measured value for prose, such as "37.5% earlier (95% interval 31 to 43, n = 5)"."""
     table = ledger() if verdicts is None else verdicts
     row = table[table["id"] == id]
     if row.empty:
@@ -337,12 +358,17 @@ def value(id: str, verdicts: pd.DataFrame | None = None) -> str:
 
 def multiplicity(verdicts: pd.DataFrame) -> str:
     """How many verdicts chance alone would hand out."""
+    first = {c.id: c.parts[0].test for c in _claims() if c.tests}
     judged = verdicts[verdicts["verdict"].isin(RANK)]
-    tested = judged[judged["high"] > judged["low"]]
+    tests = judged["id"].map(first)[judged["high"] > judged["low"]]
+    shares = int((tests == "xor_rate").sum())
+    effects = int((~tests.isin(["xor_rate", "value", "returns", "reach", "share", "weights_where"])).sum())
     return (
-        f"{len(judged)} of {len(verdicts)} claims are judged, {len(tested)} of them by a 95% interval. Nothing is "
-        f"corrected for their number: were none of these effects real, about {0.025 * len(tested):.0f} of them would "
-        "still fall on the papers' side. Many rest on the same networks, so their errors go together."
+        f"{len(judged)} of {len(verdicts)} claims are judged. {effects} of them rest on a 95% interval that excludes "
+        f"no effect: were none of these effects real, about {max(0.025 * effects, 1):.0f} would still fall on the papers' "
+        f"side. {shares} compare a share of XOR networks with the printed one: were all equal, about "
+        f"{0.05 * shares:.0f} would differ by chance. Nothing is corrected for these numbers. Many claims rest on the "
+        "same networks, so their errors go together."
     )
 
 
@@ -379,3 +405,22 @@ def text(verdicts: pd.DataFrame, show: Callable[[str], None] = print) -> None:
     show("")
     for verdict, n in verdicts["verdict"].value_counts().reindex(VERDICTS, fill_value=0).items():
         show(f"{n:>4}  {verdict}")
+
+
+def html(verdicts: pd.DataFrame | None = None) -> Any:
+    """The whole ledger for a page: see `ledger.table`."""
+    from lth_core import ledger as page  # imported late: the command line needs no drawing packages
+
+    return page.table(ledger() if verdicts is None else verdicts)
+
+
+def summary_html(verdicts: pd.DataFrame | None = None) -> str:
+    """Verdict counts and paper against measurement, for the landing page."""
+    from lth_core import ledger as page
+
+    return page.summary(verdicts)
+
+
+def markdown() -> str:
+    """What the landing page says about the ledger; book/_ext fills it in."""
+    return f"\n{summary_html()}\n\nEvery claim, with its test, is in [the claim ledger](claims).\n"

@@ -27,6 +27,14 @@ AXES = {
     "end_test": "test accuracy at the end", "end_train": "training accuracy at the end",
     "convergence_iteration": "convergence iteration", "convergence_test": "test accuracy at convergence",
 }  # fmt: skip
+FIELDS = {
+    "lr": "learning rate", "init_sd": "initial standard deviation", "prune_fc": "pruned per round",
+    "arch": "hidden units",
+}  # fmt: skip
+X = {
+    "density": "percent of weights remaining", "hidden": "percent of each hidden layer remaining",
+    "weights": "weights remaining",
+}  # fmt: skip
 SHADES: list[Any] = ["-", (0, (6, 2)), (0, (2, 1.5)), (0, (1, 1))]  # dashes of an arm's first, second, ... line
 Pick = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -172,53 +180,62 @@ def by_density(
 
 def sweep(
     study: Study, figure: str, field: str, columns: list[str], *, alt: str, caption: str, label: str = "",
-    below: float = 0.03, weights: bool = False,
+    below: float = 0.03, weights: bool = False, hidden: bool = False, linear: bool = False,
+    name: Callable[[Any], str] | None = None,
 ) -> plot.Html:  # fmt: skip
-    """A figure with one line per value of `field` (a column of the spec), dark to light with rising value.
+    """A figure with one line per value of `field` (a column of the spec), blue to red with rising value.
 
-    With `weights` the x axis counts weights, as the papers do where network sizes differ."""
+    The x axis is the percent of all weights, with `hidden` v1's percent of the hidden layers, with `weights` their
+    number, as the papers draw it where network sizes differ. `name` turns a value into its label."""
     if study.lacking(figure):
         return waiting(study, figure)
-    table = study.table(figure)
-    total = table["arch"].map(lambda a: weight_count(a, study.on))
-    table = table.assign(x=table["density"] * (total if weights else 100))
+    table = levelled(study.table(figure), study.on)
+    axis = "weights" if weights else "hidden" if hidden else "percent"
     values = sorted(table.loc[table["round"] > 0, field].unique(), key=_natural)
     fig, axes = plot.canvas(1, len(columns), height=3.6, width=4 * len(columns), squeeze=False)
+    said = []
     for ax, column in zip(axes[0], columns, strict=True):
         for i, value in enumerate(values):
             # round 0 drops pruning fields: a sweep of pruning rates starts every line from the same networks
             own = table[(table[field] == value) | ((table["round"] == 0) & (field.startswith("prune")))]
-            part = analyse.spread(own, column, ["x"]).sort_values("x", ascending=False)
-            shade = 0.15 + 0.85 * (i + 1) / len(values)
+            own = own[own[column].notna().groupby(own[axis]).transform("mean") >= 0.5]
+            part = analyse.spread(own, column, [axis]).sort_values(axis, ascending=False)
+            text = (name or _shown)(value)
+            if part.empty:
+                continue
             color = plot.SEQUENCE[round(i * (len(plot.SEQUENCE) - 1) / max(1, len(values) - 1))]
-            ax.plot(
-                part["x"],
-                part["mean"],
-                color=color,
-                marker="o",
-                markersize=3.5,
-                label=_shown(value),
-                alpha=max(shade, 0.6),
-            )
-            ax.vlines(part["x"], part["min"], part["max"], color=color, linewidth=0.8, alpha=0.6)
+            marker = "osD^vP<>Xd"[i % 10]
+            ax.plot(part[axis], part["mean"], color=color, marker=marker, markersize=3.5, linewidth=1.3, label=text)
+            ax.vlines(part[axis], part["min"], part["max"], color=color, linewidth=0.8, alpha=0.6)
+            unit = 1 if column.endswith("iteration") else 100
+            ends = " to ".join(f"{unit * v:,.4g}" for v in part["mean"].iloc[[0, -1]])
+            said.append(f"{AXES[column]} at {label or field} {text}: {ends}.")
         ax.set_ylabel(AXES[column])
         if weights:
             ax.set_xscale("log")
             ax.invert_xaxis()
-            ax.set_xlabel("weights remaining")
         else:
-            plot.percent_axis(ax, sorted({round(x, 3) for x in table["x"]}))
+            plot.percent_axis(ax, sorted({round(x, 3) for x in table[axis]}))
+        if linear:
+            ax.set_xscale("linear")
+            ax.set_xlim(102, 0)
+            ax.set_xticks([100, 80, 60, 40, 20, 0], ["100", "80", "60", "40", "20", "0"])
+        ax.set_xlabel(X["density" if axis == "percent" else axis])
         if not column.endswith("iteration") and study.on == "mnist":
-            ax.set_ylim(table.groupby([field, "x"])[column].mean().max() - below, None)
-    axes[0][0].legend(title=label or field, ncols=2)
-    note = scale_note(study, figure)
-    return plot.show(
-        fig,
-        name=figure,
-        alt=alt,
-        caption=f"{caption} Bars: smallest and largest trial. {note}",
-        made=provenance(study, table),
-    )
+            top = table.groupby([field, axis])[column].mean().max()
+            ax.set_ylim(top - below, top + below / 6)
+    axes[0][0].legend(title=label or FIELDS.get(field, field), ncols=2, fontsize=8, title_fontsize=8)
+    note = "A level is drawn where at least half of its networks converge. " if columns[0].startswith("conv") else ""
+    caption = f"{caption} Bars: smallest and largest trial. {note}{scale_note(study, figure)}"
+    alt = f"{alt} From unpruned to sparsest: {' '.join(said)}"
+    return plot.show(fig, name=figure, alt=alt, caption=caption, made=provenance(study, table))
+
+
+def levelled(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """The table with its possible x axes: percent of all weights, v1's percent of hidden weights, number of weights."""
+    total = table["arch"].map(lambda a: weight_count(a, dataset))
+    hidden = (100 * (1 - table["prune_fc"]) ** table["round"]).round(2)
+    return table.assign(hidden=hidden, weights=table["density"] * total, percent=100 * table["density"])
 
 
 def _natural(value: Any) -> tuple:
@@ -263,37 +280,3 @@ def explorer_data(curves: pd.DataFrame, table: pd.DataFrame, arms: list[str], ca
             "accuracy": summary["accuracy"].round(5).tolist(), "stop": summary["stop"].round(1).tolist(),
         }  # fmt: skip
     return data
-
-
-def comparison(table: pd.DataFrame) -> pd.DataFrame:
-    """ICLR section 2 in numbers: printed value beside ours, paired by trial, with 95% bootstrap intervals.
-
-    Columns as `plot.versus` wants them; `matches` is whether our value lies within the tolerance stated in `quantity`.
-    Rows whose round was not trained are left out."""
-    runs = iterative(table)
-    at = lambda r, arm="ticket": {"round": r, "arm": "ticket" if r == 0 else arm}  # noqa: E731
-    rows: list[dict[str, Any]] = []
-
-    def add(
-        quantity: str, paper: float, tolerance: float, found: dict[str, float], factor: float, offset: float = 0.0
-    ) -> None:
-        if found["n"]:
-            ends = sorted((offset + factor * found["low"], offset + factor * found["high"]))
-            value = offset + factor * found["effect"]
-            rows.append(
-                {"quantity": quantity, "paper": paper, "measured": value, "low": ends[0], "high": ends[1],
-                 "n": found["n"], "matches": abs(value - paper) <= tolerance}
-            )  # fmt: skip
-
-    stop, test, end = "stop_iteration", "stop_test", "end_test"
-    add("early stopping of the 21.1% ticket, % earlier than unpruned (± 10)", 38, 10,
-        analyse.paired(runs, stop, at(7), at(0), ratio=True), -100, 100)  # fmt: skip
-    add("early stopping at 21.1%: reinitialised over ticket, ratio (± 0.6)", 2.51, 0.63,
-        analyse.paired(runs, stop, at(7, "reinit"), at(7), ratio=True), 1)  # fmt: skip
-    add("test accuracy at early stopping at 13.5%, points above unpruned (± 0.15)", 0.3, 0.15,
-        analyse.paired(runs, test, at(9), at(0)), 100)  # fmt: skip
-    add("test accuracy at early stopping at 21.1%, ticket above reinitialised, points (± 0.15)", 0.5, 0.15,
-        analyse.paired(runs, test, at(7), at(7, "reinit")), 100)  # fmt: skip
-    add("test accuracy at the end at 13.5%, points above unpruned (± 0.15)", 0.35, 0.15,
-        analyse.paired(runs, end, at(9), at(0)), 100)  # fmt: skip
-    return pd.DataFrame(rows)

@@ -131,7 +131,8 @@ def over_trials(curves: Sequence[Curve], statistic: Callable[..., float]) -> tup
         raise Lacking("the two sides share no trial")
 
     def of(picks: NDArray) -> float:
-        return float(statistic(*[mean(v[picks]) for v in values]))
+        with np.errstate(divide="ignore", invalid="ignore"):  # a ratio to nothing has no value
+            return float(statistic(*[mean(v[picks]) for v in values]))
 
     def each(samples: NDArray) -> NDArray:
         unique, where = np.unique(np.sort(samples, axis=1).astype(int), axis=0, return_inverse=True)
@@ -209,11 +210,11 @@ def ratio(
 def difference(
     table: pd.DataFrame, *, column: str, of: Side, to: Side, number: float, within: float, limit: str = "both"
 ) -> Result:
-    """`of` minus `to`, in points. A `number` of 0 states that there is no difference."""
+    """`of` minus `to`, in points. A `number` of 0, or "atmost" a positive one, states that there is hardly any."""
     curves, (x, y) = pair(table, column, (of, to))
     effect, low, high, n = over_trials(curves, lambda a, b: unit(column) * (x(a) - y(b)))
     hits = close(effect, number, within, limit)
-    if number == 0 or limit == "atmost":
+    if number == 0 or (limit == "atmost" and number > 0):
         return Result(effect, low, high, n, hits, bool(low <= 0 <= high))
     real = excludes(low, high) == np.sign(number)
     return Result(effect, low, high, n, hits and real, real)
@@ -244,7 +245,8 @@ def ahead(
     level is named; `every`: the means must be in this order at each level."""
 
     def gap(a: Any, b: Any) -> Any:
-        return 100 * (1 - a / b) if better_low(column) else unit(column) * (a - b)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 100 * (1 - a / b) if better_low(column) else unit(column) * (a - b)
 
     if levels is None:
         curves, (x, y) = pair(table, column, (of, to))

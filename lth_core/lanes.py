@@ -1,17 +1,41 @@
 """Vectors of float32 as values inside Numba kernels, so that sums stay in registers: `a = fma(w, load(a, x, i), a)`.
 
-A vector has 16, 64 or 256 lanes; LLVM maps it to whatever registers the machine has (4 AVX-512 registers for 64 lanes).
+A vector has 16, 64 or 128 lanes; LLVM maps it to whatever registers the machine has (4 AVX-512 registers for 64 lanes).
 Starts of loads and stores are element offsets into flat arrays and are not checked.
-Numba's disk cache watches the calling file only: after a change here, touch sparse.py.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 from llvmlite import ir
+from numba import extending, njit
 from numba.core import types
-from numba.extending import intrinsic, models, register_model
+from numba.extending import models, register_model
 
 FLOAT = ir.FloatType()
+intrinsic: Any = extending.intrinsic  # its annotations describe the making of intrinsics, not their use
+SOURCES = [Path(__file__).with_name(f"{name}.py") for name in ("lanes", "kernels", "by_weight", "by_row")]
+STAMP = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()
+
+
+def kernel(function: Callable, **options: Any) -> Any:
+    """`numba.njit` without the interpreter's lock, kept on disk until any of `SOURCES` changes.
+
+    No "nnan" or "ninf": a diverged network must stay NaN. No "reassoc": `exp` needs its order, sums have `total`.
+    No "nrt", so no allocation inside: counting references to arrays took two thirds of the time of a short row."""
+    flags: dict[str, Any] = dict(cache=True, nogil=True, _nrt=False, error_model="numpy", fastmath={"contract", "nsz"})
+    made: Any = njit(**flags, **options)(function)
+    made._cache._cache_file._source_stamp = STAMP  # Numba itself watches only the file of the outermost kernel
+    return made
+
+
+def inlined(function: Callable) -> Any:
+    """A `kernel` that becomes part of those that call it: vectors passed to a real call would go through memory."""
+    return kernel(function, forceinline=True)
 
 
 class Lanes(types.Type):
@@ -102,6 +126,43 @@ def fma(typing, a, b, c):
     return c(a if isinstance(a, Lanes) else types.float32, b, c), build
 
 
+def _binary(operation):
+    @intrinsic
+    def of_two(typing, a, b):
+        def build(context, builder, signature, args):
+            return getattr(builder, operation)(*args)
+
+        return a(a, b), build
+
+    return of_two
+
+
+add, subtract, multiply, divide = (_binary(operation) for operation in ("fadd", "fsub", "fmul", "fdiv"))
+
+
+@intrinsic
+def root(typing, a):
+    """Square root of every lane."""
+
+    def build(context, builder, signature, args):
+        return _call(builder, f"llvm.sqrt.v{a.n}f32", args[0].type, args)
+
+    return a(a), build
+
+
+@intrinsic
+def where(typing, array, start, a):
+    """The lanes of `a` where the uint8 `array` is not 0, and 0 elsewhere, whatever `a` holds there."""
+
+    def build(context, builder, signature, args):
+        stored = ir.VectorType(ir.IntType(8), a.n)
+        value = builder.load(_pointer(context, builder, array, args[0], args[1], stored), align=1)
+        kept = builder.icmp_unsigned("!=", value, ir.Constant(stored, [0] * a.n))
+        return builder.select(kept, args[2], ir.Constant(args[2].type, [0.0] * a.n))
+
+    return a(array, types.intp, a), build
+
+
 @intrinsic
 def total(typing, a):
     """Sum of all lanes, in the order that is fastest on the machine."""
@@ -111,6 +172,41 @@ def total(typing, a):
         return _call(builder, f"llvm.vector.reduce.fadd.v{a.n}f32", FLOAT, zero_and_a, fastmath=("reassoc",))
 
     return types.float32(a), build
+
+
+@intrinsic
+def nonzero(typing, array, start):
+    """Which of 64 elements of the uint8 `array` are not 0, as the bits of a uint64."""
+
+    def build(context, builder, signature, args):
+        stored = ir.VectorType(ir.IntType(8), 64)
+        value = builder.load(_pointer(context, builder, array, args[0], args[1], stored), align=1)
+        return builder.bitcast(builder.icmp_unsigned("!=", value, ir.Constant(stored, [0] * 64)), ir.IntType(64))
+
+    return types.uint64(array, types.intp), build
+
+
+@intrinsic
+def lowest(typing, bits):
+    """Number of the lowest bit that is set."""
+
+    def build(context, builder, signature, args):
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), build
+
+
+@intrinsic
+def prefetch(typing, array, start):
+    """Ask for the cache line of a uint64 `array` at `start`, to be needed soon."""
+
+    def build(context, builder, signature, args):
+        line = _pointer(context, builder, array, args[0], args[1], ir.IntType(8))
+        hints = [ir.Constant(ir.IntType(32), hint) for hint in (0, 2, 1)]  # to read, second-level cache, data
+        _call(builder, "llvm.prefetch.p0", ir.VoidType(), [line, *hints])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), build
 
 
 @intrinsic

@@ -37,6 +37,8 @@ class Figure:
     rows: Rows
     paper: Scale = Scale()  # the paper's own scale
     published: Scale | None = None  # the scale in results/ where it is not the paper's
+    quick: Scale | None = None  # profile quick, where it is not QUICK
+    quick_rows: Rows | None = None  # profile quick: fewer networks, where all of them would take too long
 
 
 def lenet(scale: Scale, **changes) -> list[Spec]:
@@ -81,6 +83,14 @@ G = Scale(trials=3, replicates=0)
 V1_SCALE = Scale(rounds=21, percent_step=5.0)
 FIRST = Scale(trials=3, rounds=12, iterations=10_000, percent_step=12.5)  # what results/ holds until more is measured
 
+# Minutes on two cores, on MNIST where it lies at hand and else on scikit-learn's digits: shapes, not numbers.
+QUICK = Scale(iterations=2_000, trials=2, replicates=1, rounds=12, percent_step=25)
+QUICK_STOP = replace(QUICK, iterations=6_000, rounds=8)  # long enough for validation loss to turn
+QUICK_G = replace(QUICK, iterations=1_000, rounds=8)
+QUICK_V1 = replace(QUICK, iterations=8_000, rounds=9)  # v1's convergence rule sees nothing in less
+QUICK_V1_SWEEP = replace(QUICK_V1, iterations=5_000, rounds=5, trials=1)
+QUICK_PERCENTS = (25, 65, 75, 90)  # of the levels that v1's text names
+
 
 def named_levels(scale: Scale, arms: Iterable[str] = ("ticket",), **changes) -> list[Spec]:
     """One-shot pruning to the levels that v1's text names: its full grid is not printed."""
@@ -106,9 +116,11 @@ def _figures() -> list[Figure]:
         Figure("iclr-fig09", "iclr_b_iterative_strategies", "Resetting against continued training",
                lambda s: iterative(s) + iterative(s, ("continued", "ticket"), each={"search": "continued"})),
         Figure("iclr-fig11", "iclr_cd_early_stopping", "Validation loss over training",
-               lambda s: iterative(s, rounds=[r for r in (3, 7, 12, 15, 18, 22) if r <= s.rounds])),
+               lambda s: iterative(s, rounds=[r for r in (3, 7, 12, 15, 18, 22) if r <= s.rounds]),
+               quick=QUICK_STOP),
         Figure("iclr-fig12", "iclr_cd_early_stopping", "Training accuracy at early stopping and at the end",
-               lambda s: iterative(s, both) + one_shot(s, both)),
+               lambda s: iterative(s, both) + one_shot(s, both),
+               quick=QUICK_STOP),
         Figure("iclr-fig14", "iclr_e_random_sparsity", "Tickets, reinits and random sparse networks (LeNet)",
                lambda s: iterative(s, ("ticket", "reinit", "random_sparsity"))),
         Figure("iclr-fig17", "iclr_f_examining", "Weights redrawn from the ticket's own initial distribution",
@@ -119,44 +131,66 @@ def _figures() -> list[Figure]:
                lambda s: iterative(s, both) + [r for x in (0.5, 1, 2, 3) for r in iterative(
                    replace(s, replicates=1), ("noise",), each={"sigma": x})]),
         Figure("iclr-fig26", "iclr_g_lenet_hyperparameters", "Adam learning rates",
-               sweep("lr", (2.5e-5, 5e-5, 2e-4, 8e-4, 1.2e-3, 2e-3, 3.2e-3, 6.4e-3)), G),
+               sweep("lr", (2.5e-5, 5e-5, 2e-4, 8e-4, 1.2e-3, 2e-3, 3.2e-3, 6.4e-3)), G,
+               quick=QUICK_G, quick_rows=sweep("lr", (2e-4, 1.2e-3, 6.4e-3))),
         Figure("iclr-fig27", "iclr_g_lenet_hyperparameters", "SGD learning rates",
-               sweep("lr", (0.003125, 0.00625, 0.0125, 0.025, 0.1, 0.4, 0.8, 1.2), optimizer="sgd"), G),
+               sweep("lr", (0.003125, 0.00625, 0.0125, 0.025, 0.1, 0.4, 0.8, 1.2), optimizer="sgd"), G,
+               quick=QUICK_G, quick_rows=sweep("lr", (0.025, 0.4, 1.2), optimizer="sgd")),
         Figure("iclr-fig28", "iclr_g_lenet_hyperparameters", "Momentum learning rates",
-               sweep("lr", (0.003125, 0.0125, 0.025, 0.05, 0.1, 0.2, 0.4), optimizer="momentum"), G),
+               sweep("lr", (0.003125, 0.0125, 0.025, 0.05, 0.1, 0.2, 0.4), optimizer="momentum"), G,
+               quick=QUICK_G, quick_rows=sweep("lr", (0.0125, 0.05, 0.4), optimizer="momentum")),
         Figure("iclr-fig29", "iclr_g_lenet_hyperparameters", "Pruning rates",
                lambda s: [r for p in (0.1, 0.2, 0.4, 0.6, 0.8) for r in iterative(
-                   s, rate=p, rounds=rounds_down_to(p, 0.8**s.rounds))], G),
+                   s, rate=p, rounds=rounds_down_to(p, 0.8**s.rounds))], G,
+               quick=QUICK_G, quick_rows=lambda s: [r for p in (0.2, 0.4, 0.8) for r in iterative(
+                   s, rate=p, rounds=rounds_down_to(p, 0.8**s.rounds))]),
         Figure("iclr-fig30", "iclr_g_lenet_hyperparameters", "Initial standard deviations",
                lambda s: iterative(s) + [r for sd in (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4) for r in iterative(
-                   s, init="truncated", init_sd=sd)], G),
+                   s, init="truncated", init_sd=sd)], G,
+               quick=QUICK_G, quick_rows=lambda s: iterative(s) + [r for sd in (0.025, 0.1, 0.4) for r in iterative(
+                   s, init="truncated", init_sd=sd)]),
         Figure("iclr-fig31", "iclr_g_lenet_hyperparameters", "Network sizes",
-               sweep("arch", [f"lenet-{w}" for w in SIZES]), G),
+               sweep("arch", [f"lenet-{w}" for w in SIZES]), G,
+               quick=QUICK_G, quick_rows=sweep("arch", ("lenet-100-34", "lenet-300-100", "lenet-500-167"))),
         Figure("v1-fig03", "v1_3_mnist_oneshot", "Test accuracy over training, one-shot tickets",
-               lambda s: named_levels(s, **V1), V1_SCALE),
+               lambda s: named_levels(s, **V1), V1_SCALE,
+               quick=QUICK_V1, quick_rows=lambda s: one_shot(s, percents=QUICK_PERCENTS, **V1)),
         Figure("v1-fig04", "v1_3_mnist_oneshot", "Tickets against reinitialised copies over training",
-               lambda s: one_shot(s, both, percents=(25, 65), **V1), V1_SCALE),
+               lambda s: one_shot(s, both, percents=(25, 65), **V1), V1_SCALE,
+               quick=QUICK_V1),
         Figure("v1-fig05", "v1_3_mnist_oneshot", "Convergence and accuracy against size, one-shot",
-               lambda s: named_levels(s, both, **V1), V1_SCALE),
+               lambda s: named_levels(s, both, **V1), V1_SCALE,
+               quick=QUICK_V1, quick_rows=lambda s: one_shot(s, both, percents=QUICK_PERCENTS, **V1)),
         Figure("v1-fig06", "v1_3_mnist_oneshot", "One-shot tickets against both controls",
-               lambda s: named_levels(s, controls, **V1), V1_SCALE),
+               lambda s: named_levels(s, controls, **V1), V1_SCALE,
+               quick=QUICK_V1, quick_rows=lambda s: one_shot(s, controls, percents=QUICK_PERCENTS, **V1)),
         Figure("v1-fig07", "v1_4_mnist_iterative", "One-shot against iterative pruning",
-               lambda s: iterative(s, **V1) + named_levels(s, **V1), V1_SCALE),
+               lambda s: iterative(s, **V1) + named_levels(s, **V1), V1_SCALE,
+               quick=QUICK_V1, quick_rows=lambda s: iterative(s, **V1) + one_shot(s, percents=QUICK_PERCENTS, **V1)),
         Figure("v1-fig08", "v1_4_mnist_iterative", "Iterative tickets against both controls",
-               lambda s: iterative(s, controls, **V1) + named_levels(s, **V1), V1_SCALE),
+               lambda s: iterative(s, controls, **V1) + named_levels(s, **V1), V1_SCALE,
+               quick=QUICK_V1, quick_rows=lambda s: iterative(s, **V1) + one_shot(s, percents=QUICK_PERCENTS, **V1)
+               + iterative(s, controls, rounds=(3, 6, 9), **V1)),
         Figure("v1-fig11", "v1_6_parameters", "Initial standard deviations of 0.1 and above",
-               sweep("init_sd", (0.1, 0.2, 0.4, 0.8), named_levels, **V1), V1_SCALE),
+               sweep("init_sd", (0.1, 0.2, 0.4, 0.8), named_levels, **V1), V1_SCALE,
+               quick=QUICK_V1_SWEEP, quick_rows=sweep("init_sd", (0.1, 0.4), one_shot, percents=(45, 75), **V1)),
         Figure("v1-fig12", "v1_6_parameters", "Initial standard deviations of 0.1 and below",
-               sweep("init_sd", (0.1, 0.05, 0.025, 0.0125), named_levels, **V1), V1_SCALE),
+               sweep("init_sd", (0.1, 0.05, 0.025, 0.0125), named_levels, **V1), V1_SCALE,
+               quick=QUICK_V1_SWEEP, quick_rows=sweep("init_sd", (0.1, 0.025), one_shot, percents=(45, 75), **V1)),
         Figure("v1-fig13", "v1_6_parameters", "Network sizes, one-shot",
-               sweep("arch", v1_archs, named_levels, **v1_sd), V1_SCALE),
-        Figure("v1-fig14", "v1_6_parameters", "Network sizes, iterative", sweep("arch", v1_archs, **v1_sd), V1_SCALE),
+               sweep("arch", v1_archs, named_levels, **v1_sd), V1_SCALE,
+               quick=QUICK_V1_SWEEP, quick_rows=sweep("arch", v1_archs[:2], one_shot, percents=(45, 75), **v1_sd)),
+        Figure("v1-fig14", "v1_6_parameters", "Network sizes, iterative", sweep("arch", v1_archs, **v1_sd), V1_SCALE,
+               quick=QUICK_V1_SWEEP, quick_rows=sweep("arch", v1_archs[:2], **v1_sd)),
         Figure("v1-fig15", "v1_6_parameters", "Iterative pruning rates",
                lambda s: [r for p in (0.1, 0.2, 0.3, 0.5, 0.7) for r in iterative(
-                   s, rate=p, rounds=rounds_down_to(p, 0.05), **V1)], V1_SCALE),
+                   s, rate=p, rounds=rounds_down_to(p, 0.05), **V1)], V1_SCALE,
+               quick=QUICK_V1_SWEEP, quick_rows=lambda s: [r for p in (0.2, 0.5, 0.7) for r in iterative(
+                   s, rate=p, rounds=rounds_down_to(p, 0.8**s.rounds), **V1)]),
         Figure("v1-fig16", "v1_6_parameters", "Resetting against continued training",
                lambda s: iterative(s, **V1) + iterative(s, ("continued", "ticket"), each={"search": "continued"}, **V1),
-               V1_SCALE),
+               V1_SCALE,
+               quick=QUICK_V1_SWEEP),
     ]  # fmt: skip
 
 
@@ -170,9 +204,6 @@ def rounds_down_to(rate: float, density: float) -> range:
 
 FIGURES = {f.id: f for f in _figures()}
 NOTEBOOKS = tuple(dict.fromkeys(f.notebook for f in FIGURES.values()))
-
-# Minutes on two cores, on MNIST where it lies at hand and else on scikit-learn's digits: shapes, not numbers.
-QUICK = Scale(iterations=2_000, trials=2, replicates=1, rounds=12, percent_step=25)
 
 
 def figures_of(name: str) -> list[Figure]:
@@ -189,7 +220,8 @@ def scale_of(figure: Figure, profile: str, *, trials: int = 0, seed: int = 0, da
     """The scale of a figure in a profile; `trials` = 0 keeps the profile's own number."""
     if profile not in PROFILES:
         raise UsageError(f"profile = {profile!r} does not exist; allowed: {', '.join(PROFILES)}.")
-    scale = {"paper": figure.paper, "published": figure.published or figure.paper, "quick": QUICK}[profile]
+    own = {"paper": figure.paper, "published": figure.published, "quick": figure.quick or QUICK}[profile]
+    scale = own or figure.paper
     if trials < 0:
         raise UsageError(f"trials = {trials} must be positive, or 0 for the profile's own number.")
     return replace(scale, seed=seed, dataset=dataset, trials=trials or scale.trials)
@@ -200,5 +232,6 @@ def rows(name: str, profile: str = "paper", *, trials: int = 0, seed: int = 0, d
     made: dict[Spec, None] = {}
     for figure in figures_of(name):
         scale = scale_of(figure, profile, trials=trials, seed=seed, dataset=dataset)
-        made.update(dict.fromkeys(figure.rows(scale)))
+        declared = figure.quick_rows if profile == "quick" and figure.quick_rows else figure.rows
+        made.update(dict.fromkeys(declared(scale)))
     return list(made)

@@ -37,7 +37,9 @@ ARMS: dict[str, tuple[str, str, str, tuple[float, ...]]] = {
     "continued": ("#201584", "#f0e7fe", ">", (6, 1.5, 2, 1.5)),
 }
 # values of a sweep, from low to high: middle lightness, so that one list serves light and dark pages
-SEQUENCE = ("#4063d8", "#3a83d6", "#2f9cc0", "#2fae97", "#57b065", "#8fae3e", "#bda22e", "#d98b2e", "#df6a35", "#d8443f")
+SEQUENCE = (
+    "#4063d8", "#3a83d6", "#2f9cc0", "#2fae97", "#57b065", "#8fae3e", "#bda22e", "#d98b2e", "#df6a35", "#d8443f",
+)  # fmt: skip
 COLORS = {arm: look[0] for arm, look in ARMS.items()}  # these three suit seaborn's palette=, markers= and dashes=
 MARKERS = {arm: look[2] for arm, look in ARMS.items()}
 DASHES = {arm: look[3] for arm, look in ARMS.items()}
@@ -160,16 +162,32 @@ def provenance(command: str, **facts: object) -> Html:
 
 
 def versus(table: pd.DataFrame, *, caption: str) -> Html:
-    """Paper against measurement: columns quantity, paper, measured, low, high (95% interval), n, matches."""
+    """Paper against measurement: columns quantity, paper, measured, low, high (95% interval), n, matches.
+
+    `paper` is a number or words, `matches` true, false or words (HTML). With a column `unit`, numbers carry it and keep
+    three digits."""
     names = ("quantity", "paper", "measured", "95% interval", "n", "matches")
-    rows = [
-        f'<th scope="row">{escape(str(r.quantity))}</th><td>{r.paper:.1f}</td><td>{r.measured:.1f}</td>'
-        f"<td>{r.low:.1f} to {r.high:.1f}</td><td>{r.n:,}</td><td>{'yes' if r.matches else '<strong>no</strong>'}</td>"
-        for r in table.itertuples()
-    ]
+    units = table["unit"] if "unit" in table else [None] * len(table)
+    rows = []
+    for r, unit in zip(table.itertuples(), units, strict=True):
+        measured, low, high = (_number(x, unit) for x in (r.measured, r.low, r.high))
+        matches = r.matches if isinstance(r.matches, str) else "yes" if r.matches else "<strong>no</strong>"
+        interval = f"{low} to {high}" if pd.notna(r.low) else "–"
+        after = f" {escape(unit)}" if unit else ""
+        paper = escape(r.paper) if isinstance(r.paper, str) else f"{_number(r.paper, unit)}{after}"
+        rows.append(
+            f'<th scope="row">{escape(str(r.quantity))}</th><td>{paper}</td><td>{measured}{after}</td>'
+            f"<td>{interval}</td><td>{r.n:,}</td><td>{matches}</td>"
+        )
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     text = f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     return Html(
         f'<table class="table" style="font-variant-numeric: tabular-nums">{text}</table>', "paper versus measured"
     )
+
+
+def _number(x: float, unit: str | None) -> str:
+    """One decimal; beside a unit three significant digits, whole from 100 on."""
+    text = f"{x:.1f}" if unit is None else f"{x:,.0f}" if abs(x) >= 100 else f"{x:.3g}"
+    return text.replace("-", "−") if unit is not None else text

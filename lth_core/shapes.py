@@ -89,8 +89,16 @@ def deeper(
     effect, low, high, n = over_trials(
         curves, lambda a, b: last_good(a, d, column, margin) - last_good(b, e, column, margin)
     )
+    if effect > 0:
+        ended(last_good(mean(curves[1].to_numpy(float)), e, column, margin), e)
     sure = excludes(low, high) > 0
     return Result(effect, low, high, n, sure and effect >= at_least, sure, "rounds")
+
+
+def ended(last: float, depths: NDArray) -> None:
+    """Refuse to compare with a curve whose end is not measured."""
+    if last >= depths.max():
+        raise Lacking(f"still as good at the sparsest level measured ({depths.max():.0f} rounds)")
 
 
 def perfect(table: pd.DataFrame, *, column: str, of: Side, to: Side, threshold: float = 99.9) -> Result:
@@ -102,6 +110,7 @@ def perfect(table: pd.DataFrame, *, column: str, of: Side, to: Side, threshold: 
         return float(d[low[0]] if len(low) else d[-1] + 1)
 
     depths = [c.columns.to_numpy(float) for c in curves]
+    ended(last(mean(curves[1].to_numpy(float)), depths[1]) - 1, depths[1])
     effect, low, high, n = over_trials(curves, lambda a, b: last(a, depths[0]) - last(b, depths[1]))
     return Result(effect, low, high, n, excludes(low, high) > 0, effect > 0)
 
@@ -122,7 +131,7 @@ def turning(
     sign = -1 if better_low(column) else 1
     whole = sign * mean(c.to_numpy(float))
     best = int(np.nanargmax(whole))
-    if at is not None and d.max() < depth_of(at) + 1:
+    if at is not None and d.max() < depth_of(at) + within + 1:
         raise Lacking(f"levels end at {d.max():.0f} rounds, before the turn could be seen")
     scale = 100 / abs(whole[0]) if better_low(column) else unit(column)
     rise = over_trials([c], lambda v: scale * sign * (v[best] - v[0]))
@@ -166,17 +175,15 @@ def scatter(table: pd.DataFrame, *, column: str, of: str, to: str, levels: Seque
     depths = np.sort(chosen.loc[chosen["round"] > 0, "depth"].unique())
     depths = depths[within_levels(depths, levels)]
     trials = np.sort(chosen["trial"].unique())
+    there = {k: g[column].to_numpy(float) for k, g in chosen.groupby(["arm", "depth", "trial"])}
 
     def wide(picks: NDArray) -> float:
-        both = []
-        for arm in (of, to):
-            part = chosen[(chosen["arm"] == arm) & chosen["depth"].isin(depths)]
-            values = {k: g[column].to_numpy(float) for k, g in part.groupby(["depth", "trial"])}
-            none = np.array([])
-            sds = [np.nanstd(np.concatenate([values.get((d, trials[int(p)]), none) for p in picks])) for d in depths]
-            both.append(np.array(sds))
-        usable = both[1] > 0
-        return float(np.median(both[0][usable] / both[1][usable])) if usable.any() else float("nan")
+        groups = [
+            [there.get((arm, d, trials[int(p)]), np.array([])) for p in picks] for arm in (of, to) for d in depths
+        ]
+        sds = np.array([np.nanstd(np.concatenate(g)) for g in groups]).reshape(2, -1)
+        usable = sds[1] > 0
+        return float(np.median(sds[0][usable] / sds[1][usable])) if usable.any() else float("nan")
 
     if len(trials) < 3:
         raise Lacking("scatter needs at least three trials")
@@ -333,7 +340,8 @@ def place(values: NDArray, weights: NDArray, depths: NDArray, column: str, what:
         return float("nan")
     if what == "best":
         return float(weights[np.nanargmin(values) if better_low(column) else np.nanargmax(values)])
-    return float(np.exp(np.interp(last_good(values, depths, column, margin), depths, np.log(weights))))
+    last = last_good(values, depths, column, margin)
+    return float(np.exp(np.interp(last, depths, np.log(weights)))) if np.isfinite(last) else float("nan")
 
 
 def weights_where(
@@ -348,6 +356,9 @@ def weights_where(
     def all_of(*means: NDArray) -> NDArray:
         return np.array([place(*x, column, what, margin) for x in zip(means, sizes, depths, strict=True)])
 
+    if what == "last":
+        for c, d in zip(curves, depths, strict=True):
+            ended(last_good(mean(c.to_numpy(float)), d, column, margin), d)
     effect, low, high, n = over_trials(curves, lambda *m: float(np.exp(np.log(all_of(*m)).mean())))
     each = all_of(*[mean(c.to_numpy(float)) for c in curves])
     low_end, high_end = between[0] / factor, between[1] * factor
@@ -369,6 +380,9 @@ def grows(
         ends = [place(means[i], sizes[i], depths[i], column, what, margin) for i in (0, -1)]
         return ends[1] / ends[0]
 
+    if what == "last":
+        for i in (0, -1):
+            ended(last_good(mean(curves[i].to_numpy(float)), depths[i], column, margin), depths[i])
     effect, low, high, n = over_trials(curves, factor)
     if np.isfinite(limit):
         return Result(effect, low, high, n, 1 / limit <= effect <= limit, low <= limit)

@@ -45,6 +45,8 @@ class Study:
             raise UsageError(f"trials = {self.trials!r} must be a positive number, or 0 for the profile's own.")
         if not isinstance(self.seed, int) or self.seed < 0:
             raise UsageError(f"seed = {self.seed!r} must be 0 or a positive number.")
+        if self.data_dir and not Path(self.data_dir).expanduser().is_dir():
+            raise UsageError(f"data_dir = {self.data_dir!r} is no folder; give one that exists, or leave it empty.")
 
     @cached_property
     def on(self) -> str:

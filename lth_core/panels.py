@@ -1,0 +1,204 @@
+"""Figures of a section in one call each: lines against size, curves over training, gaps between arms.
+
+Each takes the figure's id and says what to draw as queries (`judge.select`): label → (look, fields). A figure whose
+networks are not all measured is replaced by `figures.waiting`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from lth_core import analyse, figures, plot
+from lth_core.data import EVALUATED
+from lth_core.judge import select
+from lth_core.study import Study
+
+SECOND: dict[str, Any] = dict(linestyle=(0, (5, 2)), markerfacecolor=plot.PAGE, markeredgecolor=plot.COLORS["ticket"])
+Lines = dict[str, tuple[Any, ...]]  # label: (arm whose look it has, fields of its networks, perhaps more of matplotlib)
+Series = tuple[str, dict[str, Any], str]  # (label, fields, look: an arm, or "level" for a shade per level)
+
+
+def settled(table: pd.DataFrame, column: str, x: str) -> pd.DataFrame:
+    """Levels of one line at which the column has a value for at least half of the networks (v1's curves end where
+    networks no longer converge; the papers do not say how they averaged the rest)."""
+    return table[table[column].notna().groupby(table[x]).transform("mean") >= 0.5]
+
+
+def at(part: pd.DataFrame, unit: float) -> str:
+    """A line in words: its value at 100 percent, at its best level and at its last."""
+    rows = part.iloc[[0, part["mean"].to_numpy().argmax() if unit == 100 else part["mean"].to_numpy().argmin(), -1]]
+    said = [f"{unit * r.mean_:,.4g} at {r.x:,.3g}" for r in rows.rename(columns={"mean": "mean_"}).itertuples()]
+    return ", ".join(dict.fromkeys(said))
+
+
+def width(n: int) -> float:
+    """Inches for `n` panels side by side."""
+    return max(4.0, (2.9 if n > 2 else 3.6) * n)
+
+
+def draw(
+    ax: Axes, table: pd.DataFrame, column: str, shown: Lines, *, x: str = "density", log: bool = True
+) -> list[str]:
+    """The lines of one panel, unpruned networks first, and what they look like in words."""
+    said = []
+    axis = "percent" if x == "density" else x
+    for label, (look, fields, *more) in shown.items():
+        part = analyse.spread(settled(select(table, **fields), column, axis), column, [axis])
+        part = part.rename(columns={axis: "x"}).sort_values("x", ascending=False)
+        if part.empty:
+            continue
+        style = dict(arm=look, band=True, label=label, **dict(*more))
+        plot.line(ax, part["x"], part["mean"], part["low"], part["high"], **style)
+        ax.vlines(part["x"], part["min"], part["max"], color=plot.COLORS[look], linewidth=1.1, alpha=0.7)
+        said.append(f"{label}: {at(part, 1 if column.endswith('iteration') else 100)}")
+    unpruned = table.loc[table["round"] == 0, column].mean()
+    if np.isfinite(unpruned):
+        dotted: Any = (0, plot.ARMS["unpruned"][3])
+        ax.axhline(unpruned, label=figures.NAMES["unpruned"], color=plot.INK, linewidth=1, linestyle=dotted)
+    percents = sorted({round(v, 3) for v in table[axis]})
+    plot.percent_axis(ax, percents)
+    if not log:
+        ax.set_xscale("linear")
+        ax.set_xlim(102, 0)
+        ax.set_xticks([100, 80, 60, 40, 20, 0], ["100", "80", "60", "40", "20", "0"])
+    ax.set_xlabel(figures.X[x])
+    ax.set_ylabel(figures.AXES[column])
+    return said
+
+
+def against_size(
+    study: Study, figure: str, columns: list[str], shown: Lines, *, alt: str, caption: str, x: str = "density",
+    log: bool = True, name: str = "", below: float = 0.02, pick: figures.Pick = lambda t: t,
+) -> plot.Html:  # fmt: skip
+    """One panel a column, one line a query, against how much of the network remains."""
+    if study.lacking(figure):
+        return figures.waiting(study, figure)
+    table = figures.levelled(pick(study.table(figure)), study.on)
+    rows = 2 if len(columns) == 4 else 1
+    wide = len(columns) // rows
+    fig, axes = plot.canvas(rows, wide, height=3.2 * rows, width=width(wide), squeeze=False)
+    said = []
+    for ax, column in zip(axes.flat, columns, strict=True):
+        words = "; ".join(draw(ax, table, column, shown, x=x, log=log))
+        said.append(f"{figures.AXES[column]}, {words}." if words else f"{figures.AXES[column]}: no values.")
+        if not column.endswith("iteration") and study.on == "mnist":
+            figures.zoom(ax, table, column, below)
+    axes[0][0].legend(fontsize=8)
+    note = "Bars: smallest and largest trial, as in the paper; bands: 95% bootstrap interval of the mean. "
+    if any(c.startswith("convergence") for c in columns):
+        note += "A level is drawn where at least half of its networks converge. "
+    made = figures.provenance(study, table)
+    alt = f"{alt} Values (at {figures.X[x]}): {' '.join(said)}"
+    caption = f"{caption} {note}{figures.scale_note(study, figure)}"
+    return plot.show(fig, name=name or figure, alt=alt, caption=caption, made=made)
+
+
+def gaps(
+    study: Study, figure: str, columns: list[str], pairs: dict[str, tuple[str, dict[str, Any], dict[str, Any]]], *,
+    alt: str, caption: str, x: str = "density", log: bool = True, name: str = "", pick: figures.Pick = lambda t: t,
+) -> plot.Html:  # fmt: skip
+    """Differences between two queries, level by level, paired by trial: label → (look, one, the other).
+
+    Accuracies in points; iterations in percent of the other's. Bands are 95% bootstrap intervals of the mean."""
+    if study.lacking(figure):
+        return figures.waiting(study, figure)
+    table = figures.levelled(pick(study.table(figure)), study.on)
+    axis = "percent" if x == "density" else x
+    fig, axes = plot.canvas(1, len(columns), height=2.9, width=width(len(columns)), squeeze=False)
+    said = []
+    for ax, column in zip(axes[0], columns, strict=True):
+        time = column.endswith("iteration")
+        for label, (look, one, other) in pairs.items():
+            a, b = (
+                select(table[table["round"] > 0], **f).groupby([axis, "trial"])[column].mean() for f in (one, other)
+            )
+            gap = (100 * (a / b - 1) if time else 100 * (a - b)).rename("gap").reset_index()
+            part = analyse.spread(gap, "gap", [axis]).rename(columns={axis: "x"}).sort_values("x", ascending=False)
+            if part.empty:
+                continue
+            plot.line(ax, part["x"], part["mean"], part["low"], part["high"], arm=look, band=True, label=label)
+            said.append(f"{label}: {at(part.assign(x=part['x']), 1)}.")
+        ax.axhline(0, color=plot.INK, linewidth=1, linestyle=(0, plot.ARMS["unpruned"][3]))
+        plot.percent_axis(ax, sorted({round(v, 3) for v in table[axis]}))
+        if not log:
+            ax.set_xscale("linear")
+            ax.set_xlim(102, 0)
+            ax.set_xticks([100, 80, 60, 40, 20, 0], ["100", "80", "60", "40", "20", "0"])
+        ax.set_xlabel(figures.X[x])
+        ax.set_ylabel(f"{figures.AXES[column]}:\n{'percent later' if time else 'points above'}")
+    axes[0][0].legend(fontsize=8)
+    note = "Paired by trial, copies of a control averaged first; bands: 95% bootstrap interval. "
+    made = figures.provenance(study, table)
+    caption = f"{caption} {note}{figures.scale_note(study, figure)}"
+    return plot.show(
+        fig, name=name or f"{figure}-gaps", alt=f"{alt} Values: {' '.join(said)}", caption=caption, made=made
+    )
+
+
+def level_shades(levels: list[float]) -> dict[float, str]:
+    """A colour per level, dense to sparse along `plot.SEQUENCE`."""
+    n = max(1, len(levels) - 1)
+    return {v: plot.SEQUENCE[round(i * (len(plot.SEQUENCE) - 1) / n)] for i, v in enumerate(sorted(levels)[::-1])}
+
+
+def over_training(
+    study: Study, figure: str, shown: dict[str, list[Series]], *, alt: str, caption: str, value: str = "test",
+    until: int = 15_000, mark: str = "", limits: tuple[float, float] | None = None, x: str = "density", name: str = "",
+) -> plot.Html:  # fmt: skip
+    """Learning curves, one panel a title: mean of trials with the band of their smallest and largest value.
+
+    - `value`: test, train or val for that accuracy, or val_loss
+    - `mark`: stop_iteration or convergence_iteration: a dot where the mean lies, a bar from first to last trial
+    - `limits`: of the y axis, on MNIST (other data have other ranges)
+    """
+    if study.lacking(figure):
+        return figures.waiting(study, figure)
+    curves, table = (figures.levelled(t, study.on) for t in (study.curves(figure), study.table(figure)))
+    curves["y"] = curves["val_loss"] if value == "val_loss" else curves[f"{value}_correct"] / EVALUATED[study.on][value]
+    axis = "percent" if x == "density" else x
+    shades = level_shades(list(table.loc[table["round"] > 0, axis].round(2).unique()))
+    last = min(until, int(curves["iteration"].max()))
+    curves = curves[(curves["iteration"] > 0) & (curves["iteration"] <= last)]
+    fig, axes = plot.canvas(1, len(shown), height=3.5, width=max(4.5, 3.1 * len(shown)), squeeze=False, sharey=True)
+    said = []
+    for ax, (title, series) in zip(axes[0], shown.items(), strict=True):
+        drawn: dict[str, int] = {}
+        for label, fields, look in series:
+            one = select(curves, **fields)
+            if one.empty:
+                continue
+            level = float(one[axis].iat[0].round(2))
+            trials = one.groupby(["iteration", "trial"])["y"].mean().groupby("iteration").agg(["mean", "min", "max"])
+            kind = "unpruned" if one["round"].iat[0] == 0 else look if look != "level" else "ticket"
+            nth = drawn[kind] = drawn.get(kind, 0) + 1
+            more: dict[str, Any] = {"marker": "", "label": f"{level:.3g}{label}", "linewidth": 1.5}
+            color = shades[level] if look == "level" and kind != "unpruned" else plot.COLORS[kind]
+            if kind != "unpruned":
+                more |= {"color": color, "linestyle": "-" if look == "level" else figures.SHADES[nth - 1]}
+            plot.line(ax, trials.index, trials["mean"], arm=kind, **more)
+            ax.fill_between(trials.index, trials["min"], trials["max"], color=color, alpha=0.15, linewidth=0)
+            if mark:
+                when = select(table, **fields)[mark].dropna()
+                if len(when) and when.mean() <= last:
+                    y = float(np.interp(when.mean(), trials.index, trials["mean"]))
+                    ends = (when.min(), min(when.max(), last))
+                    ax.hlines(y, *ends, color=color, linewidth=1.6)
+                    ax.plot(when.mean(), y, "o", color=color, markeredgecolor=plot.PAGE, markersize=7, zorder=5)
+            said.append(f"{title}, {level:.3g} percent{label}: {trials['mean'].iat[-1]:.4g} at iteration {last:,}.")
+        ax.set_title(title, fontsize=9)
+        ax.set_xlabel("training iteration")
+        ax.legend(title="% remaining", fontsize=8, title_fontsize=8, ncols=2 if len(series) > 4 else 1)
+        if limits and study.on == "mnist":
+            ax.set_ylim(*limits)
+    axes[0][0].set_ylabel("validation loss" if value == "val_loss" else f"{value} accuracy")
+    note = "Lines: mean of the trials; bands: their smallest and largest value. "
+    caption = f"{caption} {note}{figures.scale_note(study, figure)}"
+    return plot.show(
+        fig, name=name or figure, alt=f"{alt} Values: {' '.join(said)}", caption=caption,
+        made=figures.provenance(study, table),
+    )  # fmt: skip
+

@@ -1,0 +1,176 @@
+"""Tables of a page: the ticket pattern per value of a sweep, differences by size, measures of speed, readings of a rule.
+
+Each takes the figure's id; where its networks are not all measured, a line says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lth_core import analyse, figures, plot, shapes
+from lth_core.data import EVALUATED
+from lth_core.judge import Lacking, rank_correlation, select, with_depth
+from lth_core.study import Study
+
+
+def frame(rows: pd.DataFrame, caption: str, name: str = "table") -> plot.Html:
+    """A small table for the page, its first column as row headers."""
+    head = "".join(f'<th scope="col">{c}</th>' for c in rows.columns)
+    body = "".join(
+        f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{v}</td>" for v in rest) + "</tr>"
+        for first, *rest in rows.itertuples(index=False)
+    )
+    text = f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return plot.Html(f'<table class="table" style="font-variant-numeric: tabular-nums">{text}</table>', name)
+
+
+def interval(found: dict[str, float], digits: int = 1) -> str:
+    """ "38.1 (31.0 to 44.2)", or a dash where nothing was measured."""
+    if not found["n"] or not np.isfinite(found["effect"]):
+        return "–"
+    return f"{found['effect']:.{digits}f} ({found['low']:.{digits}f} to {found['high']:.{digits}f})".replace("-", "−")
+
+
+def pattern(
+    study: Study, figure: str, field: str, name: Callable[[Any], str] = figures._shown, *,
+    time: str = "stop_iteration", accuracy: str = "stop_val", rule: str = "early stopping",
+) -> plot.Html:  # fmt: skip
+    """The lottery ticket pattern at each value of a field: unpruned, earliest, most accurate, last as accurate.
+
+    The gains are those of the best level, so chance alone makes them a little positive."""
+    if gone := missing(study, figure):
+        return gone
+    table = figures.levelled(study.table(figure), study.on)
+    heads = (
+        f"unpruned: {rule}, iteration", "unpruned: accuracy, %", f"{rule} sooner than unpruned, at best",
+        "points above unpruned, at best", "sparsest level as accurate",
+    )  # fmt: skip
+    rows = []
+    for value in sorted(table.loc[table["round"] > 0, field].unique(), key=figures._natural):
+        own = table[(table[field] == value) | ((table["round"] == 0) & field.startswith("prune"))]
+        means = own.groupby("percent")[[time, accuracy]].mean().sort_index(ascending=False)
+        if not np.isfinite(means[accuracy].iloc[0]):
+            rows.append({figures.FIELDS.get(field, field): name(value), **dict.fromkeys(heads, "–")})
+            continue
+        first = means.iloc[0]
+        soonest = means[time].iloc[1:].idxmin() if means[time].iloc[1:].notna().any() else float("nan")
+        best = means[accuracy].iloc[1:].idxmax()
+        good = means.index[means[accuracy] >= first[accuracy]]
+        sooner = 100 * (1 - means[time].get(soonest, np.nan) / first[time])
+        cells = [
+            f"{first[time]:,.0f}", f"{100 * first[accuracy]:.2f}",
+            f"{sooner:+.0f}% at {soonest:.3g}%" if np.isfinite(sooner) else "–",
+            f"{100 * (means[accuracy][best] - first[accuracy]):+.2f} at {best:.3g}%", f"{good.min():.3g}%",
+        ]  # fmt: skip
+        cells = [c.replace("-", "−") for c in cells]
+        rows.append({figures.FIELDS.get(field, field): name(value), **dict(zip(heads, cells, strict=True))})
+    trials = study.scale(figure).trials
+    caption = f"Means over {trials} trial{'s' * (trials > 1)}; levels are percent of all weights remaining. "
+    return frame(pd.DataFrame(rows), caption + figures.scale_note(study, figure), f"{figure} pattern")
+
+
+
+def missing(study: Study, figure: str) -> plot.Html | None:
+    """In place of a table whose networks are not all measured: a line that says so."""
+    if not study.lacking(figure):
+        return None
+    return plot.Html(f"<p><em>This table needs the networks of {figure}, which are not measured yet.</em></p>", figure)
+
+
+def differences(
+    study: Study, figure: str, column: str, pairs: dict[str, tuple[dict, dict]], *, caption: str, every: int = 3
+) -> plot.Html:
+    """Differences of two queries in points, paired by trial, with intervals: a row every `every` rounds."""
+    if gone := missing(study, figure):
+        return gone
+    table = figures.levelled(study.table(figure), study.on)
+    rows = []
+    for r in sorted(table.loc[table["round"] > 0, "round"].unique())[every - 1 :: every]:
+        level = table[table["round"] == r]
+        row = {"% of weights": f"{level['percent'].iat[0]:.1f}"}
+        for label, (one, other) in pairs.items():
+            both = pd.concat([select(level, **one).assign(side="one"), select(level, **other).assign(side="other")])
+            both = both.assign(y=100 * both[column])
+            row[label] = interval(analyse.paired(both, "y", {"side": "one"}, {"side": "other"}), 2)
+        rows.append({**row, "n": level["trial"].nunique()})
+    return frame(pd.DataFrame(rows), f"{caption}. {figures.scale_note(study, figure)}")
+
+
+def last_good(
+    study: Study, figure: str, queries: dict[str, dict[str, Any]], columns: dict[str, str], *, caption: str
+) -> plot.Html:
+    """The sparsest size at which each query is as good as the unpruned network, with its interval over trials."""
+    if gone := missing(study, figure):
+        return gone
+    table = with_depth(study.table(figure))
+    rows = []
+    for label, fields in queries.items():
+        row = {"": label}
+        for column, words in columns.items():
+            try:
+                found = shapes.returns(table, column=column, at=0, limit="atleast", **fields)
+                row[words] = f"{found.effect:.1f} ({found.low:.1f} to {found.high:.1f})"
+                row[words] += ", the sparsest measured" if "sparsest" in found.note else ""
+            except Lacking:
+                row[words] = f"{100 * 0.8 ** table['depth'].max():.1f} or less"
+        rows.append({**row, "n": table["trial"].nunique()})
+    return frame(pd.DataFrame(rows), f"{caption} (hidden weights; 95% interval). {figures.scale_note(study, figure)}")
+
+
+def ticket_curves(study: Study, figure: str) -> pd.DataFrame:
+    """Evaluations of the tickets of iterative pruning, with `percent`."""
+    curves = select(figures.levelled(study.curves(figure), study.on), arm="ticket", path="iterative")
+    return curves.assign(val=curves["val_correct"] / EVALUATED[study.on]["val"]).sort_values(["key", "iteration"])
+
+
+def turns(study: Study, figure: str, *, caption: str) -> plot.Html:
+    """Whether validation loss turns: its minimum and its value at the end, by pruning round."""
+    if gone := missing(study, figure):
+        return gone
+    rows = []
+    for r, level in ticket_curves(study, figure).groupby("round"):
+        ends = level.groupby("key")["val_loss"].agg(["min", "last"])
+        before = level.groupby("key")["val_loss"].agg(lambda v: v.to_numpy().argmin() < len(v) - 1)
+        rows.append(
+            {
+                "round": r, "% of weights": f"{level['percent'].iat[0]:.1f}", "lowest": f"{ends['min'].mean():.4f}",
+                "at the end": f"{ends['last'].mean():.4f}", "risen by": f"{(ends['last'] - ends['min']).mean():.4f}",
+                "turned before the end": f"{int(before.sum())} of {len(before)}",
+            }
+        )  # fmt: skip
+    return frame(pd.DataFrame(rows), f"{caption}, mean of trials. {figures.scale_note(study, figure)}")
+
+
+def speeds(study: Study, figure: str, accuracy: float, *, caption: str) -> plot.Html:
+    """Four measures of learning speed by pruning round, and how well each ranks the rounds as the first does."""
+    if gone := missing(study, figure):
+        return gone
+    curves = ticket_curves(study, figure)
+    early = 0.1 * curves["iteration"].max()
+    heads = (
+        "minimum validation loss, iteration", "within 2% of it, iteration", f"{accuracy:.0%} accuracy, iteration",
+        "mean accuracy, first tenth, %",
+    )  # fmt: skip
+
+    def first(hit: pd.Series, iteration: pd.Series) -> float:
+        return float(iteration[hit].min()) if hit.any() else float("nan")
+
+    measures: dict[tuple, tuple] = {}
+    for key, c in curves.groupby(["round", "percent", "key"]):
+        i, loss = c["iteration"], c["val_loss"]
+        measures[key] = (
+            float(i.iloc[analyse.stop_index(loss.to_numpy())]), first(loss <= 1.02 * loss.min(), i),
+            first(c["val"] >= accuracy, i), 100 * c.loc[(i > 0) & (i <= early), "val"].mean(),
+        )  # fmt: skip
+    by_round = pd.DataFrame(measures, index=list(heads)).T.groupby(level=[0, 1]).mean()
+    shown = by_round.map(lambda v: "–" if np.isnan(v) else f"{v:,.1f}" if v < 100 else f"{v:,.0f}")
+    shown.insert(0, "% of weights", [f"{p:.1f}" for _, p in by_round.index])
+    signs = (1, 1, 1, -1)  # more accuracy early is faster
+    rho = [rank_correlation(by_round[heads[0]].to_numpy(), s * by_round[h].to_numpy()) for h, s in zip(heads, signs, strict=True)]
+    shown.insert(0, "round", [str(r) for r, _ in by_round.index])
+    shown.loc[len(shown)] = ["rank agreement with the first", "", *(f"{x:.2f}" for x in rho)]  # type: ignore[call-overload]
+    return frame(shown, f"{caption}, mean of trials. {figures.scale_note(study, figure)}")

@@ -1,0 +1,583 @@
+"""The claim ledger: complete, every test right on tables with known answers, verdicts that follow the numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+from lth_core import checks, claims, judge, ledger, paper, results, shapes
+from lth_core.__main__ import main
+from lth_core.models import layers
+from lth_core.paper import Scale, iterative, one_shot
+from lth_core.spec import UsageError
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "paper" / "claims.yaml"
+IDS = "152c9b3e4c147afd"  # first digits of the SHA-256 of all ids, sorted and joined by newlines
+EVERY = {**checks.ALONE, **checks.MASKS, **shapes.NETWORKS}
+
+
+# --- The list ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_claim_is_there_once() -> None:
+    ids = [c.id for c in claims.load()]
+    assert len(ids) == len(set(ids)) == 401
+    assert hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest().startswith(IDS)
+    assert Counter(c.importance for c in claims.load()) == {"headline": 25, "supporting": 213, "appendix": 163}
+    assert Counter(c.paper for c in claims.load()) == {"v1": 147, "iclr": 228, "blog": 26}
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the papers' tables are not beside this checkout")
+def test_claims_say_what_the_papers_tables_say() -> None:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    facts = {c["id"]: c for c in yaml.load(SHARED.read_text(), loader)}
+    assert facts.keys() == {c.id for c in claims.load()}
+    for c in claims.load():
+        fact = facts[c.id]
+        assert (c.paper, c.importance, c.kind, c.statement) == tuple(
+            fact[k] for k in ("paper", "importance", "kind", "statement")
+        )
+        number = fact["value"].get("number")
+        assert number is None or f"{number:,}" in c.says or f"{number:g}" in c.says, c.id
+
+
+def test_every_claim_has_a_test_or_a_reason() -> None:
+    for c in claims.load():
+        assert bool(c.tests) + bool(c.cannot) + bool(c.lacking) == 1, c.id
+        assert c.tolerance and c.why and c.says and c.statement and c.notebook, c.id
+
+
+def test_every_test_exists_and_takes_its_arguments() -> None:
+    for c in claims.load():
+        for part in c.parts:
+            test = EVERY[part.test]
+            inner = dict(part.arguments)
+            if part.test == "everywhere":
+                kept = {k: inner.pop(k) for k in ("field", "test", "values", "least") if k in inner}
+                inspect.signature(EVERY[kept["test"]]).bind(None, **inner)
+                inspect.signature(test).bind(None, **part.arguments)
+                continue
+            first = () if part.test in checks.ALONE else (None, None) if part.test in checks.MASKS else (None,)
+            inspect.signature(test).bind(*first, **inner)
+
+
+def test_every_test_function_serves_a_claim() -> None:
+    used = {p.test for c in claims.load() for p in c.parts}
+    assert set(EVERY) == used
+    assert len(EVERY) < 60
+
+
+def test_every_page_of_a_declared_figure_is_the_one_that_draws_it() -> None:
+    for c in claims.load():
+        drawn = c.experiment or c.figure
+        if drawn in paper.FIGURES and c.tests:
+            assert c.notebook == paper.FIGURES[drawn].notebook, c.id
+
+
+# --- Test functions on tables with known answers ----------------------------------------------------------------------
+
+Value = Callable[[str, float, int], float]  # arm, depth, trial → value
+
+
+def nets(
+    value: Value, column: str = "stop_test", arms: tuple[str, ...] = ("ticket", "reinit"), rounds: int = 20,
+    trials: int = 5, shots: bool = False, **fields: Any,
+) -> pd.DataFrame:  # fmt: skip
+    """A table of networks whose `column` is a function of arm, depth and trial."""
+    scale = Scale(trials=trials, replicates=2, rounds=rounds)
+    rows = iterative(scale, arms, **fields) + (one_shot(scale, arms, **fields) if shots else [])
+    table = judge.with_depth(
+        pd.DataFrame([vars(r) | {"density": 0.8**r.round, "key": str(i)} for i, r in enumerate(rows)])
+    )
+    values = [value("ticket" if r.round == 0 else r.arm, d, r.trial) for r, d in zip(rows, table["depth"], strict=True)]
+    return table.assign(**{column: values})
+
+
+def noise(trial: int) -> float:
+    """Trials differ by up to 10%, all networks of a trial alike, as initialisations make them."""
+    return 1 + 0.05 * (trial - 2)
+
+
+def valley(arm: str, depth: float, trial: int) -> float:
+    """Early stopping: tickets 38% earlier at round 7, back at round 15; reinits ever later, 1.55 times at round 7."""
+    if arm == "ticket":
+        return 8000 * noise(trial) * (1 - 0.38 * (1 - ((depth - 7) / (7 if depth < 7 else 8)) ** 2))
+    return 8000 * noise(trial) * (1 + 0.0786 * depth)
+
+
+def hill(arm: str, depth: float, trial: int) -> float:
+    """Accuracy: tickets 0.4 points up at round 9 and back at round 16, reinits flat to round 7, then falling."""
+    start = 0.98 + 0.001 * (trial - 2)
+    if arm == "ticket":
+        return start + 0.004 * (1 - ((depth - 9) / (9 if depth < 9 else 7)) ** 2)
+    return start + 0.0002 - 0.0002 * max(depth - 6, 0) - 0.0001 * (depth > 0)
+
+
+def dull(arm: str, depth: float, trial: int) -> float:
+    """Nothing that the papers claim: pruning changes nothing but the noise."""
+    return 0.98 + 0.0001 * ((7 * trial + 3 * int(depth) + len(arm)) % 5 - 2)
+
+
+T, A = "stop_iteration", "stop_test"
+TK, RE, U = {"arm": "ticket"}, {"arm": "reinit"}, {"at": 0}
+KNOWN: list[tuple[str, dict[str, Any], Value, str, float]] = [  # test, arguments, table, column, effect
+    ("ratio", dict(of={"at": 7}, to=U, number=38, within=10, form="less"), valley, T, 38),
+    ("ratio", dict(of={**RE, "at": 7}, to={"at": 7}, number=2.51, within=0.63), valley, T, 2.5),
+    ("difference", dict(of={"at": 9}, to=U, number=0.3, within=0.15, limit="atleast"), hill, A, 0.4),
+    ("difference", dict(of={"at": "best"}, to=U, number=0.35, within=0.15), hill, A, 0.4),
+    ("value", dict(of=U, number=98, within=0.3), hill, A, 98),
+    ("ahead", dict(of=TK, to=RE, levels=[1, 12], every=True), valley, T, 50),
+    ("ahead", dict(of=TK, to=U, levels=[3, 12]), hill, A, 0.3),
+    ("ordered", dict(sides=[{"at": 7}, {"at": 3}, U]), valley, T, 16.7),
+    ("returns", dict(at=15), valley, T, 3.5),
+    ("returns", dict(at=16), hill, A, 2.8),
+    ("returns", dict(at=[15, 16]), hill, A, 2.8),
+    ("deeper", dict(of=TK, to=RE), hill, A, 9),
+    ("turning", dict(at=7), valley, T, 38),
+    ("turning", dict(at=9, within=3), hill, A, 0.4),
+    ("monotone", dict(rising=True, levels=[0, 12], arm="reinit"), valley, T, 1),
+    ("monotone", dict(rising=False, levels=[7, 20], arm="reinit"), hill, A, -1),
+    ("throughout", dict(levels=[5, 9], number=25, within=10, form="less"), valley, T, 33),
+    ("reach", dict(between=[2.9, 80], within=3), hill, A, 3.5),
+    ("exists", dict(time=T, accuracy=T, below=7), valley, T, 3.5),
+    ("earliest", dict(arm="ticket", at=7), valley, T, 44),
+    ("plateau", dict(of=TK, to=RE), valley, T, 4),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("test", "arguments", "value", "column", "effect"), KNOWN)
+def test_a_test_finds_what_is_there_and_only_that(
+    test: str, arguments: dict[str, Any], value: Value, column: str, effect: float
+) -> None:
+    told = arguments if test == "exists" else {"column": column, **arguments}
+    found = shapes.NETWORKS[test](nets(value, column), **told)
+    assert found.agrees and found.direction, found
+    assert found.effect == pytest.approx(effect, rel=0.12, abs=0.05)
+    if np.isfinite(found.low) and test != "earliest":
+        assert found.low <= found.effect <= found.high and found.n == 5
+    if test == "value":  # the level itself is the same in both tables
+        assert not shapes.NETWORKS[test](nets(value, column), **told | {"number": 90}).agrees
+        return
+    if test == "exists":
+        worse = nets(lambda arm, d, t: 8000 * noise(t) * (1 + 0.01 * d), column)
+    elif test == "earliest":
+        worse = nets(lambda arm, d, t: 8000.0 + 10 * d + t, column)
+    else:
+        worse = nets(dull if column == A else lambda *x: 8000 * dull(*x), column)
+    try:
+        assert not shapes.NETWORKS[test](worse, **told).agrees
+    except judge.Lacking:
+        assert test in ("returns", "deeper"), "a curve that never gives out has no end to judge"
+
+
+def test_alike_and_scattered() -> None:
+    same = shapes.NETWORKS["same"]
+    arguments = dict(column=A, of=TK, to=RE, levels=[4, 12])
+    assert same(nets(dull), **arguments, within=0.15).agrees
+    assert not same(nets(hill), **arguments, within=0.15).agrees
+    assert not same(nets(hill), **arguments).agrees
+
+    def wild(arm: str, depth: float, trial: int) -> float:
+        return 8000 + (1 if arm == "ticket" else 4) * 300 * ((13 * trial + 5 * depth) % 7 - 3)
+
+    levels = dict(column=T, levels=[1, 12])
+    assert shapes.NETWORKS["scatter"](nets(wild, T), of="reinit", to="ticket", **levels).agrees
+    assert not shapes.NETWORKS["scatter"](nets(wild, T), of="ticket", to="reinit", **levels).agrees
+
+
+def test_two_columns_together_and_thresholds() -> None:
+    table = nets(hill).assign(stop_train=lambda t: 0.5 * t["stop_test"], other=lambda t: -t["stop_test"])
+    assert shapes.NETWORKS["together"](table, columns=["stop_train", A]).agrees
+    assert not shapes.NETWORKS["together"](table, columns=["other", A]).agrees
+    full = nets(lambda arm, d, t: 1.0 if d < (17.5 if arm == "ticket" else 12.5) else 0.99, "end_train")
+    assert shapes.NETWORKS["perfect"](full, column="end_train", of=TK, to=RE).effect == 5
+    assert not shapes.NETWORKS["perfect"](full, column="end_train", of=RE, to=TK).agrees
+    level = dict(column="end_train", number=99.9, within=0, form="value")
+    assert shapes.NETWORKS["throughout"](full, levels=[0, 17], **level).agrees
+    assert not shapes.NETWORKS["throughout"](full, levels=[0, 18], **level).agrees
+    learned = nets(lambda arm, d, t: float(d > 6.5), "learned")
+    assert shapes.NETWORKS["share"](learned, column="learned", number=100, levels=[8, 15]).agrees
+    assert not shapes.NETWORKS["share"](learned, column="learned", number=100, levels=[0, 15]).agrees
+
+
+def test_sweeps_and_sizes() -> None:
+    def sized(best: float, gain: float) -> Value:
+        return lambda arm, d, t: 0.98 + 0.001 * t + gain * (1 - ((d - best) / best) ** 2)
+
+    sizes = {"lenet-100-34": (6.0, 0.002), "lenet-300-100": (6.0, 0.004), "lenet-900-300": (6.0, 0.006)}
+    table = pd.concat([nets(sized(*x), arms=("ticket",), arch=a) for a, x in sizes.items()], ignore_index=True)
+    values = list(sizes)
+    every = dict(field="arch", test="turning", column=A)
+    assert shapes.NETWORKS["everywhere"](table, values=values, **every).agrees
+    flat = pd.concat([table, nets(dull, arms=("ticket",), arch="lenet-50-17")], ignore_index=True)
+    assert not shapes.NETWORKS["everywhere"](flat, **every).agrees
+    grows = dict(column=A, what="best", values=values)
+    assert shapes.NETWORKS["grows"](table, **grows).agrees
+    assert not shapes.NETWORKS["grows"](table, **grows, limit=1.5).agrees
+    where = dict(column=A, what="best", values=["lenet-300-100"])
+    total = 266_200 * 0.8**6
+    assert shapes.NETWORKS["weights_where"](table, between=[total, total], **where).agrees
+    assert not shapes.NETWORKS["weights_where"](table, between=[5 * total, 5 * total], **where).agrees
+    equal = dict(column=A, field="arch", values=values, weights=[20_000, 40_000])
+    larger = [
+        nets(lambda _, d, t, i=i: 0.98 + 0.001 * t + 0.002 * i, arms=("ticket",), arch=a) for i, a in enumerate(sizes)
+    ]
+    table = pd.concat(larger, ignore_index=True)
+    assert shapes.NETWORKS["at_weights"](table, rising=True, **equal).agrees
+    assert not shapes.NETWORKS["at_weights"](table, rising=False, **equal).agrees
+    fast = pd.concat([nets(valley, T, lr=0.1), nets(lambda *x: 8000 * dull(*x), T, lr=0.2)], ignore_index=True)
+    assert shapes.NETWORKS["faster_than"](fast, column=T, of={"lr": 0.1}, to={"lr": 0.2}).agrees
+    assert not shapes.NETWORKS["faster_than"](fast, column=T, of={"lr": 0.2}, to={"lr": 0.1}).agrees
+
+    def dipping(arm: str, d: float, t: int) -> float:
+        return 0.7 + 0.001 * t + (-0.02 if 0 < d < 4 else 0.01 * (d >= 4))
+
+    assert shapes.NETWORKS["dip"](nets(dipping), column=A).agrees
+    assert not shapes.NETWORKS["dip"](nets(hill), column=A).agrees
+
+
+def test_a_crossing_that_is_not_measured_is_not_judged() -> None:
+    short = nets(valley, T, rounds=12)
+    with pytest.raises(judge.Lacking, match="sparsest"):
+        shapes.NETWORKS["returns"](short, column=T, at=15)
+    with pytest.raises(judge.Lacking, match="level 15"):
+        shapes.NETWORKS["ratio"](short, column=T, of={"at": 15}, to=U, number=0, within=1)
+    with pytest.raises(judge.Lacking, match="never"):
+        shapes.NETWORKS["returns"](short.assign(convergence_iteration=np.nan), column="convergence_iteration", at=7)
+
+
+def test_one_shot_levels_stand_between_rounds() -> None:
+    table = nets(valley, T, shots=True)
+    assert judge.depth_of("25%") == pytest.approx(6.21, abs=0.01)
+    once = judge.select(table, path="one-shot")
+    assert (once["round"] <= 1).all() and once["depth"].max() > 16
+    lead = shapes.NETWORKS["ahead"](table, column=T, of={"path": "iterative"}, to={"path": "one-shot"}, levels=[2, 12])
+    assert lead.effect == pytest.approx(0, abs=0.5), "the same curve on both grids"
+
+
+# --- Masks, counts, XOR -----------------------------------------------------------------------------------------------
+
+
+class Chains:
+    """Published masks of known shape: `keep` says which weights of a layer stay, given their initial values."""
+
+    def __init__(self, keep: Callable[[str, np.ndarray], np.ndarray]) -> None:
+        self.keep = keep
+
+    def has_masks(self, spec: Any) -> bool:
+        return True
+
+    def masks(self, spec: Any) -> dict[str, np.ndarray]:
+        from lth_core.models import initial
+
+        drawn = initial(spec)
+        return {x.weight: self.keep(x.weight, drawn[x.weight]) for x in layers(spec.arch, spec.dataset)}
+
+
+MASKED = iterative(Scale(trials=2, replicates=0, rounds=12))
+HALF = np.random.default_rng(0).random((300, 784)) < 0.5
+
+
+def large(name: str, w: np.ndarray) -> np.ndarray:
+    """Only large positive values survive, but in the first layer any."""
+    return HALF[: w.shape[0], : w.shape[1]] if name.startswith("fc1") else w > w.std()
+
+
+def edges(name: str, w: np.ndarray) -> np.ndarray:
+    """Units lose their connections one by one: a third of the second layer has none; border pixels have few."""
+    if name.startswith("fc1"):
+        inside = np.zeros((28, 28), bool)
+        inside[7:21, 7:21] = True
+        return inside.ravel() | (np.arange(w.shape[0]) % 9 == 0)[:, None]
+    return np.broadcast_to((np.arange(w.shape[0]) >= w.shape[0] // 3)[:, None], w.shape).copy()
+
+
+def dead_third(name: str, w: np.ndarray) -> np.ndarray:
+    """A third of the second layer has no connections, the first layer is even."""
+    return edges(name, w) if name.startswith("fc2") else HALF[: w.shape[0], : w.shape[1]]
+
+
+def lopsided(name: str, w: np.ndarray) -> np.ndarray:
+    """First-layer units have equal connections in, but a third of them none out."""
+    alive = np.broadcast_to(np.arange(w.shape[1]) % 3 > 0, w.shape)
+    return alive if name.startswith("fc2") else HALF[: w.shape[0], : w.shape[1]]
+
+
+MASK_CASES: list[tuple[str, dict[str, Any], Callable, Callable]] = [
+    ("hollow", dict(layers=["fc2.weight"], round=3), large, lambda n, w: np.ones(w.shape, bool)),
+    ("flat", dict(layers=["fc1.weight"], round=3, above=0.8), large, lambda n, w: np.abs(w) > w.std()),
+    ("fuller", dict(layers=["fc1.weight", "fc2.weight"], round=3), large, lambda n, w: np.ones(w.shape, bool)),
+    ("positive", dict(signs={"fc2.weight": 1, "out.weight": 1}, round=3), large, lambda n, w: w < 0),
+    ("units", dict(layer="fc2.weight", round=3, statistic="dead", number=0.33, within=0.1), edges, large),
+    ("units", dict(layer="fc1.weight", axis=0, round=3, statistic="edge", number=1.0, limit="atleast"), edges,
+     lambda n, w: ~edges(n, w) if n.startswith("fc1") else np.ones(w.shape, bool)),
+    ("units", dict(layer="fc1.weight", axis=0, round=3, statistic="peaks", number=0.8, limit="atmost"), edges, large),
+    ("steeper", dict(of="fc2.weight", to="fc1.weight", round=3), dead_third, lambda n, w: np.ones(w.shape, bool)),
+    ("uneven", dict(layer="fc1.weight", above="fc2.weight", round=3), lopsided, edges),
+    ("more_uneven", dict(layer="fc2.weight", axis=1, round=3, of={"trial": 0}, to={"trial": 1}), None, edges),
+    ("emptier", dict(layers=["fc2.weight"], rounds=[3, 12]), None, edges),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("test", "arguments", "good", "bad"), MASK_CASES)
+def test_mask_tests(test: str, arguments: dict[str, Any], good: Callable | None, bad: Callable) -> None:
+    if good:
+        assert checks.MASKS[test](Chains(good), MASKED, **arguments).agrees
+    assert not checks.MASKS[test](Chains(bad), MASKED, **arguments).agrees
+
+
+def test_masks_that_differ_by_round_or_trial() -> None:
+    class ByRound(Chains):
+        def masks(self, spec: Any) -> dict[str, np.ndarray]:
+            emptied = spec.round > 3 and spec.trial >= 0
+            chosen = Chains(large if emptied else lambda n, w: np.ones(w.shape, bool))
+            return chosen.masks(spec)
+
+    assert checks.MASKS["emptier"](ByRound(large), MASKED, layers=["fc2.weight"], rounds=[3, 12]).agrees
+
+    class ByRate(Chains):
+        def masks(self, spec: Any) -> dict[str, np.ndarray]:
+            return Chains(edges if spec.lr == 0.1 else lambda n, w: np.ones(w.shape, bool)).masks(spec)
+
+    rows = [r for lr in (0.1, 0.2) for r in iterative(Scale(trials=2, replicates=0, rounds=3), lr=lr)]
+    kinds = [{"lr": 0.1}, {"lr": 0.2}]
+    layer = dict(layer="fc2.weight", axis=1, round=3)
+    assert checks.MASKS["more_uneven"](ByRate(edges), rows, of=kinds[0], to=kinds[1], **layer).agrees
+    assert not checks.MASKS["more_uneven"](ByRate(edges), rows, of=kinds[1], to=kinds[0], **layer).agrees
+
+
+def test_counts_and_settings() -> None:
+    alone = checks.ALONE
+    lenet = dict(arch="lenet-300-100", dataset="mnist")
+    assert alone["weights_of"](**lenet, number=266_000, digits=1000).agrees
+    assert not alone["weights_of"](**lenet, number=268_000, digits=1000).agrees
+    with pytest.raises(judge.Lacking):
+        alone["weights_of"](arch="mobilenet", dataset="cifar10", number=1, digits=1)
+    assert alone["setting"](figure="v1-fig03", wanted={"lr": 0.05}).agrees
+    assert not alone["setting"](figure="v1-fig03", wanted={"lr": 0.1}).agrees
+    assert alone["half_rate"](figure="iclr-fig04", number=0.5).agrees
+    assert not alone["half_rate"](figure="iclr-fig04", number=1.0).agrees
+    assert alone["copies"](figure="iclr-fig04", arm="reinit", number=15).agrees
+    assert not alone["copies"](figure="iclr-fig04", arm="reinit", number=5).agrees
+    assert alone["split_sizes"](dataset="mnist", numbers=[55_000, 5_000, 10_000]).agrees
+    assert not alone["split_sizes"](dataset="mnist", numbers=[60_000, 0, 10_000]).agrees
+    assert alone["trainings"](rate=0.1, to=0.05, number=28).agrees
+    assert not alone["trainings"](rate=0.2, to=0.05, number=28).agrees
+    assert alone["total_trainings"](figures=["iclr-fig26"], number=500).agrees
+    assert not alone["total_trainings"](figures=["iclr-fig26"], number=5000).agrees
+    kept = dict(rounds=[4, 8, 12], layer="out.weight")
+    assert alone["kept_percent"](**lenet, **kept, numbers=[65.61, 43.05, 28.24]).agrees
+    assert not alone["kept_percent"](**lenet, **kept, numbers=[65.61, 43.05, 20.0]).agrees
+    assert not alone["arithmetic"](effect=1, number=2, within=0.5, note="").agrees
+    assert alone["initial_sd"](init="truncated", init_sd=0.1, number=0.088, within=0.002).agrees
+    assert not alone["initial_sd"](init="truncated", init_sd=0.1, number=0.1, within=0.002).agrees
+    assert alone["layer_count"](arch="conv-4", dataset="cifar10", role="conv", number=4).agrees
+    assert not alone["layer_count"](arch="conv-4", dataset="cifar10", role="conv", number=5).agrees
+
+
+def test_xor_tests() -> None:
+    alone = checks.ALONE
+    rate = dict(strategy="random networks", hidden=2, success="zero")
+    assert alone["xor_rate"](**rate, number=17.6).agrees
+    far = alone["xor_rate"](**rate, number=60)
+    assert not far.agrees and not far.direction
+    step = dict(success="right", first="random networks", second="random networks")
+    assert alone["xor_gain"](hidden=[10, 2], **step).agrees
+    assert not alone["xor_gain"](hidden=[2, 10], **step).direction
+    assert not alone["xor_gain"](hidden=[10, 2], **step, equal=True).agrees
+    ticket = dict(success="zero", first="iterative product", hidden=2)
+    assert not alone["xor_ratio"](**ticket, number=1.0, within=0.5).agrees
+    assert alone["xor_ratio"](**ticket, number=5.0, within=0.8).agrees
+    assert alone["xor_rises"](success="zero").agrees
+    assert not alone["xor_gaps"](numbers=[20, 20, 20, 20, 20], within=5).agrees
+    assert alone["xor_exact"](values=[1, 2, 10, 100]).agrees
+    assert not alone["xor_exact"](values=[1, 2]).agrees, "a loss that is not small yet"
+    assert alone["xor_parents"](widths=[4, 10], trials=200).agrees
+    assert not alone["xor_parents"](widths=[10, 4], trials=200).agrees
+
+
+# --- Verdicts ---------------------------------------------------------------------------------------------------------
+
+
+class Invented(results.Published):
+    """Published results that are a function of arm, depth and trial: what a perfect replication would publish."""
+
+    def __init__(self, cells: pd.DataFrame) -> None:
+        super().__init__("nowhere")
+        self.__dict__["cells"] = cells  # a cached property
+
+
+@lru_cache
+def invented(profile: str) -> pd.DataFrame:
+    cells = pd.DataFrame([results.describe(s) for s in paper.rows("iclr-fig04", profile)])
+    cells = cells.assign(section="iclr_2_lenet", spec="", convergence_iteration=np.nan, convergence_test=np.nan)
+    depths = judge.with_depth(cells)["depth"]
+    triples = list(zip(np.where(cells["round"] == 0, "ticket", cells["arm"]), depths, cells["trial"], strict=True))
+    accuracy = np.array([hill(*x) for x in triples])
+    cells = cells.assign(stop_iteration=[valley(*x) for x in triples], end_train=1.0, stop_train=accuracy)
+    for column in ("stop_test", "end_test", "stop_val", "end_val"):
+        cells[column] = accuracy
+    return cells.set_index("key", drop=False)
+
+
+def judged(cells: pd.DataFrame, *ids: str) -> dict[str, str]:
+    chosen = [c for c in claims.load() if c.id in ids]
+    table = claims.judge(Invented(cells), chosen)
+    return dict(zip(table["id"], table["verdict"], strict=True))
+
+
+HEADLINE = (
+    "iclr-lenet-es-38pct-at-21", "iclr-lenet-reinit-ratio-2.51", "iclr-lenet-acc-gain-13.5", "iclr-lenet-es-return-3.6",
+)  # fmt: skip
+
+
+def test_a_perfect_replication_is_reproduced() -> None:
+    assert set(judged(invented("paper"), *HEADLINE).values()) == {claims.REPRODUCED}
+
+
+def test_one_changed_number_changes_a_verdict() -> None:
+    cells = invented("paper").copy()
+    there = (cells["arm"] == "ticket") & (cells["round"] == 7)
+    cells.loc[there, "stop_iteration"] *= 1.25  # 38% earlier becomes 22%
+    assert judged(cells, HEADLINE[0])[HEADLINE[0]] == claims.DIRECTION
+    cells.loc[there, "stop_iteration"] *= 2
+    assert judged(cells, HEADLINE[0])[HEADLINE[0]] == claims.NOT
+
+
+def test_one_missing_network_is_not_measured() -> None:
+    cells = invented("paper")
+    gone = cells[(cells["arm"] == "ticket") & (cells["round"] == 7) & (cells["trial"] == 3)].index
+    table = claims.judge(Invented(cells.drop(gone)), [c for c in claims.load() if c.id == HEADLINE[0]])
+    assert table["verdict"].tolist() == [claims.UNMEASURED]
+    assert "of the networks are published" in table["reason"][0] and "run iclr-fig04" in table["command"][0]
+
+
+def test_less_than_the_papers_scale_is_never_reproduced(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    small = Scale(trials=3, rounds=20, iterations=10_000)
+    monkeypatch.setitem(paper.FIGURES, "iclr-fig04", replace(paper.FIGURES["iclr-fig04"], published=small))
+    invented.cache_clear()
+    cells = invented("published")
+    found = claims.judge(Invented(cells), [c for c in claims.load() if c.figure == "iclr-fig04"])
+    shown = found[found["scale"] != ""]
+    assert len(shown) > 15 and not (shown["verdict"] == claims.REPRODUCED).any()
+    assert set(shown["verdict"]) <= {claims.DIRECTION, claims.UNMEASURED}
+    assert set(shown["scale"]) == {"10,000 of 50,000 iterations, 3 of 5 trials"}
+    invented.cache_clear()
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+@pytest.mark.parametrize("direction", [True, False])
+def test_verdict_words(agrees: bool, direction: bool) -> None:
+    found = [judge.Result(1, 0, 2, 5, agrees, direction)]
+    full = claims.REPRODUCED if agrees else claims.DIRECTION if direction else claims.NOT
+    assert claims.verdict_of(found, "") == full
+    assert claims.verdict_of(found, "3 of 5 trials") == (claims.DIRECTION if agrees or direction else claims.UNMEASURED)
+    assert claims.verdict_of(found, "", partly=True) == (claims.DIRECTION if agrees else full)
+
+
+def test_the_ledger_takes_seconds_and_is_complete() -> None:
+    claims.ledger.cache_clear()
+    start = time.perf_counter()
+    table = claims.ledger()
+    assert time.perf_counter() - start < 20
+    assert len(table) == 401 and set(table["verdict"]) <= set(claims.VERDICTS)
+    said = table["verdict"].isin([claims.UNMEASURED, claims.CANNOT])
+    assert (table.loc[said, "reason"] != "").all()
+    assert (table.loc[(table["scale"] != ""), "verdict"] != claims.REPRODUCED).all()
+    assert "claims are judged" in claims.multiplicity(table)
+
+
+def test_committed_verdicts_are_those_of_the_published_results() -> None:
+    now = dict(zip(claims.ledger()["id"], claims.ledger()["verdict"], strict=True))
+    before = claims.accepted()
+    changed = {i: (before.get(i), v) for i, v in now.items() if before.get(i) != v}
+    assert not changed, f"run `python -m lth_core claims --accept` if these are right: {changed}"
+
+
+def test_values_for_prose() -> None:
+    assert re.fullmatch(r"18\.\d% \(95% interval 1\d\.\d to 2\d\.\d, n = 1,000\)", claims.value("v1-xor-2unit-zl"))
+    assert claims.value("blog4-no-practical-insight") == "not measured yet"
+    with pytest.raises(UsageError, match="does not exist"):
+        claims.value("iclr-nonsense")
+
+
+# --- Command line and page --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One ledger for all commands: what they do with it is tested here."""
+    monkeypatch.setattr(claims, "judge", lambda *_, **__: claims.ledger())
+
+
+@pytest.mark.usefixtures("quickly")
+def test_strict_fails_when_a_verdict_fell(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    target = ["claims", "--results", str(tmp_path)]
+    assert main([*target, "--strict"]) == 0, "nothing was accepted yet"
+    (tmp_path / "verdicts.json").write_text(json.dumps({"v1-xor-product-best": claims.REPRODUCED}))
+    assert main([*target, "--strict"]) == 1
+    assert "v1-xor-product-best was 'reproduced' and is now 'not reproduced'" in capsys.readouterr().err
+    assert main([*target]) == 0
+    assert main([*target, "--accept"]) == 0
+    assert main([*target, "--strict"]) == 0
+    assert len(json.loads((tmp_path / "verdicts.json").read_text())) == 401
+
+
+def test_order_of_verdicts() -> None:
+    def table(verdict: str) -> pd.DataFrame:
+        return pd.DataFrame({"id": ["x"], "verdict": [verdict]})
+
+    ranked = [claims.REPRODUCED, claims.DIRECTION, claims.NOT, claims.UNMEASURED]
+    for i, before in enumerate(ranked):
+        for j, now in enumerate(ranked):
+            assert bool(claims.worse(table(now), {"x": before})) == (j > i), (before, now)
+
+
+@pytest.mark.usefixtures("quickly")
+def test_json_and_filters(capsys: pytest.CaptureFixture) -> None:
+    assert main(["claims", "--section", "v1_2_xor", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {r["notebook"] for r in rows} == {"v1_2_xor"} and len(rows) == len(claims.for_section("v1_2_xor"))
+    assert main(["claims", "--section", "v3"]) == 2
+    assert "'v3' does not exist" in capsys.readouterr().err
+    assert main(["claims", "--verdict", "maybe"]) == 2
+
+
+def test_the_page_has_each_claim_once_and_is_accessible() -> None:
+    page = BeautifulSoup(claims.html().text, "html.parser")
+    rows = [str(r["id"]) for r in page.select("tbody tr")]
+    assert sorted(rows) == sorted(f"claim-{c.id}" for c in claims.load())
+    assert not [k for k, n in Counter(str(x["id"]) for x in page.select("[id]")).items() if n > 1]
+    assert all(th.get("scope") in ("col", "row") for th in page.select("th"))
+    assert page.select_one("caption") and page.select_one("[role=search][aria-label]")
+    labelled = {label["for"] for label in page.select("label[for]")}
+    assert {str(x["id"]) for x in page.select("select, input")} == labelled
+    assert page.select_one("output[aria-live=polite]")
+    assert len(page.select("tbody details summary")) == 401
+    assert "http" not in "".join(str(s) for s in page.select("script, style, link"))
+    for row in page.select("tbody tr"):
+        assert row["data-verdict"] in {ledger.slug(v) for v in claims.VERDICTS}
+
+
+def test_the_landing_page_gets_one_piece_of_html() -> None:
+    text = claims.summary_html()
+    assert "\n\n" not in text and text.count("<svg") == 1 and "<table" in text
+    figure = BeautifulSoup(text, "html.parser").select_one("svg")
+    assert figure and figure["aria-label"] and "claims with a number" in str(figure["aria-label"])
+    assert "[the claim ledger](claims)" in claims.markdown()
