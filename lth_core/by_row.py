@@ -18,6 +18,7 @@ from lth_core.kernels import (
     CLASSES,
     LANES,
     MOMENTUM,
+    TINY,
     Images,
     Packed,
     Rule,
@@ -160,13 +161,13 @@ def update(net, rule, it, o, g):
         g = fma(rule.decay, w, g)
     if rule.kind == ADAM:
         m, v = load(g, net.m, o), load(g, net.v, o)
-        m = fma(np.float32(0.1), subtract(g, m), m)
+        m = subtract(add(fma(np.float32(0.1), subtract(g, m), m), spread(g, TINY)), spread(g, TINY))
         v = fma(multiply(spread(g, np.float32(0.001)), g), g, multiply(spread(g, np.float32(0.999)), v))
         w = fma(-step, divide(m, fma(rule.root[it], root(v), spread(g, np.float32(1e-8)))), w)
         store(m, net.m, o)
         store(v, net.v, o)
     elif rule.kind == MOMENTUM:
-        m = fma(np.float32(0.9), load(g, net.m, o), g)
+        m = subtract(add(fma(np.float32(0.9), load(g, net.m, o), g), spread(g, TINY)), spread(g, TINY))
         w = fma(-step, m, w)
         store(m, net.m, o)
     else:

@@ -16,6 +16,7 @@ from lth_core.kernels import (
     CLASSES,
     LANES,
     MOMENTUM,
+    TINY,
     Images,
     Packed,
     Rule,
@@ -136,12 +137,12 @@ def update(net, rule, it):
             g[i] += rule.decay * w[i]
     if rule.kind == ADAM:
         for i in range(w.size):
-            m[i] += (g[i] - m[i]) * np.float32(0.1)
+            m[i] = (m[i] + (g[i] - m[i]) * np.float32(0.1) + TINY) - TINY
             v[i] = v[i] * np.float32(0.999) + g[i] * g[i] * np.float32(0.001)
             w[i] -= step * m[i] / (np.sqrt(v[i]) * root + np.float32(1e-8))
     elif rule.kind == MOMENTUM:
         for i in range(w.size):
-            m[i] = m[i] * np.float32(0.9) + g[i]
+            m[i] = (m[i] * np.float32(0.9) + g[i] + TINY) - TINY
             w[i] -= step * m[i]
     else:
         for i in range(w.size):

@@ -365,7 +365,7 @@ def multiplicity(verdicts: pd.DataFrame) -> str:
     effects = int((~tests.isin(["xor_rate", "value", "returns", "reach", "share", "weights_where"])).sum())
     return (
         f"{len(judged)} of {len(verdicts)} claims are judged. {effects} of them rest on a 95% interval that excludes "
-        f"no effect: were none of these effects real, about {max(0.025 * effects, 1):.0f} would still fall on the papers' "
+        f"zero: were none of these effects real, about {max(0.025 * effects, 1):.0f} would still fall on the papers' "
         f"side. {shares} compare a share of XOR networks with the printed one: were all equal, about "
         f"{0.05 * shares:.0f} would differ by chance. Nothing is corrected for these numbers. Many claims rest on the "
         "same networks, so their errors go together."

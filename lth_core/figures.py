@@ -26,6 +26,7 @@ AXES = {
     "stop_val": "validation accuracy at early stopping", "stop_train": "training accuracy at early stopping",
     "end_test": "test accuracy at the end", "end_train": "training accuracy at the end",
     "convergence_iteration": "convergence iteration", "convergence_test": "test accuracy at convergence",
+    "converged": "share of networks that converge",
 }  # fmt: skip
 FIELDS = {
     "lr": "learning rate", "init_sd": "initial standard deviation", "prune_fc": "pruned per round",
@@ -235,7 +236,10 @@ def levelled(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """The table with its possible x axes: percent of all weights, v1's percent of hidden weights, number of weights."""
     total = table["arch"].map(lambda a: weight_count(a, dataset))
     hidden = (100 * (1 - table["prune_fc"]) ** table["round"]).round(2)
-    return table.assign(hidden=hidden, weights=table["density"] * total, percent=100 * table["density"])
+    table = table.assign(hidden=hidden, weights=table["density"] * total, percent=100 * table["density"])
+    if "convergence_iteration" in table:
+        table = table.assign(converged=table["convergence_iteration"].notna().astype(float))
+    return table
 
 
 def _natural(value: Any) -> tuple:

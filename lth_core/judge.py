@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any, TypeAlias
@@ -120,8 +121,10 @@ def within_levels(depths: NDArray, levels: Sequence[float | str]) -> NDArray[np.
 
 
 def over_trials(curves: Sequence[Curve], statistic: Callable[..., float]) -> tuple[float, float, float, int]:
-    """`statistic` of the curves' trial means, its interval, and the trials. With few trials few resamples differ, so
-    each different one is computed once."""
+    """`statistic` of the curves' trial means, its interval, and the trials.
+
+    With few trials few resamples differ, so each different one is computed once. A resample without a value (its trials
+    never converged) counts as the estimate; where more than one in twenty has none, there is no interval."""
     trials = curves[0].index
     for c in curves[1:]:
         trials = trials.intersection(c.index)
@@ -134,13 +137,23 @@ def over_trials(curves: Sequence[Curve], statistic: Callable[..., float]) -> tup
         with np.errstate(divide="ignore", invalid="ignore"):  # a ratio to nothing has no value
             return float(statistic(*[mean(v[picks]) for v in values]))
 
-    def each(samples: NDArray) -> NDArray:
-        unique, where = np.unique(np.sort(samples, axis=1).astype(int), axis=0, return_inverse=True)
-        return np.array([of(row) for row in unique])[where.reshape(-1)]
-
     effect = of(np.arange(n))
+
+    def each(samples: NDArray) -> NDArray:
+        rows, where = distinct(samples.astype(np.int8).tobytes(), n)
+        found = np.array([of(row) for row in rows])[where]
+        return np.where(np.isnan(found), effect, found) if np.isnan(found).mean() <= 0.05 else found
+
     low, high = bootstrap(np.arange(n), each) if n > 1 else (float("nan"), float("nan"))
     return effect, low, high, n
+
+
+@lru_cache(maxsize=16)
+def distinct(samples: bytes, n: int) -> tuple[NDArray, NDArray]:
+    """The different resamples of n trials, whatever their order, and which of them each resample is."""
+    rows = np.sort(np.frombuffer(samples, np.int8).reshape(-1, n), axis=1)
+    unique, where = np.unique(rows, axis=0, return_inverse=True)
+    return unique, where.reshape(-1)
 
 
 def mean(values: NDArray) -> NDArray:

@@ -14,7 +14,7 @@ from lth_core import claims, plot
 from lth_core.plot import Html
 
 HERE = Path(__file__).resolve().parent
-HEAD = ("verdict", "claim", "printed", "measured (95% interval)")
+HEAD = ("verdict", "claim", "printed", "measured (95%)")
 SIGNS = dict(zip(claims.VERDICTS, "●◐○·–", strict=True))
 # In ink alone, so that the picture reads in grey and on dark pages: (marker, filled)
 MARKERS = {claims.REPRODUCED: ("o", True), claims.DIRECTION: ("o", False), claims.NOT: ("X", True)}
@@ -48,6 +48,7 @@ def _row(claim: claims.Claim, row) -> str:
     facts = {
         "claim": f"{claim.id} ({', '.join([claim.importance, claim.kind, *claim.marks])})",
         "where": f"{PAPERS[claim.paper]}, section {claim.section}" + (f", {claim.printed}" if claim.printed else ""),
+        "printed": claim.says,
         "tolerance": f"{claim.tolerance}: {claim.why}",
         "note": claim.note,
         "why this verdict": row.reason,
@@ -163,5 +164,6 @@ def picture(verdicts: pd.DataFrame, *, name: str = "claims") -> Html:
 def summary(verdicts: pd.DataFrame | None = None) -> str:
     """Counts and picture in one piece of HTML without empty lines, so that it can stand in a Markdown page."""
     ledger = claims.ledger() if verdicts is None else verdicts
-    pieces = counts(ledger).text + picture(ledger, name="claims-summary").text
+    scrolls = '<div style="overflow-x: auto" tabindex="0" role="region" aria-label="Verdicts, counted">'
+    pieces = f"{scrolls}{counts(ledger).text}</div>{picture(ledger, name='claims-summary').text}"
     return "\n".join(line for line in pieces.splitlines() if line.strip())

@@ -11,13 +11,10 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from lth_core import claims, paper, plot, results
-from lth_core.judge import with_depth
-from lth_core.store import key_of
+from lth_core import claims, paper, plot
 from lth_core.study import Study
 
 WORDS = {
@@ -26,29 +23,13 @@ WORDS = {
 }  # fmt: skip
 
 
-class Bench(claims.Bench):
-    """The ledger's queries, answered by a notebook's own networks: its profile, trials, seed and data set."""
-
-    def __init__(self, study: Study) -> None:
-        super().__init__(study.source, (study.profile,), study.on)
-        self.study = study
-
-    def rows(self, figure: str, profile: str) -> claims.Rows:
-        if (figure, profile) not in self.cache:
-            specs = self.study.rows(figure)
-            have = np.array([key_of(s) in self.keys for s in specs])
-            there = [s for s, h in zip(specs, have, strict=True) if h]
-            table = with_depth(results.table(there, self.source)) if there else pd.DataFrame()
-            declared = pd.DataFrame([results.describe(s) for s in specs])
-            self.cache[figure, profile] = claims.Rows(specs, declared, have, table, self.study.scale(figure))
-        return self.cache[figure, profile]
-
-
 def verdicts(study: Study) -> pd.DataFrame:
-    """One row a claim of this section, judged on this page's networks (columns: see `claims.judge_one`)."""
-    bench = Bench(study)
-    rows = [claims.judge_one(bench, c) for c in claims.for_section(study.notebook) if not c.counted]
-    return pd.DataFrame(rows).set_index("id", drop=False)
+    """One row a claim of this section, judged on this page's networks (columns: see `claims.judge_one`).
+
+    Claims about convolutional networks are left to the chapters that train them."""
+    asked = [c for c in claims.for_section(study.notebook) if not c.counted and c.dataset != "cifar10"]
+    options = dict(profile=study.profile, trials=study.trials, seed=study.seed, dataset=study.on)
+    return claims.judge(study.source, asked, **options).set_index("id", drop=False)  # type: ignore[arg-type]
 
 
 def numbers(found: pd.DataFrame, *, caption: str) -> plot.Html:
@@ -72,8 +53,11 @@ def shapes(found: pd.DataFrame, *, caption: str) -> plot.Html:
         for r in shown.itertuples()
     )
     text = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    title = f"<summary>{len(shown)} statements about order and shape, each tested</summary>"
-    return plot.Html(f'<details>{title}<table class="table">{text}</table></details>', "claims")
+    whole = f'<table class="table">{text}</table>'
+    if len(shown) > 8:
+        title = f"<summary>{len(shown)} statements about order and shape, each tested</summary>"
+        whole = f"<details>{title}{whole}</details>"
+    return plot.Html(whole if len(shown) else "", "claims")
 
 
 def signed(text: str) -> str:
@@ -136,12 +120,12 @@ def failed(study: Study, found: pd.DataFrame) -> Markdown:
            (r for r in of[claims.DIRECTION] if not r.scale))  # fmt: skip
     small = [r for r in of[claims.DIRECTION] if r.scale]
     if small:
-        lines.append(f"{len(small)} claims hold in direction, at less than the paper's scale ({small[0].scale}).\n")
+        lines.append(f"Hold in direction, at less than the paper's scale ({small[0].scale}): {len(small)}.\n")
     waits = of[claims.UNMEASURED]
     if judged(found) and waits:
         lines.append(
-            f"**{len(waits)} claims are not shown at this scale or not measured yet;** a miss at less than the paper's "
-            "scale is no evidence against it.\n"
+            f"**Not shown at this scale, or not measured yet: {len(waits)}.** "
+            "A miss at less than the paper's scale is no evidence against the paper.\n"
         )
         if study.profile != "quick":
             listed("Those are:", waits, reason=True)
@@ -157,4 +141,19 @@ def claims_of(study: Study, found: pd.DataFrame) -> Markdown:
         f" These networks are far from the paper's scale ({study.on}, at most a few thousand of {max(full):,} "
         "iterations): read the verdicts as a demonstration of the method."
     )  # fmt: skip
-    return Markdown(f"**{len(found)} claims of this section are tested below:** {said}.{note}")
+    return Markdown(f"**{len(found)} claims about trained networks are tested below:** {said}.{note}")
+
+
+def carries(readings: pd.DataFrame) -> Markdown:
+    """Whether the choice of a reading (rows) carries the conclusions (numeric columns: signed effects)."""
+    lines = []
+    for column in readings.columns:
+        values = readings[column].dropna()
+        if len(values) < 2:
+            lines.append(f"- **{column}**: too few readings have a value here to compare.")
+            continue
+        same = (values > 0).all() or (values < 0).all()
+        span = f"{claims.amount(values.min())} to {claims.amount(values.max())}"
+        verdict = "the sign is the same under all readings" if same else "**the sign depends on the reading**"
+        lines.append(signed(f"- **{column}**: {verdict} ({span})."))
+    return Markdown("\n".join(lines) or "*Not measured yet.*")

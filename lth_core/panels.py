@@ -85,7 +85,7 @@ def against_size(
     for ax, column in zip(axes.flat, columns, strict=True):
         words = "; ".join(draw(ax, table, column, shown, x=x, log=log))
         said.append(f"{figures.AXES[column]}, {words}." if words else f"{figures.AXES[column]}: no values.")
-        if not column.endswith("iteration") and study.on == "mnist":
+        if column.endswith(("test", "val", "train")) and study.on == "mnist":
             figures.zoom(ax, table, column, below)
     axes[0][0].legend(fontsize=8)
     note = "Bars: smallest and largest trial, as in the paper; bands: 95% bootstrap interval of the mean. "
@@ -194,6 +194,8 @@ def over_training(
         ax.legend(title="% remaining", fontsize=8, title_fontsize=8, ncols=2 if len(series) > 4 else 1)
         if limits and study.on == "mnist":
             ax.set_ylim(*limits)
+        elif value == "val_loss":
+            ax.set_ylim(0, 4 * curves.groupby("iteration")["y"].mean().min())
     axes[0][0].set_ylabel("validation loss" if value == "val_loss" else f"{value} accuracy")
     note = "Lines: mean of the trials; bands: their smallest and largest value. "
     caption = f"{caption} {note}{figures.scale_note(study, figure)}"

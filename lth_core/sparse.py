@@ -3,7 +3,6 @@
 Same meaning as the dense engine in `train`, float32 throughout; sums run in another order, so the engines agree within
 rounding, not bit for bit. One network per core: its result does not depend on which others train beside it.
 """
-# STATUS: usable
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of a page: the ticket pattern per value of a sweep, differences by size, measures of speed, readings of a rule.
+"""Tables of a page: the ticket pattern per value of a sweep, differences by size, measures of speed.
 
 Each takes the figure's id; where its networks are not all measured, a line says so.
 """
@@ -13,7 +13,7 @@ import pandas as pd
 
 from lth_core import analyse, figures, plot, shapes
 from lth_core.data import EVALUATED
-from lth_core.judge import Lacking, rank_correlation, select, with_depth
+from lth_core.judge import Lacking, Result, rank_correlation, ratio, select, with_depth
 from lth_core.study import Study
 
 
@@ -28,7 +28,7 @@ def frame(rows: pd.DataFrame, caption: str, name: str = "table") -> plot.Html:
     return plot.Html(f'<table class="table" style="font-variant-numeric: tabular-nums">{text}</table>', name)
 
 
-def interval(found: dict[str, float], digits: int = 1) -> str:
+def interval(found: dict[str, Any], digits: int = 1) -> str:
     """ "38.1 (31.0 to 44.2)", or a dash where nothing was measured."""
     if not found["n"] or not np.isfinite(found["effect"]):
         return "–"
@@ -167,10 +167,65 @@ def speeds(study: Study, figure: str, accuracy: float, *, caption: str) -> plot.
             first(c["val"] >= accuracy, i), 100 * c.loc[(i > 0) & (i <= early), "val"].mean(),
         )  # fmt: skip
     by_round = pd.DataFrame(measures, index=list(heads)).T.groupby(level=[0, 1]).mean()
-    shown = by_round.map(lambda v: "–" if np.isnan(v) else f"{v:,.1f}" if v < 100 else f"{v:,.0f}")
+    shown = by_round.map(lambda v: "–" if np.isnan(v) else f"{v:,.0f}")
+    shown[heads[3]] = by_round[heads[3]].map("{:.2f}".format)
     shown.insert(0, "% of weights", [f"{p:.1f}" for _, p in by_round.index])
     signs = (1, 1, 1, -1)  # more accuracy early is faster
-    rho = [rank_correlation(by_round[heads[0]].to_numpy(), s * by_round[h].to_numpy()) for h, s in zip(heads, signs, strict=True)]
+    paper = by_round[heads[0]].to_numpy()
+    rho = [rank_correlation(paper, s * by_round[h].to_numpy()) for h, s in zip(heads, signs, strict=True)]
     shown.insert(0, "round", [str(r) for r, _ in by_round.index])
-    shown.loc[len(shown)] = ["rank agreement with the first", "", *(f"{x:.2f}" for x in rho)]  # type: ignore[call-overload]
+    shown.loc[len(shown)] = ["rank agreement with the first", "", *(f"{x:.2f}".replace("-", "−") for x in rho)]  # type: ignore[call-overload]
     return frame(shown, f"{caption}, mean of trials. {figures.scale_note(study, figure)}")
+
+
+READINGS = {
+    "within 0.002 of where it stood (used here)": False,
+    "between successive averages": True,
+    "minimum validation loss (the later paper's)": None,
+}
+
+
+def readings(study: Study, figure: str) -> tuple[plot.Html, pd.DataFrame]:
+    """v1's convergence rule read in two ways, and the later paper's measure: the table to show and its effects.
+
+    Published curves are thinned: the rule's 1000 iterations then hold fewer evaluations, for both readings alike."""
+    if gone := missing(study, figure):
+        return gone, pd.DataFrame()
+    table, curves = with_depth(study.table(figure)), study.curves(figure).sort_values(["key", "iteration"])
+    n = EVALUATED[study.on]["test"]
+    step = float(curves.groupby("key")["iteration"].diff().median())
+    window = max(2, round(1000 / step))
+    asked: dict[str, tuple[dict, dict, str]] = {
+        "ticket at 25%, % sooner than unpruned": ({"at": "25%"}, {"at": 0}, "less"),
+        "reinitialised at 25%, % later than its ticket": ({"arm": "reinit", "at": "25%"}, {"at": "25%"}, "more"),
+        "reinitialised at 35%, % later than unpruned": ({"arm": "reinit", "at": "35%"}, {"at": 0}, "more"),
+    }
+    rows, effects = [], {}
+    for name, successive in READINGS.items():
+        if successive is None:
+            table["when"] = table["stop_iteration"]
+        else:
+            when = {}
+            for key, c in curves.groupby("key"):
+                at = analyse.convergence_index(c["test_correct"].to_numpy() / n, window, 0.002, window, successive)
+                when[key] = np.nan if at is None else float(c["iteration"].iat[at])
+            table["when"] = table["key"].map(when)
+        found = {label: _ratio(table, of, to, form) for label, (of, to, form) in asked.items()}
+        effects[name] = {label: r.effect for label, r in found.items()}
+        shown = {label: interval(vars(r), 0) for label, r in found.items()}
+        unpruned = table.loc[table["round"] == 0, "when"].mean()
+        rows.append(
+            {"converged when the moving average of test accuracy is": name,
+             "unpruned, iteration": "–" if np.isnan(unpruned) else f"{unpruned:,.0f}",
+             "networks that converge": f"{table['when'].notna().mean():.0%}", **shown}
+        )  # fmt: skip
+    caption = f"Readings of the convergence rule, evaluations every {step:.0f} iterations; 95% intervals over trials. "
+    return frame(pd.DataFrame(rows), caption + figures.scale_note(study, figure)), pd.DataFrame(effects).T
+
+
+def _ratio(table: pd.DataFrame, of: dict, to: dict, form: str) -> Result:
+    try:
+        timed = table.assign(iteration=table["when"])
+        return ratio(timed, column="iteration", of=of, to=to, number=1, within=0, form=form)
+    except Lacking:
+        return Result(float("nan"), float("nan"), float("nan"), 0, False, False)

@@ -260,6 +260,16 @@ def test_a_crossing_that_is_not_measured_is_not_judged() -> None:
         shapes.NETWORKS["returns"](short.assign(convergence_iteration=np.nan), column="convergence_iteration", at=7)
 
 
+def test_a_network_that_never_converges_costs_no_interval() -> None:
+    table = nets(valley, T)
+    one = (table["trial"] == 2) & (table["round"] == 7) & (table["arm"] == "ticket")
+    arguments = dict(column=T, of={"at": 7}, to=U, number=38, within=10, form="less")
+    assert shapes.NETWORKS["ratio"](table.assign(**{T: table[T].mask(one)}), **arguments).agrees
+    most = (table["trial"] > 0) & (table["round"] == 7) & (table["arm"] == "ticket")
+    lost = shapes.NETWORKS["ratio"](table.assign(**{T: table[T].mask(most)}), **arguments)
+    assert np.isnan(lost.low) and not lost.agrees, "one trial of five is no evidence"
+
+
 def test_one_shot_levels_stand_between_rounds() -> None:
     table = nets(valley, T, shots=True)
     assert judge.depth_of("25%") == pytest.approx(6.21, abs=0.01)

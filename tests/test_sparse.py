@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numba
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lth_core import by_row, lanes, sparse
 from lth_core import data as data_sets
-from lth_core import sparse
+from lth_core.by_row import ByRow
+from lth_core.by_weight import ByWeight
 from lth_core.data import Dataset
 from lth_core.draws import BatchOrder, generator
 from lth_core.models import Network, Parameters, initial
@@ -212,6 +215,29 @@ def test_stop_ends_within_a_chunk_and_yields_only_finished_networks(digits, monk
     )
     assert [i for i, _ in finished] == [0]
     assert 500 < sum(counts) < 5000
+
+
+def test_moments_of_absent_inputs_end_at_zero():
+    """A moment that only decays must not linger in denormal numbers, slow on many processors."""
+    pixels = np.zeros((2, 64), np.uint8)
+    pixels[0], pixels[1, 0] = 200, 200
+    net = network(1.0, arch="lenet-5")
+    images = sparse._images(pixels, np.zeros(2, np.uint8), (np.float32(1 / 255), np.float32(0)))
+    once, later = np.zeros((1, 60), np.int32), np.ones((2500, 60), np.int32)
+    for layout in (ByWeight(net.weights, net.masks, 64), ByRow(net.weights, net.masks, 64, np.ones(64, bool), 60)):
+        rule = sparse._rule(replace(net.spec, iterations=2510))
+        layout.train(images, rule, once, 0)
+        assert np.count_nonzero(layout.net.m) > 64
+        layout.train(images, rule, later, 1)
+        small = np.abs(layout.net.m[layout.net.m != 0])
+        assert small.min() > np.finfo(np.float32).tiny
+
+
+def test_kernels_on_disk_are_dropped_when_any_of_their_modules_changes():
+    """`lanes.kernel` sets a private attribute of Numba; this is what notices if Numba renames it."""
+    plain = numba.njit(cache=True)(test_kernels_on_disk_are_dropped_when_any_of_their_modules_changes)
+    assert plain._cache._cache_file._source_stamp != lanes.STAMP
+    assert by_row.train._cache._cache_file._source_stamp == lanes.STAMP
 
 
 def test_what_cannot_be_trained_is_said(digits):

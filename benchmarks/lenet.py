@@ -1,0 +1,234 @@
+"""LeNet-300-100 on MNIST, batch 60, Adam: the sparse engine beside the loop that people write, same work, one run.
+
+    python benchmarks/lenet.py
+
+Masks are random with a ticket's number of weights in each layer: speed depends on the number, hardly on the places.
+Every contender takes its turn in every repetition, so that a busy neighbour slows all of them; medians are reported.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from statistics import median
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from lth_core import data as data_sets
+from lth_core import prune, sparse
+from lth_core.data import Dataset
+from lth_core.draws import BatchOrder
+from lth_core.models import Network, initial
+from lth_core.spec import Spec
+
+ROUNDS = {"1.0": 0, "0.51": 3, "0.21": 7, "0.036": 15}  # densities at which steps are timed, and their rounds
+SCHEDULE = range(27)  # pruning rounds of ICLR Figures 3-4
+Rows = list[dict[str, str | float]]
+
+
+def network(round: int, trial: int = 0, iterations: int = 200) -> Network:
+    spec = replace(Spec(iterations=iterations, trial=trial).at_round(round), eval_every=100)
+    masks = prune.random(spec) if round else prune.full(spec)
+    return Network(spec, prune.masked(initial(spec), masks), masks)
+
+
+class MaskedLeNet(torch.nn.Module):
+    """What people write: linear layers whose weights are multiplied by a mask in every forward pass."""
+
+    def __init__(self, net: Network) -> None:
+        super().__init__()
+        self.names = [name.removesuffix(".weight") for name in net.masks]
+        for name in self.names:
+            weight, bias = (torch.nn.Parameter(torch.tensor(net.weights[f"{name}.{p}"])) for p in ("weight", "bias"))
+            self.register_parameter(f"{name}_weight", weight)
+            self.register_parameter(f"{name}_bias", bias)
+            self.register_buffer(f"{name}_mask", torch.tensor(net.masks[f"{name}.weight"], dtype=torch.float32))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for name in self.names:
+            weight, bias, mask = (getattr(self, f"{name}_{p}") for p in ("weight", "bias", "mask"))
+            x = torch.nn.functional.linear(x, weight * mask, bias)
+            x = torch.relu(x) if name != self.names[-1] else x
+        return x
+
+
+class PlainLoop:
+    """The same training and evaluation with torch, data in memory as floats, torch's default Adam."""
+
+    def __init__(self, data: Dataset) -> None:
+        self.pool = torch.tensor(data.pool_images, dtype=torch.float32) / 255, torch.tensor(data.pool_labels).long()
+        self.test = torch.tensor(data.test_images, dtype=torch.float32) / 255, torch.tensor(data.test_labels).long()
+        self.train_index, self.val_index = (torch.tensor(i).long() for i in data.split(0, 0))
+        self.sample = torch.tensor(data.sample(0, 0)).long()
+
+    def steps(self, net: Network, batches: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> Callable[[int], None]:
+        model = MaskedLeNet(net)
+        optimizer = torch.optim.Adam(model.parameters(), lr=net.spec.lr)
+
+        def run(iterations: int) -> None:
+            for _ in range(iterations):
+                x, y = next(batches)
+                optimizer.zero_grad()
+                cross_entropy(model(x), y).backward()
+                optimizer.step()
+
+        self.model = model
+        return run
+
+    def in_memory(self, batch: int = 60) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        while True:
+            order = self.train_index[torch.randperm(len(self.train_index))]
+            for index in order[: len(order) // batch * batch].split(batch):
+                yield self.pool[0][index], self.pool[1][index]
+
+    def with_loader(self, batch: int = 60) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        images = torch.utils.data.TensorDataset(*(part[self.train_index] for part in self.pool))
+        while True:
+            yield from torch.utils.data.DataLoader(images, batch_size=batch, shuffle=True, drop_last=True)
+
+    @torch.no_grad()
+    def evaluate(self) -> None:
+        for x, y in (
+            (self.pool[0][self.sample], self.pool[1][self.sample]),
+            (self.pool[0][self.val_index], self.pool[1][self.val_index]),
+            self.test,
+        ):
+            out = self.model(x)
+            float(cross_entropy(out, y)), int((out.argmax(1) == y).sum())
+
+    def schedule(self, iterations: int) -> int:
+        for round in SCHEDULE:
+            run = self.steps(network(round), self.in_memory())
+            self.evaluate()
+            for _ in range(0, iterations, 100):
+                run(100)
+                self.evaluate()
+        return len(SCHEDULE) * iterations
+
+
+class SparseSteps:
+    """`n` networks side by side on the sparse engine: steps alone, or evaluation alone."""
+
+    def __init__(self, data: Dataset, round: int, n: int) -> None:
+        self.pool_of_threads, self.shared = ThreadPoolExecutor(n), sparse._Shared(data)
+        spec, train_index = network(round).spec, data.split(0, 0)[0]
+        self.images, self.test = self.shared.images(spec)
+        self.rule = sparse._rule(replace(spec, iterations=50_000))
+        self.batches = BatchOrder(spec, train_index).batches(0, 1000)
+        nets = [network(round) for _ in range(n)]
+        self.nets = [sparse._laid_out(x.weights, x.masks, self.images, train_index, 60) for x in nets]
+        indices = {"train": data.sample(0, 0), "val": data.split(0, 0)[1], "test": np.arange(len(data.test_labels))}
+        self.sets = [
+            self.shared.packed(spec, name, self.test if name == "test" else self.images, index)
+            for name, index in indices.items()
+        ]
+
+    def run(self, iterations: int) -> None:
+        batches = self.batches[:iterations]
+        list(self.pool_of_threads.map(lambda net: net.train(self.images, self.rule, batches, 0), self.nets))
+
+    def evaluate(self, times: int) -> None:
+        def one(net) -> None:
+            for _ in range(times):
+                for packed in self.sets:
+                    net.evaluate(packed)
+
+        list(self.pool_of_threads.map(one, self.nets))
+
+
+def rate(run: Callable[[int], object], iterations: int, networks: int = 1) -> float:
+    """Network-iterations per second of one call."""
+    began = time.perf_counter()
+    run(iterations)
+    return networks * iterations / (time.perf_counter() - began)
+
+
+def compare(contenders: dict[tuple[str, str], Callable[[], float]], repetitions: int) -> dict[tuple[str, str], float]:
+    """Median of each contender's measurements, taken in turns after a first round that compiles and warms up."""
+    found: dict[tuple[str, str], list[float]] = {name: [] for name in contenders}
+    for repetition in range(repetitions + 1):
+        for name, measure in contenders.items():
+            value = measure()
+            if repetition:
+                found[name].append(value)
+    return {name: median(values) for name, values in found.items()}
+
+
+def best_threads(run: Callable[[int], object], cores: int) -> int:
+    """torch's own best number of threads for these small matrices."""
+    rates = {}
+    for n in {1, cores}:
+        torch.set_num_threads(n)
+        run(20)
+        rates[n] = max(rate(run, 50) for _ in range(3))
+    return max(rates, key=lambda n: rates[n])
+
+
+def rows(data_dir: str | None = None, repetitions: int = 5, cores: int | None = None) -> Rows:
+    """All measurements: benchmark, engine, setting, median, unit, ratio to the plain loop with data in memory."""
+    data, cores = data_sets.load("mnist", data_dir), cores or torch.get_num_threads()
+    plain = PlainLoop(data)
+    torch.set_num_threads(best_threads(plain.steps(network(0), plain.in_memory()), cores))
+    made: Rows = []
+
+    def add(benchmark: str, engine: str, setting: str, value: float, unit: str, ratio: float) -> None:
+        made.append(dict(benchmark=benchmark, engine=engine, setting=setting, median=value, unit=unit, ratio=ratio))
+
+    contenders: dict[tuple[str, str], Callable[[], float]] = {}
+    for density, round in ROUNDS.items():
+        loop = plain.steps(network(round), plain.in_memory())
+        loader = plain.steps(network(round), plain.with_loader())
+        nets = SparseSteps(data, round, cores)
+        contenders["plain loop", density] = lambda run=loop: rate(run, 200)
+        contenders["plain loop, DataLoader", density] = lambda run=loader: rate(run, 100)
+        contenders["sparse", density] = lambda nets=nets: rate(nets.run, 1000, cores)
+    for (engine, density), value in (found := compare(contenders, repetitions)).items():
+        ratio = value / found["plain loop", density]
+        add("lenet steps", engine, f"density {density}", value, "network-steps/s", ratio)
+
+    def by_sparse(iterations: int) -> None:
+        nets = [network(round, iterations=iterations) for round in SCHEDULE for _ in range(cores)]
+        for _ in sparse.train(nets, data, threads=cores):
+            pass
+
+    found = compare(
+        {
+            ("plain loop", ""): lambda: rate(plain.schedule, 200, len(SCHEDULE)),
+            ("sparse", ""): lambda: rate(by_sparse, 400, len(SCHEDULE) * cores),
+        },
+        repetitions,
+    )
+    for (engine, _), value in found.items():
+        ratio = value / found["plain loop", ""]
+        add("lenet 27 rounds, evaluated every 100", engine, "all densities", value, "network-steps/s", ratio)
+
+    for density, round in ROUNDS.items():
+        one, all_cores = SparseSteps(data, round, 1), SparseSteps(data, round, cores)
+        found = compare(
+            {
+                ("steps", "1"): lambda nets=one: rate(nets.run, 1000),
+                ("steps", "all"): lambda nets=all_cores: rate(nets.run, 1000, cores),
+                ("evaluation", "all"): lambda nets=all_cores: rate(nets.evaluate, 5, cores),
+            },
+            repetitions,
+        )
+        scaling = found["steps", "all"] / found["steps", "1"]
+        add("lenet scaling", "sparse", f"density {density}, {cores} threads", scaling, "x one thread", scaling)
+        images = found["evaluation", "all"] * sum(len(packed.label) for packed in all_cores.sets)
+        add("lenet evaluation", "sparse", f"density {density}", images, "images/s", float("nan"))
+        step, evaluation = 1 / found["steps", "all"], 1 / found["evaluation", "all"] / 100
+        share = evaluation / (step + evaluation)
+        add("lenet evaluation share", "sparse", f"density {density}, every 100", share, "of time", float("nan"))
+    return made
+
+
+if __name__ == "__main__":
+    for row in rows():
+        print(
+            f"{row['benchmark']:38s} {row['engine']:24s} {row['setting']:28s} {row['median']:12,.2f} {row['unit']:16s} "
+            f"{row['ratio']:8.2f}"
+        )
