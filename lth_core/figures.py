@@ -33,7 +33,7 @@ FIELDS = {
     "arch": "hidden units",
 }  # fmt: skip
 X = {
-    "density": "percent of weights remaining", "hidden": "percent of each hidden layer remaining",
+    "density": "percent of weights remaining", "hidden": "percent of hidden weights left",
     "weights": "weights remaining",
 }  # fmt: skip
 SHADES: list[Any] = ["-", (0, (6, 2)), (0, (2, 1.5)), (0, (1, 1))]  # dashes of an arm's first, second, ... line

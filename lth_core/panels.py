@@ -87,6 +87,8 @@ def against_size(
         said.append(f"{figures.AXES[column]}, {words}." if words else f"{figures.AXES[column]}: no values.")
         if column.endswith(("test", "val", "train")) and study.on == "mnist":
             figures.zoom(ax, table, column, below)
+        elif column == "converged":
+            ax.set_ylim(-0.03, 1.05)
     axes[0][0].legend(fontsize=8)
     note = "Bars: smallest and largest trial, as in the paper; bands: 95% bootstrap interval of the mean. "
     if any(c.startswith("convergence") for c in columns):
