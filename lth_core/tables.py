@@ -236,5 +236,6 @@ def cost(study: Study, figure: str, *, caption: str, percents: tuple[float, ...]
     rows = []
     for rate in sorted({s.prune_fc for s in study.rows(figure) if s.round}):
         needed = [f"{int(np.ceil(np.log(p / 100) / np.log(1 - rate) - 1e-9))}" for p in percents]
-        rows.append({"cut per round": f"{rate:.0%}", **{f"to {p:g}%": n for p, n in zip(percents, needed, strict=True)}})
+        heads = [f"to {p:g}%" for p in percents]
+        rows.append({"cut per round": f"{rate:.0%}", **dict(zip(heads, needed, strict=True))})
     return frame(pd.DataFrame(rows), f"{caption} (hidden weights; arithmetic, not measured)")
