@@ -72,7 +72,7 @@ def plain(arch: str, dataset: str, steps: int, device: str) -> Callable[[], None
     labels = torch.randint(10, (6_000,), device=device)
 
     def work() -> None:
-        for i in range(steps):
+        for _ in range(steps):
             at = torch.randint(6_000, (60,), device=device)
             optimizer.zero_grad()
             F.cross_entropy(model(images[at]), labels[at]).backward()
@@ -148,6 +148,4 @@ def row(benchmark: str, engine: str, setting: str, value: float, base: float) ->
 if __name__ == "__main__":
     device = sys.argv[1] if len(sys.argv) > 1 else ("cuda" if torch.cuda.is_available() else "cpu")
     for r in rows(device, sys.argv[2:] or None):
-        print(
-            f"{r['benchmark']:<24} {r['engine']:<12} {r['setting']:<28} {r['median']:>12,.0f} {r['unit']:<16} {r['ratio']:.2f}x"
-        )
+        print("{benchmark:20} {engine:12} {setting:28} {median:12,.0f} {unit} {ratio:8.2f}x".format(**r))

@@ -27,7 +27,7 @@ from lth_core.spec import Spec
 
 ROUNDS = {"1.0": 0, "0.51": 3, "0.21": 7, "0.036": 15}  # densities at which steps are timed, and their rounds
 SCHEDULE = range(27)  # pruning rounds of ICLR Figures 3-4
-Rows = list[dict[str, str | float]]
+Rows = list[dict[str, str | float | None]]
 
 
 def network(round: int, trial: int = 0, iterations: int = 200) -> Network:
@@ -175,7 +175,7 @@ def rows(data_dir: str | None = None, repetitions: int = 5, cores: int | None = 
     torch.set_num_threads(best_threads(plain.steps(network(0), plain.in_memory()), cores))
     made: Rows = []
 
-    def add(benchmark: str, engine: str, setting: str, value: float, unit: str, ratio: float) -> None:
+    def add(benchmark: str, engine: str, setting: str, value: float, unit: str, ratio: float | None) -> None:
         made.append(dict(benchmark=benchmark, engine=engine, setting=setting, median=value, unit=unit, ratio=ratio))
 
     contenders: dict[tuple[str, str], Callable[[], float]] = {}
@@ -219,16 +219,14 @@ def rows(data_dir: str | None = None, repetitions: int = 5, cores: int | None = 
         scaling = found["steps", "all"] / found["steps", "1"]
         add("lenet scaling", "sparse", f"density {density}, {cores} threads", scaling, "x one thread", scaling)
         images = found["evaluation", "all"] * sum(len(packed.label) for packed in all_cores.sets)
-        add("lenet evaluation", "sparse", f"density {density}", images, "images/s", float("nan"))
+        add("lenet evaluation", "sparse", f"density {density}", images, "images/s", None)
         step, evaluation = 1 / found["steps", "all"], 1 / found["evaluation", "all"] / 100
         share = evaluation / (step + evaluation)
-        add("lenet evaluation share", "sparse", f"density {density}, every 100", share, "of time", float("nan"))
+        add("lenet evaluation share", "sparse", f"density {density}, every 100", share, "of time", None)
     return made
 
 
 if __name__ == "__main__":
     for row in rows():
-        print(
-            f"{row['benchmark']:38s} {row['engine']:24s} {row['setting']:28s} {row['median']:12,.2f} {row['unit']:16s} "
-            f"{row['ratio']:8.2f}"
-        )
+        ratio = f"{row['ratio']:8.2f}x" if row["ratio"] else ""
+        print("{benchmark:38} {engine:24} {setting:28} {median:12,.2f} {unit:16}".format(**row), ratio)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +67,11 @@ class Dataset:
 
 def folder(data_dir: str | Path | None = None) -> Path:
     """Where the data sets lie: `data_dir`, else `$LTH_DATA_DIR`, else `~/.cache/lth`."""
-    return Path(data_dir or os.environ.get("LTH_DATA_DIR") or Path.home() / ".cache" / "lth").expanduser()
+    where = Path(data_dir or os.environ.get("LTH_DATA_DIR") or Path.home() / ".cache" / "lth")
+    try:
+        return where.expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"data_dir = {str(where)!r} names a user who does not exist here.") from error
 
 
 def available(name: str, data_dir: str | Path | None = None) -> bool:
@@ -83,7 +90,10 @@ def load(name: str, data_dir: str | Path | None = None) -> Dataset:
     if name not in VALIDATION:
         raise UsageError(f"dataset = {name!r} does not exist; allowed: {', '.join(VALIDATION)}.")
     where = folder(data_dir)
-    parts = {"mnist": _mnist, "cifar10": _cifar10, "digits": _digits, "digits32": _digits32}[name](where)
+    try:
+        parts = {"mnist": _mnist, "cifar10": _cifar10, "digits": _digits, "digits32": _digits32}[name](where)
+    except OSError as error:
+        raise UsageError(f"the {name} files in {where} cannot be read ({error}).") from error
     found = hashlib.sha256(b"".join(np.ascontiguousarray(p).tobytes() for p in parts)).hexdigest()[:16]
     if found != CHECKSUMS[name]:
         raise UsageError(
@@ -96,27 +106,54 @@ def load(name: str, data_dir: str | Path | None = None) -> Dataset:
 Parts = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 
 
-def _torchvision(kind: str, where: Path, train: bool):
-    from torchvision import datasets  # imported late: reading published results needs no torch
-
-    make = getattr(datasets, kind)
+def _fetch(kind: str, where: Path, download: Callable[[], object]) -> object:
+    """Have torchvision download a data set: it compares what arrives with the official MD5 before unpacking it."""
     try:
-        return make(str(where), train=train)
-    except RuntimeError:
-        pass
-    try:
-        return make(str(where), train=train, download=True)
-    except (RuntimeError, OSError) as error:
+        return download()
+    except (RuntimeError, OSError, EOFError) as error:
+        said = " ".join(str(error).split())
         raise UsageError(
-            f"{kind} is not in {where} and could not be downloaded ({error}): put the official files there, "
-            "or name their folder with data_dir or LTH_DATA_DIR."
+            f"{kind} is not in {where}, or damaged there, and could not be downloaded ({said}): put the official "
+            "files there, or name their folder with data_dir or LTH_DATA_DIR."
         ) from error
 
 
 def _mnist(where: Path) -> Parts:
-    train, test = (_torchvision("MNIST", where, t) for t in (True, False))
-    flat = [(d.data.numpy().reshape(len(d), -1), d.targets.numpy().astype(np.uint8)) for d in (train, test)]
-    return (*flat[0], *flat[1])
+    raw = where / "MNIST" / "raw"
+    names = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+    if not all((raw / n).exists() for n in names):
+        from torchvision import datasets, utils  # noqa: F401  (late: reading published results needs no torch)
+        from torchvision.datasets.utils import download_and_extract_archive
+
+        def download() -> None:
+            raw.mkdir(parents=True, exist_ok=True)
+            for file, md5 in datasets.MNIST.resources:
+                for mirror in (*datasets.MNIST.mirrors[:-1], None):
+                    try:
+                        url = f"{mirror or datasets.MNIST.mirrors[-1]}{file}"
+                        download_and_extract_archive(url, str(raw), filename=file, md5=md5)
+                        break
+                    except (RuntimeError, OSError):
+                        if mirror is None:
+                            raise
+
+        _fetch("MNIST", where, download)
+    images, labels, test_images, test_labels = (_idx(raw / n) for n in names)
+    return images.reshape(len(images), -1), labels, test_images.reshape(len(test_images), -1), test_labels
+
+
+def _idx(file: Path) -> NDArray[np.uint8]:
+    """An array of MNIST's own format: two zero bytes, 8 for uint8, the number of dimensions, each as four bytes.
+
+    Read here, not by torchvision, which prefers a pickle of its own making (processed/*.pt) if it finds one."""
+    data = file.read_bytes()
+    shape = tuple(int(n) for n in np.frombuffer(data[4 : 4 + 4 * data[3]], ">u4")) if len(data) >= 16 else ()
+    if data[:3] != b"\0\0\x08" or len(data) != 4 + 4 * len(shape) + math.prod(shape):
+        raise UsageError(
+            f"{file} is damaged or only half there ({len(data):,} bytes): delete it to have it downloaded again, or "
+            "name another folder with data_dir or LTH_DATA_DIR."
+        )
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
 
 
 def _cifar10(where: Path) -> Parts:
@@ -131,7 +168,13 @@ def _cifar10(where: Path) -> Parts:
             np.ascontiguousarray(pool[:, 1:]).reshape(-1, 3, 32, 32), pool[:, 0].copy(),
             np.ascontiguousarray(test[:, 1:]).reshape(-1, 3, 32, 32), test[:, 0].copy(),
         )  # fmt: skip
-    train, test = (_torchvision("CIFAR10", where, t) for t in (True, False))  # torchvision checks the pickles' MD5
+    from torchvision.datasets import CIFAR10
+
+    def make(train: bool) -> Any:
+        """It compares each pickle with its official MD5 before it opens any, and loads what does not agree again."""
+        return _fetch("CIFAR-10", where, lambda: CIFAR10(str(where), train=train, download=True))
+
+    train, test = make(True), make(False)
     flat = [(np.ascontiguousarray(d.data.transpose(0, 3, 1, 2)), np.array(d.targets, np.uint8)) for d in (train, test)]
     return (*flat[0], *flat[1])
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lth_core import analyse, plot
 from lth_core.data import EVALUATED
@@ -116,7 +117,7 @@ def scale_note(study: Study, figure: str) -> str:
     here, there = study.scale(figure), paper.FIGURES[figure].paper
     parts = [
         f"{study.on.upper() if study.on == 'mnist' else study.on}",
-        f"{here.trials} trials",
+        f"{here.trials} trial{'s' if here.trials > 1 else ''}",
         f"{here.iterations:,} iterations",
     ]
     same = (here.trials, here.iterations, here.rounds, here.dataset) == (
@@ -140,8 +141,12 @@ def provenance(study: Study, table: pd.DataFrame) -> plot.Html:
     )
 
 
-def waiting(study: Study, figure: str) -> plot.Html:
-    """In place of a figure whose networks are not all measured yet: how many, and the line that measures them."""
+def waiting(study: Study, figure: str, *, again: bool = False) -> plot.Html:
+    """In place of a figure whose networks are not all measured yet: how many, and the line that measures them.
+
+    `again`: another view of networks that the page has asked for already."""
+    if again:
+        return plot.Html(f"<p><em>Another view of {escape(figure)}, not measured yet.</em></p>", figure)
     lacking, rows = study.lacking(figure), study.rows(figure)
     iterations = sum(s.iterations for s in rows)
     command = f"python -m lth_core run {figure} --profile published && python -m lth_core publish {study.notebook}"
@@ -201,7 +206,7 @@ def sweep(
             own = table[(table[field] == value) | ((table["round"] == 0) & (field.startswith("prune")))]
             own = own[own[column].notna().groupby(own[axis]).transform("mean") >= 0.5]
             part = analyse.spread(own, column, [axis]).sort_values(axis, ascending=False)
-            text = (name or _shown)(value)
+            text = (name or namer(field))(value)
             if part.empty:
                 continue
             color = plot.SEQUENCE[round(i * (len(plot.SEQUENCE) - 1) / max(1, len(values) - 1))]
@@ -215,6 +220,9 @@ def sweep(
         if weights:
             ax.set_xscale("log")
             ax.invert_xaxis()
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            ax.xaxis.set_minor_formatter(NullFormatter())
+            ax.xaxis.set_major_formatter(FuncFormatter(lambda w, _: f"{w:,.0f}"))
         else:
             plot.percent_axis(ax, sorted({round(x, 3) for x in table[axis]}))
         if linear:
@@ -245,6 +253,11 @@ def levelled(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
 def _natural(value: Any) -> tuple:
     """Sorting key: numbers inside names count as numbers (lenet-50-17 before lenet-100-34)."""
     return tuple(map(int, re.findall(r"\d+", value))) if isinstance(value, str) else (value,)
+
+
+def namer(field: str) -> Callable[[Any], str]:
+    """How values of a field are labelled."""
+    return "{:.0%}".format if field.startswith("prune") else _shown
 
 
 def _shown(value: Any) -> str:

@@ -30,9 +30,9 @@ def settled(table: pd.DataFrame, column: str, x: str) -> pd.DataFrame:
 
 def at(part: pd.DataFrame, unit: float) -> str:
     """A line in words: its value at 100 percent, at its best level and at its last."""
-    rows = part.iloc[[0, part["mean"].to_numpy().argmax() if unit == 100 else part["mean"].to_numpy().argmin(), -1]]
-    said = [f"{unit * r.mean_:,.4g} at {r.x:,.3g}" for r in rows.rename(columns={"mean": "mean_"}).itertuples()]
-    return ", ".join(dict.fromkeys(said))
+    values = part["mean"].to_numpy()
+    rows = part.iloc[[0, values.argmax() if unit == 100 else values.argmin(), -1]]
+    return ", ".join(dict.fromkeys(f"{unit * r.mean:,.4g} at {r.x:,.3g}" for r in rows.itertuples()))
 
 
 def width(n: int) -> float:
@@ -76,7 +76,7 @@ def against_size(
 ) -> plot.Html:  # fmt: skip
     """One panel a column, one line a query, against how much of the network remains."""
     if study.lacking(figure):
-        return figures.waiting(study, figure)
+        return figures.waiting(study, figure, again=name not in ("", figure))
     table = figures.levelled(pick(study.table(figure)), study.on)
     rows = 2 if len(columns) == 4 else 1
     wide = len(columns) // rows
@@ -107,7 +107,7 @@ def gaps(
 
     Accuracies in points; iterations in percent of the other's. Bands are 95% bootstrap intervals of the mean."""
     if study.lacking(figure):
-        return figures.waiting(study, figure)
+        return figures.waiting(study, figure, again=True)
     table = figures.levelled(pick(study.table(figure)), study.on)
     axis = "percent" if x == "density" else x
     fig, axes = plot.canvas(1, len(columns), height=2.9, width=width(len(columns)), squeeze=False)
@@ -123,7 +123,7 @@ def gaps(
             if part.empty:
                 continue
             plot.line(ax, part["x"], part["mean"], part["low"], part["high"], arm=look, band=True, label=label)
-            said.append(f"{label}: {at(part.assign(x=part['x']), 1)}.")
+            said.append(f"{label}: {at(part, 1)}.")
         ax.axhline(0, color=plot.INK, linewidth=1, linestyle=(0, plot.ARMS["unpruned"][3]))
         plot.percent_axis(ax, sorted({round(v, 3) for v in table[axis]}))
         if not log:
@@ -132,7 +132,8 @@ def gaps(
             ax.set_xticks([100, 80, 60, 40, 20, 0], ["100", "80", "60", "40", "20", "0"])
         ax.set_xlabel(figures.X[x])
         ax.set_ylabel(f"{figures.AXES[column]}:\n{'percent later' if time else 'points above'}")
-    axes[0][0].legend(fontsize=8)
+    if len(pairs) > 1:
+        axes[0][0].legend(fontsize=8)
     note = "Paired by trial, copies of a control averaged first; bands: 95% bootstrap interval. "
     made = figures.provenance(study, table)
     caption = f"{caption} {note}{figures.scale_note(study, figure)}"
@@ -205,4 +206,3 @@ def over_training(
         fig, name=name or figure, alt=f"{alt} Values: {' '.join(said)}", caption=caption,
         made=figures.provenance(study, table),
     )  # fmt: skip
-

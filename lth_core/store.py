@@ -12,15 +12,18 @@ import fcntl
 import hashlib
 import io
 import json
+import math
 import os
 import platform
+import re
+import secrets
 import shutil
+import stat
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -28,15 +31,24 @@ from typing import IO, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from lth_core.data import CHECKSUMS
-from lth_core.models import Masks, Network, Parameters, Trained
-from lth_core.spec import SCHEMA, Spec, UsageError, from_dict
+from lth_core.models import Masks, Network, Parameters, Trained, layers
+from lth_core.spec import SCHEMA, Spec, from_dict
 
 CELL_FILES = ("cell.json", "curves.parquet", "tensors.safetensors")
 KEEPS_WEIGHTS = ("ticket", "continued")  # arms from which later rounds grow
+AT_ONCE = 128  # cells that one runner holds: each costs an open file, and systems allow as few as 256
+MOST_BYTES = 1_000_000  # of cell.json
+MOST_EVALUATIONS = 1_000_000  # of a cell: what hostile cells may declare is bounded before anything is allocated
+MOST_PARAMETERS = 500_000_000
+MEASURED = tuple(f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "correct"))
+CURVES = {"iteration": pa.int32(), **{c: pa.float32() if c.endswith("loss") else pa.int32() for c in MEASURED}}
 
 
 class StoreError(RuntimeError):
@@ -123,27 +135,49 @@ class Store:
 
     @contextmanager
     def claim(self, specs: list[Spec]) -> Iterator[list[Spec]]:
-        """Those of `specs` that nobody else is training and that are still missing, locked while in the block."""
+        """Those of `specs` that nobody else is training and that are still missing, locked while in the block;
+        at most `AT_ONCE`."""
         held: list[IO[str]] = []
         mine: list[Spec] = []
         try:
-            (self.root / "locks").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise self._unwritable(error) from error
-        try:
             for spec in specs:
-                file: IO[str] = open(self.root / "locks" / key_of(spec), "w")
-                held.append(file)
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
+                if len(mine) == AT_ONCE:
+                    break
+                if (lock := self._lock(key_of(spec))) is None:
                     continue
-                if not self.has(spec):
+                if self.has(spec):
+                    lock.close()
+                else:
+                    held.append(lock)
                     mine.append(spec)
+            self._sweep({key_of(s) for s in mine})
             yield mine
         finally:
             for lock in held:
                 lock.close()
+
+    def _lock(self, key: str) -> IO[str] | None:
+        """A cell's lock, freed when it is closed or this process dies; None while another process has it."""
+        try:
+            (self.root / "locks").mkdir(parents=True, exist_ok=True)
+            file: IO[str] = open(self.root / "locks" / key, "w")
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        except OSError as error:  # a network file system that was mounted without locks
+            file.close()
+            raise self._unwritable(error) from error
+        return file
+
+    def _sweep(self, keys: set[str]) -> None:
+        """Remove what runners left half written when they were killed. Only for keys whose lock is held."""
+        for leftover in self.root.glob(".*.*"):
+            if leftover.name.split(".")[1] in keys:
+                shutil.rmtree(leftover, ignore_errors=True)
 
     def save(self, network: Network, trained: Trained) -> None:
         """Write a finished training under a temporary name and rename it: a cell is whole or absent."""
@@ -171,27 +205,37 @@ class Store:
             },
             "files": {name: digest(data) for name, data in files.items()},
         }
-        files["cell.json"] = json.dumps(cell, indent=1).encode()
+        files["cell.json"] = json.dumps({**cell, "digest": _own_digest(cell)}, indent=1).encode()
         self._write(key, files)
 
-    def adopt(self, other: Store, key: str) -> None:
-        """Copy a cell of another store, after checking all its hashes."""
-        other.read(key)
-        self._write(key, {p.name: p.read_bytes() for p in other.folder(key).iterdir() if p.name in CELL_FILES})
+    def adopt(self, other: Store, key: str) -> bool:
+        """Copy a cell of another store, checked whole; False where a runner here is training that very cell."""
+        _, files = other._checked(key)
+        lock = self._lock(key)
+        if lock is None:
+            return False
+        with lock:
+            self._sweep({key})
+            self._write(key, files)
+        return True
 
     def _write(self, key: str, files: dict[str, bytes]) -> None:
         final = self.folder(key)
+        temporary = self.root / f".{key}.{secrets.token_hex(4)}"
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=self.root))
+            temporary.mkdir()
             try:
                 for name, data in files.items():
                     with open(temporary / name, "wb") as f:
                         f.write(data)
                         f.flush()
                         os.fsync(f.fileno())
-                if not final.exists():
+                try:
                     os.rename(temporary, final)
+                except OSError:
+                    if not final.is_dir():  # else another process was faster (locks that do not hold on this system)
+                        raise
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
         except OSError as error:
@@ -205,30 +249,107 @@ class Store:
 
     def read(self, key: str) -> Cell:
         """A cell whose hashes all agree; else `StoreError`, which names it and how to have it trained again."""
+        return self._checked(key)[0]
+
+    def _checked(self, key: str) -> tuple[Cell, dict[str, bytes]]:
+        """A cell and its files, byte for byte as they were checked. Trusts nothing: a store may come from anyone."""
+        if not re.fullmatch(r"[0-9a-f]{20}", key):
+            raise StoreError(f"{key!r} in {self.root} is no cell's name: delete that folder.")
         folder = self.folder(key)
         remedy = f"delete {folder} to have it trained again"
         try:
-            cell = json.loads((folder / "cell.json").read_text())
+            if folder.is_symlink():
+                raise ValueError("a link, not a folder")
+            files = {"cell.json": _bytes(folder / "cell.json", MOST_BYTES)}
+            cell = json.loads(files["cell.json"])
             if cell["schema"] != SCHEMA:
-                raise StoreError(f"cell {key} has schema {cell['schema']}, this lth_core reads {SCHEMA}: {remedy}.")
+                raise StoreError(f"cell {key} has schema {cell['schema']!r}, this lth_core reads {SCHEMA}: {remedy}.")
+            if unknown := set(cell) - {"schema", "data", "spec", "made", "files", "digest"}:
+                raise ValueError(f"unknown fields {sorted(unknown)}")
+            if "digest" in cell and cell.pop("digest") != _own_digest(cell):  # cells of the first months lack it
+                raise StoreError(f"cell {key} is damaged (cell.json does not have its checksum): {remedy}.")
             spec = from_dict(cell["spec"])
             if key_of(spec) != key or cell["data"] != CHECKSUMS[spec.dataset]:
                 raise StoreError(f"cell {key} is not what its name says: {remedy}.")
-            files = {}
-            for name, expected in cell["files"].items():
-                if name not in CELL_FILES:
-                    raise StoreError(f"cell {key} lists a file {name!r} that cells do not have: {remedy}.")
-                files[name] = (folder / name).read_bytes()
-                if digest(files[name]) != expected:
+            parameters, evaluations = _size(spec)
+            limits = {"curves.parquet": 100 * evaluations + 100_000}
+            if spec.arm in KEEPS_WEIGHTS:
+                limits["tensors.safetensors"] = 5 * parameters + 100_000
+            if odd := set(cell["files"]) ^ set(limits):
+                raise StoreError(f"cell {key} lacks or lists {sorted(odd)}, which its arm does not have: {remedy}.")
+            for name, limit in limits.items():
+                files[name] = _bytes(folder / name, limit)
+                if digest(files[name]) != cell["files"][name]:
                     raise StoreError(f"cell {key} is damaged ({name} does not have its checksum): {remedy}.")
-            curves = pd.read_parquet(io.BytesIO(files["curves.parquet"]))
+            curves = _curves(files["curves.parquet"], spec)
             masks: Masks = {}
             weights: Parameters = {}
             if "tensors.safetensors" in files:
-                masks, weights = _unpack(load_tensors(files["tensors.safetensors"]))
-        except (OSError, KeyError, TypeError, ValueError, UsageError) as error:
-            raise StoreError(f"cell {key} cannot be read ({error}): {remedy}.") from error
-        return Cell(spec, cell["made"], curves, masks, weights)
+                masks, weights = _unpack(load_tensors(files["tensors.safetensors"]), spec)
+            made = _made(cell["made"])
+        except UNREADABLE as error:
+            said = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())[:300]
+            raise StoreError(f"cell {key} cannot be read ({said or type(error).__name__}): {remedy}.") from error
+        return Cell(spec, made, curves, masks, weights), files
+
+
+# What reading bytes of unknown origin can raise. (UsageError and JSON's and Arrow's errors are ValueErrors.)
+UNREADABLE = (
+    OSError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError,
+    NotImplementedError, SafetensorError, pa.ArrowException,
+)  # fmt: skip
+
+
+def _own_digest(cell: dict[str, Any]) -> str:
+    """Checksum of cell.json's own content: provenance is not in the key."""
+    return digest(json.dumps(cell, sort_keys=True).encode())[:16]
+
+
+def _bytes(file: Path, most: int) -> bytes:
+    """A regular file's content; links, pipes and devices are refused, and what is larger than it can honestly be."""
+    with open(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as f:
+        found = os.fstat(f.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError(f"{file.name} is no regular file")
+        if found.st_size > most:
+            raise ValueError(f"{file.name} has {found.st_size:,} bytes, more than its row can need")
+        return f.read(most)
+
+
+def _size(spec: Spec) -> tuple[int, int]:
+    """Parameters and evaluations of a row, refused where no cell of ours is that large."""
+    parameters = sum(math.prod(layer.shape) + layer.shape[0] for layer in layers(spec.arch, spec.dataset))
+    evaluations = spec.iterations // spec.eval_every + 1
+    if parameters > MOST_PARAMETERS or evaluations > MOST_EVALUATIONS:
+        raise ValueError(f"it declares {parameters:,} parameters and {evaluations:,} evaluations, too many")
+    return parameters, evaluations
+
+
+def _curves(data: bytes, spec: Spec) -> pd.DataFrame:
+    """The evaluations that this row has to have: its columns, its iterations, no more."""
+    file = pq.ParquetFile(io.BytesIO(data))
+    rows, schema = spec.iterations // spec.eval_every + 1, file.schema_arrow
+    columns = {name: schema.field(name).type for name in schema.names}
+    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+    size = sum(g.column(i).total_uncompressed_size for g in groups for i in range(g.num_columns))
+    if columns != CURVES or file.metadata.num_rows != rows or size > 100 * rows + 100_000:
+        raise ValueError(f"its curves are not {rows} evaluations of {len(CURVES)} numbers")
+    curves = file.read().to_pandas(ignore_metadata=True)
+    if not np.array_equal(curves["iteration"], np.arange(rows) * spec.eval_every) or curves.drop(
+        columns=[c for c in curves if c.endswith("loss")]
+    ).isna().any(axis=None):  # a loss may be NaN, a count never
+        raise ValueError("its curves are not at the row's iterations")
+    return curves
+
+
+def _made(made: dict[str, Any]) -> dict[str, Any]:
+    """Provenance: plain values under names of its own, since tables show them beside the row's fields."""
+    taken = {f.name for f in fields(Spec)} | {"key", "density"}
+    if odd := {n for n, v in made.items() if n in taken or not isinstance(v, str | int | float | bool | None)}:
+        raise ValueError(f"provenance cannot hold {sorted(odd)}")
+    if missing := {"engine", "seconds", "initial", "masks"} - set(made):
+        raise ValueError(f"provenance lacks {sorted(missing)}")
+    return made
 
 
 def _pack(masks: Masks, weights: Parameters) -> dict[str, np.ndarray]:
@@ -243,20 +364,26 @@ def _pack(masks: Masks, weights: Parameters) -> dict[str, np.ndarray]:
     return packed
 
 
-def _unpack(packed: dict[str, np.ndarray]) -> tuple[Masks, Parameters]:
+def _unpack(packed: dict[str, np.ndarray], spec: Spec) -> tuple[Masks, Parameters]:
+    """Masks and parameters, which have to be those of the row's architecture."""
     masks: Masks = {}
     weights: Parameters = {}
-    for name in [n for n in packed if not n.endswith((".mask", ".shape"))]:
-        if f"{name}.mask" not in packed:
-            weights[name] = packed[name]
-            continue
-        shape = tuple(int(s) for s in packed[f"{name}.shape"])
-        size = int(np.prod(shape))
-        bits = packed[f"{name}.mask"]
-        if bits.size != (size + 7) // 8:
-            raise ValueError(f"mask of {name} does not have the size of its shape {shape}")
-        masks[name] = np.unpackbits(bits, count=size).astype(bool).reshape(shape)
-        values = np.zeros(shape, np.float32)
-        values[masks[name]] = packed[name]
-        weights[name] = values
+
+    def take(name: str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+        array = packed.pop(name)
+        if array.dtype != dtype or array.shape != shape:
+            raise ValueError(f"{name} is {array.dtype}{array.shape}, not {np.dtype(dtype)}{shape}")
+        return array
+
+    for layer in layers(spec.arch, spec.dataset):
+        name, size = layer.weight, math.prod(layer.shape)
+        if tuple(take(f"{name}.shape", np.int64, (len(layer.shape),))) != layer.shape:
+            raise ValueError(f"{name} does not have the shape of {spec.arch}")
+        bits = take(f"{name}.mask", np.uint8, ((size + 7) // 8,))
+        masks[name] = np.unpackbits(bits, count=size).astype(bool).reshape(layer.shape)
+        weights[name] = np.zeros(layer.shape, np.float32)
+        weights[name][masks[name]] = take(name, np.float32, (int(masks[name].sum()),))
+        weights[layer.bias] = take(layer.bias, np.float32, (layer.shape[0],))
+    if packed:
+        raise ValueError(f"{sorted(packed)} are no parameters of {spec.arch}")
     return masks, weights

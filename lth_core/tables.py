@@ -36,7 +36,7 @@ def interval(found: dict[str, Any], digits: int = 1) -> str:
 
 
 def pattern(
-    study: Study, figure: str, field: str, name: Callable[[Any], str] = figures._shown, *,
+    study: Study, figure: str, field: str, name: Callable[[Any], str] | None = None, *,
     time: str = "stop_iteration", accuracy: str = "stop_val", rule: str = "early stopping",
 ) -> plot.Html:  # fmt: skip
     """The lottery ticket pattern at each value of a field: unpruned, earliest, most accurate, last as accurate.
@@ -49,12 +49,12 @@ def pattern(
         f"unpruned: {rule}, iteration", "unpruned: accuracy, %", f"{rule} sooner than unpruned, at best",
         "points above unpruned, at best", "sparsest level as accurate",
     )  # fmt: skip
-    rows = []
+    rows, head, called = [], figures.FIELDS.get(field, field), name or figures.namer(field)
     for value in sorted(table.loc[table["round"] > 0, field].unique(), key=figures._natural):
         own = table[(table[field] == value) | ((table["round"] == 0) & field.startswith("prune"))]
         means = own.groupby("percent")[[time, accuracy]].mean().sort_index(ascending=False)
         if not np.isfinite(means[accuracy].iloc[0]):
-            rows.append({figures.FIELDS.get(field, field): name(value), **dict.fromkeys(heads, "–")})
+            rows.append({head: called(value), **dict.fromkeys(heads, "–")})
             continue
         first = means.iloc[0]
         soonest = means[time].iloc[1:].idxmin() if means[time].iloc[1:].notna().any() else float("nan")
@@ -67,11 +67,10 @@ def pattern(
             f"{100 * (means[accuracy][best] - first[accuracy]):+.2f} at {best:.3g}%", f"{good.min():.3g}%",
         ]  # fmt: skip
         cells = [c.replace("-", "−") for c in cells]
-        rows.append({figures.FIELDS.get(field, field): name(value), **dict(zip(heads, cells, strict=True))})
+        rows.append({head: called(value), **dict(zip(heads, cells, strict=True))})
     trials = study.scale(figure).trials
     caption = f"Means over {trials} trial{'s' * (trials > 1)}; levels are percent of all weights remaining. "
     return frame(pd.DataFrame(rows), caption + figures.scale_note(study, figure), f"{figure} pattern")
-
 
 
 def missing(study: Study, figure: str) -> plot.Html | None:

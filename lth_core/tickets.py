@@ -19,6 +19,10 @@ from lth_core.store import Cell, Store, key_of
 DENSE_COHORT = 64  # networks that train together at most; more are split
 
 
+class Diverged(UsageError):
+    """A row that cannot be made, because the network that decides its mask ended with weights that are no numbers."""
+
+
 def parent(spec: Spec) -> Spec | None:
     """The network whose trained weights decide this row's mask, or None where no training does.
 
@@ -69,6 +73,8 @@ def network(spec: Spec, found: Cell | None = None, rewound: Parameters | None = 
     else:
         if found is None:
             raise ValueError(f"round {spec.round} of {spec.arm} needs its parent")
+        if not all(np.isfinite(w).all() for w in found.weights.values()):
+            raise Diverged(f"{key_of(found.spec)} diverged: weights that are no numbers have no magnitudes to prune by")
         masks = prune.cut(spec, found.weights, found.masks)
         if spec.arm == "continued":
             weights = found.weights
@@ -168,21 +174,46 @@ def train_all(
         for i, trained in sparse.train(fast, data, progress=progress, stop=stop):
             yield fast[i], trained
     for cohort in dense.values():
-        from lth_core.train import train
+        yield from _train_dense(cohort, data, device, progress, stop)
 
-        for first in range(0, len(cohort), DENSE_COHORT):
-            part = cohort[first : first + DENSE_COHORT]
-            for i, trained in train(part, data, device=device, progress=progress, stop=stop):
+
+def _train_dense(
+    cohort: list[Network], data: Dataset, device: str, progress: Tick | None, stop: Callable[[], bool] | None
+) -> Iterator[tuple[Network, Trained]]:
+    """A cohort in parts that fit on the device: where one does not, it and all that follow are halved.
+
+    A row's result does not depend on which others train beside it, so splitting changes none."""
+    from lth_core import train as dense
+
+    at_once = DENSE_COHORT
+    while cohort:
+        part = cohort[:at_once]
+        try:
+            for i, trained in dense.train(part, data, device=device, progress=progress, stop=stop):
                 yield part[i], trained
+            cohort = cohort[at_once:]
+            continue
+        except dense.torch.OutOfMemoryError as error:
+            if len(part) == 1:
+                raise UsageError(
+                    f"a single network {part[0].spec.arch} with batches of {part[0].spec.batch_size} does not fit on "
+                    f"device = {device!r}: free its memory, or choose another device."
+                ) from error
+        at_once = len(part) // 2  # out here the error is gone, and with it the tensors that its traceback held
+        dense.torch.cuda.empty_cache()
+        if progress:
+            progress(f"out of memory on the device: going on with {at_once} networks at a time", 0)
 
 
 @dataclass
 class Report:
-    """What a run did: rows trained now, already there, and still missing because time ran out."""
+    """What a run did: rows trained now, already there, still missing because it was stopped, and those that cannot
+    be made because an earlier round diverged (row -> why)."""
 
     trained: list[Spec] = field(default_factory=list)
     stored: int = 0
     missing: list[Spec] = field(default_factory=list)
+    refused: dict[Spec, str] = field(default_factory=dict)
 
 
 def shard_of(rows: list[Spec], index: int, count: int) -> list[Spec]:
@@ -205,15 +236,20 @@ def run(
     budget: float | None = None,
     progress: Tick | None = None,
     begin: Callable[[int, int], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Report:
     """Train every row that `store` lacks, and what those need; may be stopped and run again at any moment.
 
     - `budget`: seconds after which it stops at the last finished network
     - `begin(cells, iterations)`: told once what is to be trained; `progress` then counts iterations down
+    - `stop()`: once true, it stops there too
     """
     check_how(device, engine)
     deadline = time.monotonic() + budget if budget is not None else None
-    late = lambda: deadline is not None and time.monotonic() > deadline  # noqa: E731
+
+    def late() -> bool:
+        return (deadline is not None and time.monotonic() > deadline) or (stop is not None and stop())
+
     todo = with_ancestors(rows)
     report = Report()
     missing = [s for s in todo if not store.has(s)]
@@ -224,7 +260,12 @@ def run(
         ready = [s for s in missing if all(store.has(n) for n in needs(s))]
         ready = [s for s in ready if s.dataset == ready[0].dataset]
         with store.claim(ready) as mine:
-            networks = [from_store(s, store) for s in mine]
+            networks = []
+            for s in mine:
+                try:
+                    networks.append(from_store(s, store))
+                except Diverged as error:
+                    report.refused[s] = str(error)
             if networks:
                 data = load(networks[0].spec.dataset, data_dir)
                 done = train_all(networks, data, device=device, engine=engine, progress=progress, stop=late)
@@ -233,6 +274,9 @@ def run(
                     report.trained.append(net.spec)
         if not mine:
             time.sleep(0.5)  # another runner trains what is ready
-        missing = [s for s in missing if not store.has(s)]
+        for s in missing:  # in order of rounds: what a refused row would have led to is refused as well
+            if lost := next((n for n in needs(s) if n in report.refused), None):
+                report.refused[s] = report.refused[lost]
+        missing = [s for s in missing if s not in report.refused and not store.has(s)]
     report.missing = missing
     return report

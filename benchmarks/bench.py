@@ -1,0 +1,61 @@
+"""All benchmarks in one run, as a table to read and as rows: `make bench`.
+
+    python benchmarks/bench.py [--publish] [lenet] [xor] [memory] [dense]
+
+Writes _build/bench.json: benchmark, engine, setting, median, unit, ratio to the plain loop of the same run. With
+--publish the rows also go to results/bench.json, with the machine they were measured on: the book's performance page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+import dense
+import lenet
+import memory
+import xor
+
+from lth_core.store import device_details, provenance
+
+ROOT = Path(__file__).resolve().parent.parent
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+BENCHMARKS = {"lenet": lenet.rows, "xor": xor.rows, "memory": memory.rows, "dense": lambda: dense.rows(DEVICE)}
+
+
+def table(rows: list[dict]) -> str:
+    """Rows as aligned text, one block per benchmark."""
+    lines = []
+    for name in dict.fromkeys(r["benchmark"] for r in rows):
+        lines.append(f"\n{name}")
+        for r in rows:
+            if r["benchmark"] == name:
+                ratio = f"{r['ratio']:>9,.2f}x" if r["ratio"] else ""
+                lines.append(f"  {r['engine']:<24} {r['setting']:<62} {r['median']:>12,.4g} {r['unit']:<16} {ratio}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help=f"{', '.join(BENCHMARKS)}; default: all")
+    parser.add_argument("--publish", action="store_true", help="also write results/bench.json")
+    args = parser.parse_args()
+    if unknown := set(args.names) - set(BENCHMARKS):
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; allowed: {', '.join(BENCHMARKS)}")
+    rows = [row for name in args.names or BENCHMARKS for row in BENCHMARKS[name]()]
+    print(table(rows))
+    made = {**provenance(), **device_details(DEVICE), "when": time.strftime("%Y-%m-%d", time.gmtime())}
+    text = json.dumps({"made": made, "rows": rows}, indent=1) + "\n"
+    for folder in ("_build", "results") if args.publish else ("_build",):
+        (ROOT / folder).mkdir(exist_ok=True)
+        (ROOT / folder / "bench.json").write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Notebooks: parameters that papermill can read, wrong values that stop at once, no outputs in the repository, and, in
+the slow test, every page run live."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lth_core.spec import UsageError
+
+ROOT = Path(__file__).resolve().parents[1]
+ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NAMES = ("profile", "trials", "device", "seed", "data_dir", "dataset")
+UNUSED = {"v1_2_xor": {"dataset"}, "claims": set(NAMES)}  # XOR is its own data; the ledger's page has nothing to set
+
+
+def cells(path: Path, kind: str = "code") -> list[dict[str, Any]]:
+    return [c for c in json.loads(path.read_text("utf-8"))["cells"] if c["cell_type"] == kind]
+
+
+def parameters(path: Path) -> list[dict[str, Any]]:
+    return [c for c in cells(path) if "parameters" in c["metadata"].get("tags", [])]
+
+
+TRAINED = [p for p in ALL if set(NAMES) > UNUSED.get(p.stem, set())]
+STUDIES = [p for p in TRAINED if p.stem not in UNUSED]
+each = pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
+each_trained = pytest.mark.parametrize("path", TRAINED, ids=lambda p: p.stem)
+
+
+@each
+def test_nothing_that_a_run_leaves_is_in_the_repository(path: Path) -> None:
+    raw = json.loads(path.read_text("utf-8"))
+    assert all(c["outputs"] == [] and c["execution_count"] is None for c in cells(path))
+    ids = [c.get("id") for c in raw["cells"]]
+    assert None not in ids and len(ids) == len(set(ids))
+    assert set(raw["metadata"]) <= {"kernelspec", "language_info"}
+    assert not any("papermill" in c["metadata"] for c in raw["cells"])
+    home = str(Path.home())
+    assert str(ROOT) not in path.read_text("utf-8") and (home == "/" or f"{home}/" not in path.read_text("utf-8"))
+
+
+@each
+def test_code_is_folded_away_and_short(path: Path) -> None:
+    for cell in cells(path):
+        assert any(t.startswith(("hide-", "remove-")) for t in cell["metadata"].get("tags", [])), cell["id"]
+        assert len(cell["source"]) <= 60, f"{cell['id']}: definitions belong into lth_core"
+
+
+@each_trained
+def test_papermill_reads_every_parameter(path: Path) -> None:
+    """What `papermill --help-notebook` prints: each with its type and what it means."""
+    from papermill.inspection import inspect_notebook
+
+    assert len(parameters(path)) == 1
+    found = inspect_notebook(str(path))
+    wanted = set(NAMES) - UNUSED.get(path.stem, set())
+    assert wanted <= set(found)
+    for name, said in found.items():
+        assert said["inferred_type_name"] in ("str", "int", "float", "bool"), name
+        assert len(said["help"]) > 8, f"{name} has no comment"
+
+
+WRONG = {
+    "profile": ("enormous", "published, quick, paper"),
+    "trials": (-1, "positive"),
+    "device": ("abacus", "auto, cpu, cuda"),
+    "seed": (-3, "0 or a positive"),
+    "data_dir": ("/no/such/folder", "one that exists"),
+    "dataset": ("cats", "auto, mnist, digits"),
+}
+
+
+def first_cells(path: Path, **values: Any) -> dict[str, Any]:
+    """Run the cell of the parameters, with other values, and the one after it."""
+    code = cells(path)
+    space: dict[str, Any] = {}
+    exec("".join(code[0]["source"]), space)
+    space.update(values)
+    exec("".join(code[1]["source"]), space)
+    return space
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
+def test_a_wrong_value_stops_the_first_cell_with_one_sentence(path: Path, name: str) -> None:
+    value, allowed = WRONG[name]
+    with pytest.raises(UsageError) as error:
+        first_cells(path, **{name: value})
+    text = str(error.value)
+    assert text.startswith(f"{name} = ") and repr(value) in text and allowed in text
+    assert "\n" not in text and text.endswith(".")
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
+def test_right_values_pass_the_first_cell_without_training(path: Path) -> None:
+    space = first_cells(path, profile="quick", dataset="digits", trials=2)
+    assert space["study"].notebook == path.stem
+    assert "source" not in vars(space["study"]), "the first cell must not read or train anything"
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
+def test_every_figure_of_a_section_is_on_its_page(path: Path) -> None:
+    from lth_core import paper
+
+    text = path.read_text("utf-8")
+    for figure in paper.FIGURES.values():
+        if figure.notebook == path.stem:
+            assert figure.id in text, f"{figure.id} is declared for {path.stem} and not shown there"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("path", TRAINED, ids=lambda p: p.stem)
+def test_every_page_runs_live(path: Path, tmp_path: Path) -> None:
+    """Profile quick on the data that comes along; every figure drawn, none of them waiting."""
+    done = tmp_path / path.name
+    command = [sys.executable, "-m", "papermill", str(path), str(done), "-p", "profile", "quick", "--no-progress-bar"]
+    command += ["-p", "dataset", "digits"] if path in STUDIES else []
+    run = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "LTH_STORE": str(tmp_path / "store")}
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    page = done.read_text("utf-8")
+    assert "Not measured yet</p>" not in page and page.count("<figure>") >= 2

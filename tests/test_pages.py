@@ -1,0 +1,82 @@
+"""What pages say: signs, readings, numbers and tables, whichever way the measurements fall."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from lth_core import claims, pages, panels, plot, tables
+from lth_core.study import Study
+
+
+def row(**more: object) -> dict[str, object]:
+    base = {
+        "id": "a", "verdict": claims.REPRODUCED, "effect": 37.5, "low": 31.0, "high": 43.0, "n": 5, "unit": "% earlier",
+        "says": "38 percent earlier", "number": 38.0, "scale": "", "reason": "", "statement": "Tickets are faster.",
+    }  # fmt: skip
+    return {**base, **more}
+
+
+def found(*rows: dict[str, object]) -> pd.DataFrame:
+    return pd.DataFrame(rows).set_index("id", drop=False)
+
+
+NOTHING = row(verdict=claims.UNMEASURED, effect=np.nan, low=np.nan, high=np.nan, n=0, reason="nothing is published")
+
+
+def test_minus_signs_are_signs_and_hyphens_stay():
+    assert pages.signed("one-shot: -0.3 to 300-100, -2") == "one-shot: −0.3 to 300-100, −2"
+
+
+@pytest.mark.parametrize("verdict", claims.VERDICTS)
+def test_an_answer_reads_correctly_whatever_the_verdict(verdict):
+    said = pages.answer(found(row(verdict=verdict)), "a")
+    assert said.startswith("The paper says: 38 percent earlier. Measured: 37.5% earlier (95% interval 31 to 43")
+    assert "not measured" not in said
+
+
+def test_nothing_measured_is_said_and_not_invented():
+    study = Study(notebook="iclr_e_random_sparsity")
+    empty = found(NOTHING)
+    assert pages.answer(empty, "a").endswith("Not measured here yet.")
+    assert "Nothing can be said yet" in pages.failed(study, empty).data
+    assert "nothing is measured yet" in pages.numbers(empty, caption="x").text
+    assert "nan" not in pages.shapes(found({**NOTHING, "number": np.nan}), caption="x").text
+
+
+def test_a_failed_claim_is_listed_first():
+    study = Study(notebook="iclr_e_random_sparsity")
+    text = pages.failed(study, found(row(verdict=claims.NOT), row(id="b", verdict=claims.REPRODUCED))).data
+    assert text.startswith("**These claims do not hold here.**") and "Tickets are faster." in text
+    assert "No claim that could be judged failed" in pages.failed(study, found(row())).data
+
+
+def test_readings_agree_or_not():
+    table = pd.DataFrame({"same": [1.0, 20.0, 3.0], "differs": [1.0, -2.0, 3.0], "lost": [np.nan, np.nan, 1.0]})
+    same, differs, lost = pages.carries(table).data.splitlines()
+    assert "the sign is the same" in same and "depends on the reading" in differs and "too few" in lost
+
+
+def test_versus_keeps_three_digits_beside_a_unit():
+    shown = pd.DataFrame(
+        [{"quantity": "q", "paper": "0.5 points", "measured": 0.123, "low": -0.05, "high": 0.3, "n": 3,
+          "matches": "same direction", "unit": "points"}]
+    )  # fmt: skip
+    text = plot.versus(shown, caption="c").text
+    assert "<td>0.5 points</td><td>0.123 points</td><td>−0.05 to 0.3</td><td>3</td><td>same direction</td>" in text
+    plain = plot.versus(shown.drop(columns="unit").assign(paper=0.5, matches=False), caption="c").text
+    assert "<td>0.5</td><td>0.1</td>" in plain and "<strong>no</strong>" in plain
+
+
+def test_a_line_ends_where_fewer_than_half_converge():
+    table = pd.DataFrame({"x": [100, 100, 50, 50, 10, 10, 10], "y": [1, 2, 1, np.nan, 1, np.nan, np.nan]})
+    assert sorted(set(panels.settled(table, "y", "x")["x"])) == [50, 100]
+
+
+def test_costs_are_the_papers():
+    """v1: 14 trainings at 20 percent, and about 28 at 10 percent, until 5 percent remain."""
+    text = tables.cost(Study(notebook="v1_6_parameters", profile="paper"), "v1-fig15", caption="c").text
+    assert '<th scope="row">20%</th><td>4</td><td>8</td><td>14</td>' in text
