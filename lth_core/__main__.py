@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +21,19 @@ from lth_core.spec import Spec, UsageError
 from lth_core.store import Store, StoreError, key_of
 from lth_core.study import store_folder
 
+STOPPED = "lth_core: stopped; nothing stored is lost. Run the same command again to go on."
+
 
 def seconds(text: str) -> float:
     """ "90", "90s", "9m" or "2h" in seconds."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh]?)", text)
     if not match:
         raise UsageError(f"budget {text!r} is not a duration: give for example 90s, 9m or 2h.")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
 def shard(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise UsageError(f"shard {text!r} does not exist: give i/n with i from 1 to n, for example 1/4.")
     return int(match[1]), int(match[2])
@@ -36,6 +43,30 @@ def rows_of(args: argparse.Namespace) -> list[Spec]:
     """The networks that the figures on the command line stand for, each once."""
     options = dict(trials=args.trials, seed=args.seed, dataset=args.dataset)
     return list(dict.fromkeys(s for f in args.figures for s in paper.rows(f, args.profile, **options)))
+
+
+@contextmanager
+def stoppable() -> Iterator[list[int]]:
+    """Ctrl-C, or the SIGTERM of a scheduler, asks a run to stop where nothing is lost; a second one stops it at once.
+
+    Yields a list that holds the signal once it came."""
+    asked: list[int] = []
+
+    def ask(number: int, frame: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        os.write(2, b"\nlth_core: stopping at the next safe point; once more stops at once.\n")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,7 +79,8 @@ def run(args: argparse.Namespace) -> int:
     tickets.check_how(args.device, args.engine)
     if args.shard:
         rows = tickets.shard_of(rows, *shard(args.shard))
-    with tqdm(unit="it", unit_scale=True, dynamic_ncols=True, disable=args.quiet) as bar:
+    bar = tqdm(unit="it", unit_scale=True, dynamic_ncols=True, disable=args.quiet)
+    with stoppable() as asked, bar:
 
         def begin(cells: int, iterations: int) -> None:
             bar.reset(total=iterations)
@@ -60,12 +92,19 @@ def run(args: argparse.Namespace) -> int:
 
         report = tickets.run(
             rows, Store(args.store), data_dir=args.data_dir, device=args.device, engine=args.engine,
-            budget=budget, begin=begin, progress=progress,
+            budget=budget, begin=begin, progress=progress, stop=lambda: bool(asked),
         )  # fmt: skip
-    print(f"{len(report.trained)} trained, {report.stored} were there, {len(report.missing)} missing.")
+    lacking = len(report.missing) + len(report.refused)
+    print(f"{len(report.trained)} trained, {report.stored} were there, {lacking} missing.")
+    for why in dict.fromkeys(report.refused.values()):
+        n = sum(w == why for w in report.refused.values())
+        print(f"lth_core: {n} networks cannot be made: {why}.", file=sys.stderr)
+    if report.missing and asked:
+        print(STOPPED, file=sys.stderr)
+        return 128 + asked[0]
     if report.missing:
         print("Run the same command again to go on.")
-    return 0
+    return int(bool(report.refused))
 
 
 def status(args: argparse.Namespace) -> int:
@@ -137,6 +176,8 @@ def _chosen(args: argparse.Namespace, source: Store | results.Published) -> list
             specs += [s for s in rows if key_of(s) in keys]
     if not specs:
         raise UsageError(f"nothing measured matches {', '.join(args.figures)}: see `python -m lth_core status`.")
+    if args.sample < 0:
+        raise UsageError(f"sample = {args.sample} must be positive, or 0 for all.")
     if args.sample and args.sample < len(specs):
         specs = [specs[i] for i in np.random.default_rng().choice(len(specs), args.sample, replace=False)]
     return specs
@@ -145,7 +186,7 @@ def _chosen(args: argparse.Namespace, source: Store | results.Published) -> list
 def merge(args: argparse.Namespace) -> int:
     """Import other stores' cells, each verified first."""
     target = Store(args.store)
-    added = kept = 0
+    added = kept = busy = 0
     for folder in args.folders:
         other = Store(folder)
         if not (Path(folder) / "cells").is_dir():
@@ -154,9 +195,9 @@ def merge(args: argparse.Namespace) -> int:
             if target.folder(key).exists():
                 kept += 1
                 continue
-            target.adopt(other, key)
-            added += 1
-    print(f"{added} cells imported, {kept} were there.")
+            taken = target.adopt(other, key)
+            added, busy = added + taken, busy + (not taken)
+    print(f"{added} cells imported, {kept} were there{f', {busy} are being trained here' if busy else ''}.")
     return 0
 
 
@@ -273,6 +314,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
+        if not str(args.store):
+            raise UsageError("--store is empty: give a folder, or leave the option out.")
         return args.what(args)
     except UsageError as error:
         print(f"lth_core: {error}", file=sys.stderr)
@@ -280,8 +323,14 @@ def main(argv: list[str] | None = None) -> int:
     except StoreError as error:
         print(f"lth_core: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # who read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"lth_core: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        print("lth_core: stopped; nothing stored is lost. Run the same command again to go on.", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         return 130
 
 

@@ -122,24 +122,26 @@ def _mnist(where: Path) -> Parts:
     raw = where / "MNIST" / "raw"
     names = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
     if not all((raw / n).exists() for n in names):
-        from torchvision import datasets, utils  # noqa: F401  (late: reading published results needs no torch)
-        from torchvision.datasets.utils import download_and_extract_archive
-
-        def download() -> None:
-            raw.mkdir(parents=True, exist_ok=True)
-            for file, md5 in datasets.MNIST.resources:
-                for mirror in (*datasets.MNIST.mirrors[:-1], None):
-                    try:
-                        url = f"{mirror or datasets.MNIST.mirrors[-1]}{file}"
-                        download_and_extract_archive(url, str(raw), filename=file, md5=md5)
-                        break
-                    except (RuntimeError, OSError):
-                        if mirror is None:
-                            raise
-
-        _fetch("MNIST", where, download)
+        _fetch("MNIST", where, lambda: _download_mnist(raw))
     images, labels, test_images, test_labels = (_idx(raw / n) for n in names)
     return images.reshape(len(images), -1), labels, test_images.reshape(len(test_images), -1), test_labels
+
+
+def _download_mnist(raw: Path) -> None:
+    from torchvision.datasets import MNIST  # imported late: reading published results needs no torch
+    from torchvision.datasets.utils import download_and_extract_archive
+
+    raw.mkdir(parents=True, exist_ok=True)
+    for file, md5 in MNIST.resources:
+        errors = []
+        for mirror in MNIST.mirrors:
+            try:
+                download_and_extract_archive(mirror + file, str(raw), filename=file, md5=md5)
+                break
+            except (RuntimeError, OSError) as error:
+                errors.append(f"{mirror}: {error}")
+        else:
+            raise RuntimeError("; ".join(errors))
 
 
 def _idx(file: Path) -> NDArray[np.uint8]:

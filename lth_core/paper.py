@@ -222,8 +222,8 @@ def scale_of(figure: Figure, profile: str, *, trials: int = 0, seed: int = 0, da
         raise UsageError(f"profile = {profile!r} does not exist; allowed: {', '.join(PROFILES)}.")
     own = {"paper": figure.paper, "published": figure.published, "quick": figure.quick or QUICK}[profile]
     scale = own or figure.paper
-    if trials < 0:
-        raise UsageError(f"trials = {trials} must be positive, or 0 for the profile's own number.")
+    if not 0 <= trials <= 1000:
+        raise UsageError(f"trials = {trials} must be from 1 to 1000, or 0 for the profile's own number.")
     return replace(scale, seed=seed, dataset=dataset, trials=trials or scale.trials)
 
 

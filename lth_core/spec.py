@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -80,11 +81,14 @@ class Spec:
         for f in fields(self):
             value = getattr(self, f.name)
             if f.type == "float":
-                object.__setattr__(self, f.name, float(value))
+                object.__setattr__(self, f.name, _number(f.name, value, float))
             elif f.type == "int":
-                object.__setattr__(self, f.name, int(value))
+                object.__setattr__(self, f.name, _number(f.name, value, int))
             elif f.name == "lr_drops":
-                object.__setattr__(self, f.name, tuple(int(v) for v in value))
+                drops = value if isinstance(value, tuple | list) else (value,)
+                object.__setattr__(self, f.name, tuple(_number(f.name, v, int) for v in drops))
+            elif not isinstance(value, str):
+                raise UsageError(f"{f.name} = {value!r} is not a name: give text.")
             allowed = ALLOWED.get(f.name)
             if allowed and value not in allowed:
                 raise UsageError(f"{f.name} = {value!r} does not exist; allowed: {', '.join(allowed)}.")
@@ -120,6 +124,17 @@ class Spec:
         """Identity of the cell this row makes: hash of all fields, the schema version and the data set's checksum."""
         text = json.dumps({"schema": SCHEMA, "data": data_checksum, **asdict(self)}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _number(name: str, value: Any, kind: type) -> Any:
+    """`value` as an int or a finite float; 2.5 is no int, and text is no number."""
+    try:
+        number = kind(value)
+        if number == value and math.isfinite(number):
+            return number
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise UsageError(f"{name} = {value!r} is not {'a whole number' if kind is int else 'a finite number'}.")
 
 
 def from_dict(values: dict[str, Any]) -> Spec:

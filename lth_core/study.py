@@ -22,6 +22,13 @@ def store_folder(root: str | Path | None = None) -> Path:
     return Path(root or os.environ.get("LTH_STORE") or "_store")
 
 
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).expanduser().is_dir()
+    except (OSError, RuntimeError, ValueError):  # not readable, an unknown user's home, a character no path has
+        return False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Study:
     """One notebook's experiment. Tables and curves are tidy: one row a network, one row an evaluation."""
@@ -41,11 +48,11 @@ class Study:
             raise UsageError(f"device = {self.device!r} does not exist; allowed: auto, cpu, cuda.")
         if self.dataset not in DATASETS:
             raise UsageError(f"dataset = {self.dataset!r} does not exist; allowed: {', '.join(DATASETS)}.")
-        if not isinstance(self.trials, int) or self.trials < 0:
-            raise UsageError(f"trials = {self.trials!r} must be a positive number, or 0 for the profile's own.")
+        if not isinstance(self.trials, int) or not 0 <= self.trials <= 1000:
+            raise UsageError(f"trials = {self.trials!r} must be from 1 to 1000, or 0 for the profile's own.")
         if not isinstance(self.seed, int) or self.seed < 0:
             raise UsageError(f"seed = {self.seed!r} must be 0 or a positive number.")
-        if self.data_dir and not Path(self.data_dir).expanduser().is_dir():
+        if not isinstance(self.data_dir, str) or (self.data_dir and not _is_folder(self.data_dir)):
             raise UsageError(f"data_dir = {self.data_dir!r} is no folder; give one that exists, or leave it empty.")
 
     @cached_property

@@ -102,9 +102,10 @@ def test_hostile_cells_are_refused(store, tmp_path):
     key = store.keys()[0]
     file = store.folder(key) / "cell.json"
     cell = json.loads(file.read_text())
+    del cell["digest"]  # older cells have none, so a forger may leave it out
     for files in ({"../../../etc/passwd": "0" * 64}, {"/etc/passwd": "0" * 64}):
         file.write_text(json.dumps({**cell, "files": files}))
-        with pytest.raises(StoreError, match="do not have"):
+        with pytest.raises(StoreError, match="does not have"):
             store.read(key)
     file.write_text(json.dumps({**cell, "spec": {**cell["spec"], "evil": 1}}))
     with pytest.raises(StoreError, match="unknown fields"):
