@@ -80,34 +80,12 @@ def against_density(
     plot.percent_axis(ax, sorted({round(100 * d, 3) for d in table["density"]}))
 
 
-def over_training(
-    ax: Axes, curves: pd.DataFrame, series: list[tuple[str, int, str]], *, part: str = "test", until: int = 15_000
-) -> None:
-    """Accuracy against iteration, mean over trials with the band of their smallest and largest value.
-
-    `series`: (arm, round, label) of each line; lines of one arm are told apart by shade."""
-    n = EVALUATED[curves["dataset"].iat[0]][part]
-    shown = curves[(curves["iteration"] > 0) & (curves["iteration"] <= until)]
-    counts: dict[str, int] = {}
-    for arm, round_, label in series:
-        one = shown[(shown["round"] == round_) & ((shown["arm"] == arm) | (round_ == 0))]
-        trials = one.assign(accuracy=one[f"{part}_correct"] / n).groupby(["iteration", "trial"])["accuracy"].mean()
-        by_iteration = trials.groupby("iteration").agg(["mean", "min", "max"])
-        kind = "unpruned" if round_ == 0 else arm
-        shade = counts[kind] = counts.get(kind, 0) + 1
-        plot.line(
-            ax, by_iteration.index, by_iteration["mean"], by_iteration["min"], by_iteration["max"], arm=kind, band=True,
-            label=label, marker="", alpha=1 - 0.28 * (shade - 1), linestyle=SHADES[shade - 1],
-        )  # fmt: skip
-    ax.set_xlabel("training iteration")
-    ax.set_ylabel(f"{part} accuracy")
-
-
 def zoom(ax: Axes, table: pd.DataFrame, column: str, below: float = 0.02) -> None:
     """The paper's view of accuracies: the top, down to `below` under the unpruned mean."""
     reference = table.loc[table["round"] == 0, column].mean()
     top = table.groupby(["density", "arm"])[column].mean().max()
-    ax.set_ylim(reference - below, top + below / 3)
+    if np.isfinite(reference) and np.isfinite(top):
+        ax.set_ylim(reference - below, top + below / 3)
 
 
 def scale_note(study: Study, figure: str) -> str:
@@ -123,10 +101,12 @@ def scale_note(study: Study, figure: str) -> str:
     same = (here.trials, here.iterations, here.rounds, here.dataset) == (
         there.trials, there.iterations, there.rounds, there.dataset,
     )  # fmt: skip
+    ended = len(study.rows(figure)) - len(study.possible(figure))
+    lost = f" {ended} networks could not be made: an earlier round of theirs diverged." if ended else ""
     if same:
-        return f"Scale: the paper's ({', '.join(parts)})."
+        return f"Scale: the paper's ({', '.join(parts)}).{lost}"
     paper_scale = f"{there.trials} trials, {there.iterations:,} iterations"
-    return f"Scale: {', '.join(parts)}, {here.rounds} rounds; the paper's: {paper_scale}."
+    return f"Scale: {', '.join(parts)}, {here.rounds} rounds; the paper's: {paper_scale}.{lost}"
 
 
 def provenance(study: Study, table: pd.DataFrame) -> plot.Html:
@@ -147,7 +127,7 @@ def waiting(study: Study, figure: str, *, again: bool = False) -> plot.Html:
     `again`: another view of networks that the page has asked for already."""
     if again:
         return plot.Html(f"<p><em>Another view of {escape(figure)}, not measured yet.</em></p>", figure)
-    lacking, rows = study.lacking(figure), study.rows(figure)
+    lacking, rows = study.lacking(figure), study.possible(figure)
     iterations = sum(s.iterations for s in rows)
     command = f"python -m lth_core run {figure} --profile published && python -m lth_core publish {study.notebook}"
     text = (
@@ -232,8 +212,12 @@ def sweep(
         ax.set_xlabel(X["density" if axis == "percent" else axis])
         if not column.endswith("iteration") and study.on == "mnist":
             top = table.groupby([field, axis])[column].mean().max()
-            ax.set_ylim(top - below, top + below / 6)
-    axes[0][0].legend(title=label or FIELDS.get(field, field), ncols=2, fontsize=8, title_fontsize=8)
+            if np.isfinite(top):
+                ax.set_ylim(top - below, top + below / 6)
+        if not ax.lines:
+            ax.text(0.5, 0.5, "no network converges", transform=ax.transAxes, ha="center")
+    if axes[0][0].lines:
+        axes[0][0].legend(title=label or FIELDS.get(field, field), ncols=2, fontsize=8, title_fontsize=8)
     note = "A level is drawn where at least half of its networks converge. " if columns[0].startswith("conv") else ""
     caption = f"{caption} Bars: smallest and largest trial. {note}{scale_note(study, figure)}"
     alt = f"{alt} From unpruned to sparsest: {' '.join(said)}"

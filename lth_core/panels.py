@@ -89,7 +89,8 @@ def against_size(
             figures.zoom(ax, table, column, below)
         elif column == "converged":
             ax.set_ylim(-0.03, 1.05)
-    axes[0][0].legend(fontsize=8)
+    if axes[0][0].lines:
+        axes[0][0].legend(fontsize=8)
     note = "Bars: smallest and largest trial, as in the paper; bands: 95% bootstrap interval of the mean. "
     if any(c.startswith("convergence") for c in columns):
         note += "A level is drawn where at least half of its networks converge. "
@@ -132,7 +133,7 @@ def gaps(
             ax.set_xticks([100, 80, 60, 40, 20, 0], ["100", "80", "60", "40", "20", "0"])
         ax.set_xlabel(figures.X[x])
         ax.set_ylabel(f"{figures.AXES[column]}:\n{'percent later' if time else 'points above'}")
-    if len(pairs) > 1:
+    if len(pairs) > 1 and len(axes[0][0].lines) > 1:
         axes[0][0].legend(fontsize=8)
     note = "Paired by trial, copies of a control averaged first; bands: 95% bootstrap interval. "
     made = figures.provenance(study, table)

@@ -88,7 +88,7 @@ QUICK = Scale(iterations=2_000, trials=2, replicates=1, rounds=12, percent_step=
 QUICK_STOP = replace(QUICK, iterations=6_000, rounds=8)  # long enough for validation loss to turn
 QUICK_G = replace(QUICK, iterations=1_000, rounds=8)
 QUICK_V1 = replace(QUICK, iterations=8_000, rounds=9)  # v1's convergence rule sees nothing in less
-QUICK_V1_SWEEP = replace(QUICK_V1, iterations=5_000, rounds=5, trials=1)
+QUICK_V1_SWEEP = replace(QUICK_V1, rounds=4, trials=1)
 QUICK_PERCENTS = (25, 65, 75, 90)  # of the levels that v1's text names
 
 

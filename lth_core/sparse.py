@@ -97,7 +97,8 @@ def train(
 
     def work(index: int) -> None:
         try:
-            result = _train_one(networks[index], shared, ending, lambda n: news.put(("iterations", n)))
+            report = lambda n: news.put(("iterations", n))  # noqa: E731
+            result = None if ending.is_set() else _train_one(networks[index], shared, ending, report)
             news.put(("finished", (index, result)))
         except BaseException as error:  # raised again where the caller waits
             news.put(("failed", error))

@@ -95,11 +95,11 @@ class Study:
 
     def table(self, figure: str) -> pd.DataFrame:
         """One row per network of a figure: its spec, density, summary and provenance."""
-        return results.table(self.rows(figure), self.source)
+        return results.table(self.possible(figure), self.source)
 
     def curves(self, figure: str) -> pd.DataFrame:
         """One row per evaluation of each network of a figure, with the spec's columns."""
-        rows = self.rows(figure)
+        rows = self.possible(figure)
         spec = pd.DataFrame([results.describe(s) for s in rows])
         return results.curves(rows, self.source).merge(spec, on="key")
 
@@ -107,7 +107,25 @@ class Study:
         """Networks of a figure that results/ does not hold: 0 in profiles that train what they lack."""
         if self.profile != "published":
             return 0
-        return sum(not self.source.has(s) for s in self.rows(figure))
+        return sum(not self.source.has(s) for s in self.possible(figure))
+
+    def possible(self, figure: str) -> list[Spec]:
+        """A figure's rows without those that cannot be: a network that diverged has no magnitudes to prune by, so its
+        chain of rounds ends there."""
+        has = self.source.has
+        diverged: dict[Spec, bool] = {}
+
+        def ends(parent: Spec) -> bool:
+            if parent not in diverged:
+                made = results.table([parent], self.source) if has(parent) else pd.DataFrame({"diverged": [False]})
+                diverged[parent] = bool(made["diverged"].iat[0])
+            return diverged[parent]
+
+        def possible(s: Spec) -> bool:
+            chain = dict(arm="continued" if s.search == "continued" else "ticket", replicate=0, sigma=0.0, rescale=0.0)
+            return has(s) or not any(ends(s.at_round(r, **chain)) for r in range(s.round))
+
+        return [s for s in self.rows(figure) if possible(s)]
 
     @property
     def command(self) -> str:

@@ -53,7 +53,7 @@ def pattern(
     for value in sorted(table.loc[table["round"] > 0, field].unique(), key=figures._natural):
         own = table[(table[field] == value) | ((table["round"] == 0) & field.startswith("prune"))]
         means = own.groupby("percent")[[time, accuracy]].mean().sort_index(ascending=False)
-        if not np.isfinite(means[accuracy].iloc[0]):
+        if not np.isfinite(means[accuracy].iloc[0]) or means[accuracy].iloc[1:].isna().all():
             rows.append({head: called(value), **dict.fromkeys(heads, "–")})
             continue
         first = means.iloc[0]

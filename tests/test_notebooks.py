@@ -29,7 +29,8 @@ def parameters(path: Path) -> list[dict[str, Any]]:
 
 
 TRAINED = [p for p in ALL if set(NAMES) > UNUSED.get(p.stem, set())]
-STUDIES = [p for p in TRAINED if p.stem not in UNUSED]
+OTHERS = {"performance"}  # checks its parameters, and trains nothing
+STUDIES = [p for p in TRAINED if p.stem not in UNUSED and p.stem not in OTHERS]
 each = pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
 each_trained = pytest.mark.parametrize("path", TRAINED, ids=lambda p: p.stem)
 
@@ -69,7 +70,7 @@ def test_papermill_reads_every_parameter(path: Path) -> None:
 
 WRONG = {
     "profile": ("enormous", "published, quick, paper"),
-    "trials": (-1, "positive"),
+    "trials": (-1, "1 to 1000"),
     "device": ("abacus", "auto, cpu, cuda"),
     "seed": (-3, "0 or a positive"),
     "data_dir": ("/no/such/folder", "one that exists"),
@@ -88,7 +89,7 @@ def first_cells(path: Path, **values: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [p for p in TRAINED if p.stem not in UNUSED], ids=lambda p: p.stem)
 def test_a_wrong_value_stops_the_first_cell_with_one_sentence(path: Path, name: str) -> None:
     value, allowed = WRONG[name]
     with pytest.raises(UsageError) as error:
@@ -128,4 +129,4 @@ def test_every_page_runs_live(path: Path, tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr[-3000:]
     page = done.read_text("utf-8")
-    assert "Not measured yet</p>" not in page and page.count("<figure>") >= 2
+    assert path not in STUDIES or ("Not measured yet</p>" not in page and page.count("<figure>") >= 2)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
 pytest.importorskip("matplotlib")
 
-from lth_core import claims, pages, panels, plot, tables
+from lth_core import claims, figures, pages, panels, plot, tables
+from lth_core.results import Published, describe
 from lth_core.study import Study
 
 
@@ -74,6 +77,57 @@ def test_versus_keeps_three_digits_beside_a_unit():
 def test_a_line_ends_where_fewer_than_half_converge():
     table = pd.DataFrame({"x": [100, 100, 50, 50, 10, 10, 10], "y": [1, 2, 1, np.nan, 1, np.nan, np.nan]})
     assert sorted(set(panels.settled(table, "y", "x")["x"])) == [50, 100]
+
+
+class Never:
+    """A study whose networks never converge, as v1's at too few iterations."""
+
+    def __init__(self, real: Study) -> None:
+        self.real = real
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.real, name)
+
+    def lacking(self, figure: str) -> int:
+        return 0
+
+    def possible(self, figure: str) -> object:
+        return self.real.rows(figure)
+
+    def table(self, figure: str) -> pd.DataFrame:
+        made = {"commit": "c", "engine": "sparse", "device": "cpu", "seconds": 1.0}
+        nan = {"convergence_iteration": np.nan, "convergence_test": np.nan, "end_test": 0.9}
+        return pd.DataFrame([{**describe(s), **made, **nan} for s in self.real.rows(figure)])
+
+
+def test_pages_of_networks_that_never_converge_are_drawn():
+    study: Any = Never(Study(notebook="v1_6_parameters", profile="quick", dataset="mnist"))
+    columns = ["convergence_iteration", "convergence_test"]
+    swept = figures.sweep(study, "v1-fig13", "arch", columns, alt="a", caption="c", weights=True)
+    assert swept.text.count("no network converges") == 2
+    told = tables.pattern(study, "v1-fig13", "arch", time=columns[0], accuracy=columns[1], rule="convergence")
+    assert "300-100" in told.text and "nan" not in told.text
+    sides = {"search": "reset", "arm": "ticket"}, {"search": "continued", "arm": "ticket"}
+    lines = {"one": ("ticket", sides[0]), "other": ("continued", sides[1])}
+    assert "<svg" in panels.against_size(study, "v1-fig16", columns, lines, alt="a", caption="c", x="hidden").text
+    assert "<svg" in panels.gaps(study, "v1-fig16", columns, {"g": ("ticket", *sides)}, alt="a", caption="c").text
+
+
+def test_a_chain_ends_where_a_network_diverged():
+    """SGD at 1.2 may diverge: its later rounds are not asked for, and the caption says so."""
+    study = Study(notebook="iclr_g_lenet_hyperparameters", profile="quick", dataset="digits")
+    rows = study.rows("iclr-fig27")
+
+    class Diverged:
+        def has(self, spec: Any) -> bool:
+            return not (spec.lr == 1.2 and spec.trial == 1 and spec.round)
+
+        def table(self, specs: Any) -> pd.DataFrame:
+            return pd.DataFrame([{"diverged": s.lr == 1.2 and s.trial == 1} for s in specs])
+
+    study.__dict__["source"] = type("Source", (Diverged, Published), {})()
+    assert set(rows) - set(study.possible("iclr-fig27")) == {s for s in rows if not study.source.has(s)}
+    assert "8 networks could not be made" in figures.scale_note(study, "iclr-fig27")
 
 
 def test_costs_are_the_papers():

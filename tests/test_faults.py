@@ -1,0 +1,571 @@
+"""Faults: killed, out of disk, damaged, refused. Each ends in one sentence, nothing lost, nothing trained behind one's back.
+
+Runners are forked from a server that has everything imported, so that one costs tenths of a second.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import http.server
+import json
+import multiprocessing as mp
+import os
+import random
+import resource
+import shutil
+import signal
+import stat
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from record import tried
+from test_store import SMALL, TINY, same_cells, tiny_rows
+
+import lth_core.store
+from lth_core import data, paper, tickets
+from lth_core.__main__ import main
+from lth_core.spec import UsageError
+from lth_core.store import Store, StoreError, key_of
+
+FORKS = mp.get_context("forkserver")
+FORKS.set_forkserver_preload(["lth_core.__main__", "lth_core.tickets", "pyarrow.parquet", "sklearn.datasets"])
+CLOSED = "http://127.0.0.1:9/"  # nobody listens there
+COMMAND = ["run", "iclr-fig03", "--profile", "quick", "--dataset", "digits", "--trials", "1", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The store that an undisturbed run makes."""
+    made = Store(tmp_path_factory.mktemp("whole") / "store")
+    tickets.run(tiny_rows(), made, device="cpu")
+    return made
+
+
+@pytest.fixture
+def copy(whole: Store, tmp_path: Path) -> Store:
+    shutil.copytree(whole.root, tmp_path / "copy")
+    return Store(tmp_path / "copy")
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can enter: pytest's own are its user's alone."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def said(capsys: pytest.CaptureFixture) -> str:
+    """The one sentence on stderr."""
+    text = capsys.readouterr().err.strip()
+    assert text.startswith("lth_core: ") and "\n" not in text, text
+    return text
+
+
+def start(work: Callable[..., Any], *arguments: Any) -> Any:
+    process = FORKS.Process(target=work, args=arguments)
+    process.start()
+    return process
+
+
+def _train(root: Path) -> None:
+    tickets.run(tiny_rows(), Store(root), device="cpu")
+
+
+def _train_and_tell(root: Path, queue: Any) -> None:
+    queue.put([key_of(s) for s in tickets.run(tiny_rows(), Store(root), device="cpu").trained])
+
+
+def _command(arguments: list[str], log: Path, prepare: Callable[[], None] | None = None) -> None:
+    with open(log, "w") as f:
+        os.dup2(f.fileno(), 1)
+        os.dup2(f.fileno(), 2)
+    if prepare:
+        prepare()
+    raise SystemExit(main(arguments))
+
+
+def _nobody() -> None:
+    if os.getuid() == 0:  # root may write anywhere
+        os.setgid(65534)
+        os.setuid(65534)
+
+
+def leftovers(root: Path) -> list[str]:
+    return [p.name for p in root.iterdir() if p.name not in ("cells", "locks")]
+
+
+# --- Stopped ----------------------------------------------------------------------------------------------------------
+
+
+def kill_at_random(whole: Store, folder: Path, times: int) -> None:
+    """Kill runners with SIGKILL at random moments, each going on with what the last left; compare what they made."""
+    rng = random.Random(20)
+    began = time.perf_counter()
+    first = start(_train, folder / "unhurried")
+    first.join()
+    lasts = time.perf_counter() - began
+    kills = stores = 0
+    while kills < times:
+        root = folder / f"store{stores}"
+        process = None
+        while kills < times:
+            process = start(_train, root)
+            process.join(rng.uniform(0, 1.2 * lasts))
+            if process.exitcode is not None:
+                break
+            os.kill(process.pid, signal.SIGKILL)
+            process.join()
+            kills += 1
+        assert process.exitcode in (0, -signal.SIGKILL)
+        _train(root)
+        assert same_cells(whole, Store(root)) and leftovers(root) == []
+        stores += 1
+    tried("Stopped", "`kill -9` at random moments of `run`, then run again", kills,
+          f"all {stores} stores equal an uninterrupted one, bit for bit; half-written cells are swept away")  # fmt: skip
+
+
+def test_killed_at_random_moments(whole: Store, tmp_path: Path) -> None:
+    kill_at_random(whole, tmp_path, 5)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_often(whole: Store, tmp_path: Path) -> None:
+    kill_at_random(whole, tmp_path, 60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_stop(number: signal.Signals, tmp_path: Path) -> None:
+    root, log = tmp_path / "store", tmp_path / "log"
+    process = start(_command, [*COMMAND, "--store", str(root)], log)
+    until = time.monotonic() + 60
+    while len(Store(root).keys()) < 2 and process.exitcode is None and time.monotonic() < until:
+        time.sleep(0.01)
+    os.kill(process.pid, number)
+    process.join(60)
+    assert process.exitcode == 128 + number, log.read_text()
+    assert log.read_text().splitlines()[-1] == (
+        "lth_core: stopped; nothing stored is lost. Run the same command again to go on."
+    )
+    store = Store(root)
+    assert leftovers(root) == [] and all(store.read(k) for k in store.keys())
+    tried("Stopped", f"{number.name} ({'Ctrl-C' if number == signal.SIGINT else 'what schedulers send first'})", 1,
+          f"stops within {500} iterations, exit {128 + number}, says how to go on")  # fmt: skip
+
+
+def test_asked_twice_stops_at_once(tmp_path: Path) -> None:
+    root, log = tmp_path / "store", tmp_path / "log"
+    process = start(_command, [*COMMAND, "--store", str(root)], log)
+    until = time.monotonic() + 60
+    while not Store(root).keys() and process.exitcode is None and time.monotonic() < until:
+        time.sleep(0.01)
+    for _ in range(2):
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(0.05)
+    process.join(60)
+    assert process.exitcode == 130 and "Traceback" not in log.read_text()
+
+
+# --- Several at once --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("runners", [2, 4])
+def test_runners_on_one_store_train_each_cell_once(whole: Store, tmp_path: Path, runners: int) -> None:
+    queue = FORKS.Queue()
+    processes = [start(_train_and_tell, tmp_path / "store", queue) for _ in range(runners)]
+    keys = [k for _ in processes for k in queue.get(timeout=120)]
+    for p in processes:
+        p.join()
+    assert sorted(keys) == whole.keys()
+    assert same_cells(whole, Store(tmp_path / "store"))
+    tried("Several at once", f"{runners} runners on one store", 1, "each network trained once")
+
+
+def _merge(source: Path, target: Path) -> None:
+    raise SystemExit(main(["merge", str(source), "--store", str(target)]))
+
+
+def test_merges_at_once(whole: Store, tmp_path: Path) -> None:
+    processes = [start(_merge, whole.root, tmp_path / "store") for _ in range(3)]
+    for p in processes:
+        p.join(60)
+    assert [p.exitcode for p in processes] == [0, 0, 0]
+    assert main(["merge", str(whole.root), "--store", str(tmp_path / "store")]) == 0
+    assert same_cells(whole, Store(tmp_path / "store")) and leftovers(tmp_path / "store") == []
+    tried("Several at once", "3 merges into one store", 1, "each cell once")
+
+
+def test_locks_that_do_not_hold(whole: Store, tmp_path: Path) -> None:
+    """Where a file system has no locks two runners may train a cell twice; the store stays whole."""
+    queue = FORKS.Queue()
+    processes = [start(_without_locks, tmp_path / "store", queue) for _ in range(2)]
+    for _ in processes:
+        queue.get(timeout=120)
+    for p in processes:
+        p.join()
+    assert same_cells(whole, Store(tmp_path / "store")) and leftovers(tmp_path / "store") == []
+    tried("Several at once", "2 runners where locks do not hold", 1, "networks trained twice, stored once, all whole")
+
+
+def _without_locks(root: Path, queue: Any) -> None:
+    lth_core.store.fcntl.flock = lambda *_: None
+    _train_and_tell(root, queue)
+
+
+def test_more_networks_than_open_files(whole: Store, tmp_path: Path) -> None:
+    """A runner that locked all that is ready would run out of file handles."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        many = [replace(tiny_rows()[0], trial=t) for t in range(2_000)]
+        with Store(tmp_path).claim(many) as mine:
+            assert len(mine) == lth_core.store.AT_ONCE
+            with Store(tmp_path).claim(many) as others:
+                assert not {key_of(s) for s in mine} & {key_of(s) for s in others}
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    tried("Several at once", "2,000 networks ready, 256 open files allowed", 1, "claimed 128 at a time")
+
+
+# --- Disk -------------------------------------------------------------------------------------------------------------
+
+
+def test_disk_full_at_every_write(whole: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    """The disk fills up at the first file, the second, ...: each time one sentence, and what was stored stays whole."""
+    real, source = os.fsync, whole.root
+    files = sum(1 for p in source.glob("cells/*/*/*"))
+    root = tmp_path / "store"
+    for k in range(files):
+        left = [k]
+
+        def full(number: int, left: list[int] = left) -> None:
+            if left[0] == 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            left[0] -= 1
+            real(number)
+
+        shutil.rmtree(root, ignore_errors=True)
+        monkeypatch.setattr(os, "fsync", full)
+        assert main(["merge", str(source), "--store", str(root)]) == 1
+        assert "cannot be written (No space left on device)" in said(capsys)
+        monkeypatch.setattr(os, "fsync", real)
+        assert leftovers(root) == [] and all(Store(root).read(key) for key in Store(root).keys())
+        assert main(["merge", str(source), "--store", str(root)]) == 0
+        assert Store(root).keys() == whole.keys()
+        capsys.readouterr()
+    assert same_cells(whole, Store(root))
+    tried("Disk", "disk full, at every file a store is made of", files, "exit 1, one sentence; whole after a second run")
+
+
+def test_really_full_disk(whole: Store, tmp_path: Path, capsys) -> None:
+    root = tmp_path / "small"
+    root.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(root)]
+    if os.getuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can mount a small file system")
+    try:
+        assert main(["run", "iclr-fig03", "--quiet", "--profile", "quick", "--dataset", "digits", "--trials", "1",
+                     "--device", "cpu", "--store", str(root)]) == 1  # fmt: skip
+        assert "No space left on device" in said(capsys)
+        kept = Store(root).keys()
+        assert kept and all(Store(root).read(k) for k in kept)
+        subprocess.run(["mount", "-o", "remount,size=64m", str(root)], check=True)
+        tickets.run(tiny_rows(), Store(root), device="cpu")
+        assert all(Store(root).read(k) for k in [*kept, *whole.keys()])
+    finally:
+        subprocess.run(["umount", str(root)], check=True)
+    tried("Disk", "a file system of 96 kB", 1, "exit 1, one sentence; goes on when there is room")
+
+
+def _small_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+
+def test_file_size_limit(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    process = start(_command, [*COMMAND, "--quiet", "--store", str(tmp_path / "store")], log, _small_files)
+    process.join(60)
+    assert process.exitcode == 1 and "cannot be written (File too large)" in log.read_text()
+    assert Store(tmp_path / "store").keys() == []
+    tried("Disk", "files limited to 4 kB (`ulimit -f`, quota)", 1, "exit 1, one sentence")
+
+
+def test_no_write_permission(whole: Store, open_folder: Path) -> None:
+    root, log = open_folder / "store", open_folder / "log"
+    shutil.copytree(whole.root, root)
+    for p in [root, *root.rglob("*")]:
+        p.chmod(0o555 if p.is_dir() else 0o444)
+    log.touch()
+    log.chmod(0o666)
+    process = start(_command, [*COMMAND, "--store", str(root)], log, _nobody)
+    process.join(60)
+    assert process.exitcode == 1 and "cannot be written (Permission denied)" in log.read_text(), log.read_text()
+    assert Store(root).keys() == whole.keys()
+    process = start(_train_as_nobody, root)  # what is complete needs no writing
+    process.join(60)
+    assert process.exitcode == 0
+    for p in [root, *root.rglob("*")]:
+        p.chmod(0o755)
+    tried("Disk", "no permission to write, or a read-only store", 2, "exit 1, one sentence; a complete store is used")
+
+
+def _train_as_nobody(root: Path) -> None:
+    _nobody()
+    assert tickets.run(tiny_rows(), Store(root), device="cpu").trained == []
+
+
+def test_others_can_read_a_shared_store(whole: Store, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        assert Store(tmp_path).adopt(whole, whole.keys()[0])
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(Store(tmp_path).folder(whole.keys()[0]).stat().st_mode) == 0o755
+
+
+def test_every_flipped_bit_is_found(copy: Store) -> None:
+    """Bits flipped at random: the cell is named and refused, or says exactly what it said before (JSON's spaces)."""
+    rng = np.random.default_rng(0)
+    refused = harmless = 0
+    for key in copy.keys()[:4]:
+        was = copy.read(key)
+        for file in sorted(copy.folder(key).iterdir()):
+            good = file.read_bytes()
+            for _ in range(60):
+                bad = bytearray(good)
+                bad[rng.integers(len(bad))] ^= 1 << rng.integers(8)
+                file.write_bytes(bad)
+                try:
+                    now = copy.read(key)
+                except StoreError as error:
+                    assert key in str(error) and "delete" in str(error)
+                    refused += 1
+                else:
+                    assert file.name == "cell.json" and now.made == was.made and now.spec == was.spec
+                    harmless += 1
+            file.write_bytes(good)
+    tried("Disk", "one bit of a cell flipped", refused + harmless,
+          f"{refused} refused by name, {harmless} in white space of cell.json without effect")  # fmt: skip
+
+
+def test_every_truncation_is_found(copy: Store) -> None:
+    rng, n = np.random.default_rng(1), 0
+    for key in copy.keys()[:4]:
+        for file in sorted(copy.folder(key).iterdir()):
+            good = file.read_bytes()
+            for size in [0, 1, len(good) - 1, *rng.integers(len(good), size=20)]:
+                file.write_bytes(good[:size])
+                with pytest.raises(StoreError, match=key):
+                    copy.read(key)
+                n += 1
+            file.write_bytes(good)
+    tried("Disk", "a file of a cell truncated", n, "refused by name")
+
+
+def test_a_damaged_cell_is_not_trained_again(copy: Store, capsys) -> None:
+    spec = tiny_rows()[0]
+    file = copy.folder(key_of(spec)) / "tensors.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    for child in tiny_rows():
+        if child.round == 1 and child.trial == spec.trial:
+            shutil.rmtree(copy.folder(key_of(child)))
+    with pytest.raises(StoreError, match=key_of(spec)):
+        tickets.run(tiny_rows(), copy, device="cpu")
+    assert file.read_bytes()[-1:] and copy.has(spec)
+    shutil.rmtree(copy.folder(key_of(spec)))  # what the sentence says to do
+    trained = tickets.run(tiny_rows(), copy, device="cpu").trained
+    assert spec in trained
+    tried("Disk", "a round grows from a damaged cell", 1, "refused by name; trained again once it is deleted")
+
+
+def test_another_schema(copy: Store, capsys) -> None:
+    file = copy.folder(copy.keys()[0]) / "cell.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "schema": 0}))
+    assert main(["merge", str(copy.root), "--store", str(copy.root.parent / "target")]) == 1
+    assert "has schema 0, this lth_core reads 1" in said(capsys)
+    tried("Disk", "results of another schema version", 1, "refused by name")
+
+
+def test_clock_going_back(tmp_path: Path, whole: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wall time is written down, never compared: the clock runs backwards here by a day at each look."""
+    days = iter(range(10_000))
+    now = time.time()
+    real = time.gmtime
+    monkeypatch.setattr(time, "time", lambda: now - 86_400 * next(days))
+    monkeypatch.setattr(time, "gmtime", lambda *_: real(now - 86_400 * next(days)))
+    tickets.run(tiny_rows(), Store(tmp_path), device="cpu", budget=600)
+    assert tickets.run(tiny_rows(), Store(tmp_path), device="cpu").trained == []
+    monkeypatch.undo()
+    assert same_cells(whole, Store(tmp_path))
+    tried("Disk", "the clock goes back a day at every look", 1, "no effect: only stamped, never compared")
+
+
+# --- Data -------------------------------------------------------------------------------------------------------------
+
+
+def idx(file: Path, shape: tuple[int, ...]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape) + bytes(int(np.prod(shape))))
+
+
+@pytest.fixture
+def mnist(tmp_path: Path) -> Path:
+    """Files in MNIST's format, but small and black."""
+    for part, n in (("train", 60), ("t10k", 10)):
+        idx(tmp_path / "MNIST" / "raw" / f"{part}-images-idx3-ubyte", (n, 28, 28))
+        idx(tmp_path / "MNIST" / "raw" / f"{part}-labels-idx1-ubyte", (n,))
+    return tmp_path
+
+
+def test_damaged_mnist(mnist: Path) -> None:
+    with pytest.raises(UsageError, match="damaged"):
+        data.load("mnist", mnist)
+    n = 1
+    for file in sorted((mnist / "MNIST" / "raw").iterdir()):
+        good = file.read_bytes()
+        for bad in (b"", good[:3], good[:10], good[:-1], good + b"\0", b"\x1f\x8b" + good[2:], bytes(len(good))):
+            file.write_bytes(bad)
+            with pytest.raises(UsageError, match=f"{file.name} is damaged or only half there") as error:
+                data.load("mnist", mnist)
+            assert "\n" not in str(error.value)
+            n += 1
+        file.write_bytes(good)
+    tried("Data", "an MNIST file truncated, too long, zeroed, not unpacked, or another", n, "refused by name, exit 2")
+
+
+def test_damaged_cifar10(tmp_path: Path) -> None:
+    folder = tmp_path / "cifar-10-batches-bin"
+    folder.mkdir()
+    for i in range(1, 6):
+        (folder / f"data_batch_{i}.bin").write_bytes(bytes(30_730_000))
+    (folder / "test_batch.bin").write_bytes(bytes(30_730_000))
+    with pytest.raises(UsageError, match="damaged"):
+        data.load("cifar10", tmp_path)
+    (folder / "test_batch.bin").write_bytes(bytes(30_729_999))
+    with pytest.raises(UsageError, match="incomplete"):
+        data.load("cifar10", tmp_path)
+    (folder / "data_batch_3.bin").unlink()
+    with pytest.raises(UsageError, match="incomplete"):
+        data.load("cifar10", tmp_path)
+    tried("Data", "a CIFAR-10 file truncated, missing, or zeroed", 3, "refused, exit 2")
+
+
+class _Half(http.server.BaseHTTPRequestHandler):
+    """Promises a file and hangs up in the middle of it."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "100000")
+        self.end_headers()
+        self.wfile.write(bytes(50_000))
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize("name, folder", [("mnist", "MNIST"), ("cifar10", "cifar-10-batches-py")])
+@pytest.mark.parametrize("fault", ["refused", "half", "no permission"])
+def test_downloads_that_fail(
+    name: str, folder: str, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    from torchvision import datasets
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Half)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    where = f"http://127.0.0.1:{server.server_port}/" if fault == "half" else CLOSED
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [where, where])
+    monkeypatch.setattr(datasets.CIFAR10, "url", where + "cifar.tar.gz")
+    for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    if fault == "no permission":
+        (tmp_path / "data").write_text("a file where a folder is asked for")
+    try:
+        with pytest.raises(UsageError) as error:
+            data.load(name, tmp_path / "data")
+    finally:
+        server.shutdown()
+    text = str(error.value)
+    assert "could not be downloaded" in text or "cannot be read" in text
+    assert "\n" not in text and str(tmp_path) in text
+    assert not list(tmp_path.rglob("*ubyte"))  # nothing half arrived passes for the data
+    happened = {"refused": "one sentence with the reason", "half": "its MD5 is missed, nothing is unpacked",
+                "no permission": "one sentence with the reason"}  # fmt: skip
+    tried("Data", f"download of {name}: {fault}", 1, f"{happened[fault]}, exit 2")
+
+
+def test_data_folders_that_cannot_be(tmp_path: Path) -> None:
+    for bad in ("~no-such-user/data", str(tmp_path / "x" * 300)):
+        with pytest.raises(UsageError):
+            data.load("mnist", bad)
+
+
+# --- Device and numbers -----------------------------------------------------------------------------------------------
+
+
+def test_out_of_memory_splits_the_cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lth_core import train as dense
+
+    rows = [replace(tiny_rows()[0], trial=t) for t in range(7)]
+    networks = [tickets.network(s) for s in rows]
+    digits = data.load("digits")
+    whole = {n.spec.trial: t for n, t in tickets.train_all(networks, digits, device="cpu", engine="dense")}
+    real, sizes, notes = dense.train, [], []
+
+    def small(part: Any, *arguments: Any, **options: Any) -> Any:
+        sizes.append(len(part))
+        if len(part) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return real(part, *arguments, **options)
+
+    monkeypatch.setattr(dense, "train", small)
+    options = dict(device="cpu", engine="dense", progress=lambda m, n: notes.append(m))
+    split = {n.spec.trial: t for n, t in tickets.train_all(networks, digits, **options)}
+    assert sizes == [7, 3, 1, 1, 1, 1, 1, 1, 1] and any("out of memory" in m for m in notes)
+    assert sorted(split) == list(range(7))
+    for t, one in whole.items():
+        assert np.allclose(one.curves["val_loss"], split[t].curves["val_loss"], rtol=1e-4)
+    monkeypatch.setattr(dense, "train", functools.partial(_never_fits))
+    with pytest.raises(UsageError, match="single network lenet-20-10 .* does not fit"):
+        list(tickets.train_all(networks, digits, **options))
+    tried("Device and numbers", "device out of memory (injected) with 7 networks", 2,
+          "halved until it fits, same results; a single network that does not fit is refused")  # fmt: skip
+
+
+def _never_fits(*_: Any, **__: Any) -> Any:
+    raise torch.OutOfMemoryError("CUDA out of memory.")
+
+
+@pytest.mark.parametrize("engine", ["sparse", "dense"])
+def test_divergence_is_recorded(engine: str, tmp_path: Path) -> None:
+    """A learning rate of 1e30 leaves NaN: a result of that row; what would grow from it is refused, the rest goes on."""
+    scale = replace(TINY, trials=1)
+    bad = paper.iterative(scale, optimizer="sgd", lr=1e30, **SMALL)
+    good = paper.iterative(scale, **SMALL)
+    report = tickets.run(bad + good, Store(tmp_path), device="cpu", engine=engine)
+    assert set(report.trained) == {bad[0], *good} and report.missing == []
+    assert set(report.refused) == set(bad[1:]) and key_of(bad[0]) in report.refused[bad[2]]
+    cell = Store(tmp_path).read(key_of(bad[0]))
+    assert cell.made["diverged"] and np.isnan(cell.curves["val_loss"].iat[-1])
+    again = tickets.run(bad + good, Store(tmp_path), device="cpu", engine=engine)
+    assert again.trained == [] and set(again.refused) == set(bad[1:])
+    tried("Device and numbers", f"learning rate 1e30 ({engine} engine)", 1,
+          "recorded as `diverged`; rounds that would grow from it are refused, all others are trained")  # fmt: skip
+
+
+def test_divergence_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    rows = paper.iterative(replace(TINY, trials=1), optimizer="sgd", lr=1e30, **SMALL)
+    monkeypatch.setattr(paper, "rows", lambda *_, **__: rows)
+    assert main(["run", "iclr-fig03", "--quiet", "--device", "cpu", "--store", str(tmp_path)]) == 1
+    assert "2 networks cannot be made" in said(capsys)
