@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lth_core import analyse, plot
-from lth_core.data import EVALUATED
 from lth_core.models import weight_count
 from lth_core.study import Study
 
@@ -246,38 +245,3 @@ def namer(field: str) -> Callable[[Any], str]:
 
 def _shown(value: Any) -> str:
     return value.removeprefix("lenet-") if isinstance(value, str) else f"{value:g}"
-
-
-def explorer_data(curves: pd.DataFrame, table: pd.DataFrame, arms: list[str], caption: str, points: int = 60) -> dict:
-    """What `widgets.RoundExplorer` shows: curves and summaries per arm and round, means over trials."""
-    dataset = table["dataset"].iat[0]
-    n = EVALUATED[dataset]["test"]
-    rounds = table[["round", "density"]].drop_duplicates().sort_values("round")
-    data: dict[str, Any] = {
-        "rounds": [{"round": int(r), "percent": round(100 * d, 2)} for r, d in rounds.itertuples(index=False)],
-        "arms": {a: {"label": NAMES[a], "color": plot.css(a)} for a in arms},
-        "curves": {}, "summary": {}, "caption": caption,
-    }  # fmt: skip
-    grid = np.sort(curves["iteration"].unique())
-    keep = set(np.unique(grid[np.unique(np.geomspace(1, len(grid) - 1, points).astype(int))]))
-    shown = curves[curves["iteration"].isin(keep)].assign(accuracy=curves["test_correct"] / n)
-    for arm in arms:
-        one = of_arm(shown, arm)
-        trials = one.groupby(["round", "iteration", "trial"])["accuracy"].mean()
-        stats = trials.groupby(["round", "iteration"]).agg(["mean", "min", "max"]).round(4)
-        data["curves"][arm] = {
-            str(r): {
-                "iteration": [int(i) for i in part.index.get_level_values("iteration")],
-                "mean": part["mean"].tolist(), "low": part["min"].tolist(), "high": part["max"].tolist(),
-            }
-            for r, part in stats.groupby(level="round")
-        }  # fmt: skip
-        summary = of_arm(table, arm).groupby("round").agg(
-            percent=("density", lambda d: round(100 * d.iat[0], 2)),
-            accuracy=("stop_test", "mean"), stop=("stop_iteration", "mean"),
-        )  # fmt: skip
-        data["summary"][arm] = {
-            "round": summary.index.tolist(), "percent": summary["percent"].tolist(),
-            "accuracy": summary["accuracy"].round(5).tolist(), "stop": summary["stop"].round(1).tolist(),
-        }  # fmt: skip
-    return data

@@ -137,9 +137,10 @@ def claims_of(study: Study, found: pd.DataFrame) -> Markdown:
     counts = found["verdict"].value_counts()
     said = ", ".join(f"{counts[v]} {v}" for v in claims.VERDICTS if v in counts)
     full = {paper.FIGURES[f.id].paper.iterations for f in paper.figures_of(study.notebook)}
+    data = "MNIST" if study.on == "mnist" else study.on
     note = "" if study.on == "mnist" and study.profile != "quick" else (
-        f" These networks are far from the paper's scale ({study.on}, at most a few thousand of {max(full):,} "
-        "iterations): read the verdicts as a demonstration of the method."
+        f" These networks are far from the paper's scale ({data}, at most a few thousand of {max(full):,} iterations): "
+        "read the verdicts as a demonstration of the method."
     )  # fmt: skip
     return Markdown(f"**{len(found)} claims about trained networks are tested below:** {said}.{note}")
 

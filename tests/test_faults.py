@@ -1,7 +1,4 @@
-"""Faults: killed, out of disk, damaged, refused. Each ends in one sentence, nothing lost, nothing trained behind one's back.
-
-Runners are forked from a server that has everything imported, so that one costs tenths of a second.
-"""
+"""Faults: killed, out of disk, damaged, refused. Each ends in one sentence; nothing is lost or secretly trained again."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import errno
 import functools
 import http.server
 import json
-import multiprocessing as mp
 import os
 import random
 import resource
@@ -21,7 +17,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +26,17 @@ import numpy as np
 import pytest
 import torch
 from record import tried
+from runners import (
+    FORKS,
+    command,
+    nobody,
+    small_files,
+    start,
+    train,
+    train_and_tell,
+    train_as_nobody,
+    train_without_locks,
+)
 from test_store import SMALL, TINY, same_cells, tiny_rows
 
 import lth_core.store
@@ -38,8 +45,6 @@ from lth_core.__main__ import main
 from lth_core.spec import UsageError
 from lth_core.store import Store, StoreError, key_of
 
-FORKS = mp.get_context("forkserver")
-FORKS.set_forkserver_preload(["lth_core.__main__", "lth_core.tickets", "pyarrow.parquet", "sklearn.datasets"])
 CLOSED = "http://127.0.0.1:9/"  # nobody listens there
 COMMAND = ["run", "iclr-fig03", "--profile", "quick", "--dataset", "digits", "--trials", "1", "--device", "cpu"]
 
@@ -74,35 +79,6 @@ def said(capsys: pytest.CaptureFixture) -> str:
     return text
 
 
-def start(work: Callable[..., Any], *arguments: Any) -> Any:
-    process = FORKS.Process(target=work, args=arguments)
-    process.start()
-    return process
-
-
-def _train(root: Path) -> None:
-    tickets.run(tiny_rows(), Store(root), device="cpu")
-
-
-def _train_and_tell(root: Path, queue: Any) -> None:
-    queue.put([key_of(s) for s in tickets.run(tiny_rows(), Store(root), device="cpu").trained])
-
-
-def _command(arguments: list[str], log: Path, prepare: Callable[[], None] | None = None) -> None:
-    with open(log, "w") as f:
-        os.dup2(f.fileno(), 1)
-        os.dup2(f.fileno(), 2)
-    if prepare:
-        prepare()
-    raise SystemExit(main(arguments))
-
-
-def _nobody() -> None:
-    if os.getuid() == 0:  # root may write anywhere
-        os.setgid(65534)
-        os.setuid(65534)
-
-
 def leftovers(root: Path) -> list[str]:
     return [p.name for p in root.iterdir() if p.name not in ("cells", "locks")]
 
@@ -114,7 +90,7 @@ def kill_at_random(whole: Store, folder: Path, times: int) -> None:
     """Kill runners with SIGKILL at random moments, each going on with what the last left; compare what they made."""
     rng = random.Random(20)
     began = time.perf_counter()
-    first = start(_train, folder / "unhurried")
+    first = start(train, folder / "unhurried", tiny_rows())
     first.join()
     lasts = time.perf_counter() - began
     kills = stores = 0
@@ -122,7 +98,7 @@ def kill_at_random(whole: Store, folder: Path, times: int) -> None:
         root = folder / f"store{stores}"
         process = None
         while kills < times:
-            process = start(_train, root)
+            process = start(train, root, tiny_rows())
             process.join(rng.uniform(0, 1.2 * lasts))
             if process.exitcode is not None:
                 break
@@ -130,7 +106,7 @@ def kill_at_random(whole: Store, folder: Path, times: int) -> None:
             process.join()
             kills += 1
         assert process.exitcode in (0, -signal.SIGKILL)
-        _train(root)
+        train(root, tiny_rows())
         assert same_cells(whole, Store(root)) and leftovers(root) == []
         stores += 1
     tried("Stopped", "`kill -9` at random moments of `run`, then run again", kills,
@@ -149,7 +125,7 @@ def test_killed_at_random_moments_often(whole: Store, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop(number: signal.Signals, tmp_path: Path) -> None:
     root, log = tmp_path / "store", tmp_path / "log"
-    process = start(_command, [*COMMAND, "--store", str(root)], log)
+    process = start(command, [*COMMAND, "--store", str(root)], log)
     until = time.monotonic() + 60
     while len(Store(root).keys()) < 2 and process.exitcode is None and time.monotonic() < until:
         time.sleep(0.01)
@@ -167,7 +143,7 @@ def test_asked_to_stop(number: signal.Signals, tmp_path: Path) -> None:
 
 def test_asked_twice_stops_at_once(tmp_path: Path) -> None:
     root, log = tmp_path / "store", tmp_path / "log"
-    process = start(_command, [*COMMAND, "--store", str(root)], log)
+    process = start(command, [*COMMAND, "--store", str(root)], log)
     until = time.monotonic() + 60
     while not Store(root).keys() and process.exitcode is None and time.monotonic() < until:
         time.sleep(0.01)
@@ -184,7 +160,7 @@ def test_asked_twice_stops_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("runners", [2, 4])
 def test_runners_on_one_store_train_each_cell_once(whole: Store, tmp_path: Path, runners: int) -> None:
     queue = FORKS.Queue()
-    processes = [start(_train_and_tell, tmp_path / "store", queue) for _ in range(runners)]
+    processes = [start(train_and_tell, tmp_path / "store", tiny_rows(), queue) for _ in range(runners)]
     keys = [k for _ in processes for k in queue.get(timeout=120)]
     for p in processes:
         p.join()
@@ -193,16 +169,13 @@ def test_runners_on_one_store_train_each_cell_once(whole: Store, tmp_path: Path,
     tried("Several at once", f"{runners} runners on one store", 1, "each network trained once")
 
 
-def _merge(source: Path, target: Path) -> None:
-    raise SystemExit(main(["merge", str(source), "--store", str(target)]))
-
-
 def test_merges_at_once(whole: Store, tmp_path: Path) -> None:
-    processes = [start(_merge, whole.root, tmp_path / "store") for _ in range(3)]
+    merge = ["merge", str(whole.root), "--store", str(tmp_path / "store")]
+    processes = [start(command, merge, tmp_path / f"log{i}") for i in range(3)]
     for p in processes:
         p.join(60)
     assert [p.exitcode for p in processes] == [0, 0, 0]
-    assert main(["merge", str(whole.root), "--store", str(tmp_path / "store")]) == 0
+    assert main(merge) == 0
     assert same_cells(whole, Store(tmp_path / "store")) and leftovers(tmp_path / "store") == []
     tried("Several at once", "3 merges into one store", 1, "each cell once")
 
@@ -210,18 +183,13 @@ def test_merges_at_once(whole: Store, tmp_path: Path) -> None:
 def test_locks_that_do_not_hold(whole: Store, tmp_path: Path) -> None:
     """Where a file system has no locks two runners may train a cell twice; the store stays whole."""
     queue = FORKS.Queue()
-    processes = [start(_without_locks, tmp_path / "store", queue) for _ in range(2)]
+    processes = [start(train_without_locks, tmp_path / "store", tiny_rows(), queue) for _ in range(2)]
     for _ in processes:
         queue.get(timeout=120)
     for p in processes:
         p.join()
     assert same_cells(whole, Store(tmp_path / "store")) and leftovers(tmp_path / "store") == []
     tried("Several at once", "2 runners where locks do not hold", 1, "networks trained twice, stored once, all whole")
-
-
-def _without_locks(root: Path, queue: Any) -> None:
-    lth_core.store.fcntl.flock = lambda *_: None
-    _train_and_tell(root, queue)
 
 
 def test_more_networks_than_open_files(whole: Store, tmp_path: Path) -> None:
@@ -266,7 +234,9 @@ def test_disk_full_at_every_write(whole: Store, tmp_path: Path, monkeypatch: pyt
         assert Store(root).keys() == whole.keys()
         capsys.readouterr()
     assert same_cells(whole, Store(root))
-    tried("Disk", "disk full, at every file a store is made of", files, "exit 1, one sentence; whole after a second run")
+    tried(
+        "Disk", "disk full, at every file a store is made of", files, "exit 1, one sentence; whole after a second run"
+    )
 
 
 def test_really_full_disk(whole: Store, tmp_path: Path, capsys) -> None:
@@ -289,13 +259,9 @@ def test_really_full_disk(whole: Store, tmp_path: Path, capsys) -> None:
     tried("Disk", "a file system of 96 kB", 1, "exit 1, one sentence; goes on when there is room")
 
 
-def _small_files() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-
-
 def test_file_size_limit(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    process = start(_command, [*COMMAND, "--quiet", "--store", str(tmp_path / "store")], log, _small_files)
+    process = start(command, [*COMMAND, "--quiet", "--store", str(tmp_path / "store")], log, small_files)
     process.join(60)
     assert process.exitcode == 1 and "cannot be written (File too large)" in log.read_text()
     assert Store(tmp_path / "store").keys() == []
@@ -309,21 +275,16 @@ def test_no_write_permission(whole: Store, open_folder: Path) -> None:
         p.chmod(0o555 if p.is_dir() else 0o444)
     log.touch()
     log.chmod(0o666)
-    process = start(_command, [*COMMAND, "--store", str(root)], log, _nobody)
+    process = start(command, [*COMMAND, "--store", str(root)], log, nobody)
     process.join(60)
     assert process.exitcode == 1 and "cannot be written (Permission denied)" in log.read_text(), log.read_text()
     assert Store(root).keys() == whole.keys()
-    process = start(_train_as_nobody, root)  # what is complete needs no writing
+    process = start(train_as_nobody, root, tiny_rows())  # what is complete needs no writing
     process.join(60)
     assert process.exitcode == 0
     for p in [root, *root.rglob("*")]:
         p.chmod(0o755)
     tried("Disk", "no permission to write, or a read-only store", 2, "exit 1, one sentence; a complete store is used")
-
-
-def _train_as_nobody(root: Path) -> None:
-    _nobody()
-    assert tickets.run(tiny_rows(), Store(root), device="cpu").trained == []
 
 
 def test_others_can_read_a_shared_store(whole: Store, tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+"""Runners in processes of their own, for tests that kill them, starve them, or let them compete.
+
+Forked from a server that has everything imported (this module imports no pytest), so that one costs tenths of a second.
+"""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+import resource
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lth_core.store
+from lth_core import tickets
+from lth_core.__main__ import main
+from lth_core.spec import Spec
+from lth_core.store import Store, key_of
+
+FORKS = mp.get_context("forkserver")
+FORKS.set_forkserver_preload(["lth_core.__main__", "lth_core.tickets", "sklearn.datasets"])
+
+
+def start(work: Callable[..., Any], *arguments: Any) -> Any:
+    process = FORKS.Process(target=work, args=arguments)
+    process.start()
+    return process
+
+
+def train(root: Path, rows: list[Spec]) -> None:
+    tickets.run(rows, Store(root), device="cpu")
+
+
+def train_and_tell(root: Path, rows: list[Spec], queue: Any) -> None:
+    queue.put([key_of(s) for s in tickets.run(rows, Store(root), device="cpu").trained])
+
+
+def train_without_locks(root: Path, rows: list[Spec], queue: Any) -> None:
+    lth_core.store.fcntl.flock = lambda *_: None
+    train_and_tell(root, rows, queue)
+
+
+def command(arguments: list[str], log: Path, prepare: Callable[[], None] | None = None) -> None:
+    """`python -m lth_core ARGUMENTS`, with what it prints in `log`."""
+    with open(log, "w") as f:
+        os.dup2(f.fileno(), 1)
+        os.dup2(f.fileno(), 2)
+    if prepare:
+        prepare()
+    raise SystemExit(main(arguments))
+
+
+def nobody() -> None:
+    """Give up root's right to write anywhere."""
+    if os.getuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+
+
+def train_as_nobody(root: Path, rows: list[Spec]) -> None:
+    nobody()
+    assert tickets.run(rows, Store(root), device="cpu").trained == []
+
+
+def small_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))

@@ -1,0 +1,379 @@
+"""Widgets: values travel both ways, data hold what the tables hold, the browser counts what lth_core counts."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lth_core import analyse, data, live, prune, results, sliders, xor
+from lth_core.analyse import by_trial
+from lth_core.models import initial
+from lth_core.spec import UsageError
+from lth_core.store import key_of
+from lth_core.study import Study
+from lth_core.widgets import Conclude, TicketExplorer, XorLive
+
+ROOT = Path(__file__).resolve().parents[1]
+ARTEFACTS = ROOT / "_artefacts"
+FIGURE = "iclr-fig04"
+
+
+def small() -> dict[str, Any]:
+    curves = {r: [[1000, 9000], [1000, None]] for r in ("0", "4", "8")}
+    summary = {r: {"accuracy": [9000, 9100], "stop": [100, 200]} for r in ("0", "4", "8")}
+    return {
+        "rounds": [{"round": 0, "percent": 100.0}, {"round": 4, "percent": 41.2}, {"round": 8, "percent": 17.0}],
+        "arms": {"ticket": {"label": "winning ticket", "color": "#0072b2"}},
+        "trials": [0, 1],
+        "iteration": [0, 100],
+        "curves": {"ticket": curves},
+        "summary": {"ticket": summary},
+    }
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    made = Study(notebook="iclr_2_lenet")
+    if made.lacking(FIGURE):
+        pytest.skip("nothing is published")
+    return made
+
+
+@pytest.fixture(scope="module")
+def shown(study: Study) -> dict[str, Any]:
+    return sliders.ticket(study, FIGURE, ["ticket", "reinit"])
+
+
+@pytest.fixture(scope="module")
+def concluded(study: Study) -> dict[str, Any]:
+    return sliders.conclude(study, FIGURE)
+
+
+@pytest.fixture(scope="module")
+def xor_data() -> dict[str, Any]:
+    return sliders.live_xor([xor.figure1(300), xor.figure2(300)])
+
+
+# --- Values travel both ways ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("given", "chosen"), [(4, 4), (5, 4), (-3, 0), (99, 8)])
+def test_round_moves_to_the_nearest_stop(given: int, chosen: int) -> None:
+    widget = TicketExplorer(small(), round=given)
+    assert widget.round == chosen
+    widget.round = 0
+    widget.round = given
+    assert widget.round == chosen
+
+
+def test_a_value_from_python_is_sent_and_one_from_the_page_is_seen(
+    monkeypatch: pytest.MonkeyPatch, concluded: dict[str, Any], xor_data: dict[str, Any]
+) -> None:
+    sent: list[dict[str, Any]] = []
+
+    def publish(self: Any, msg_type: str, data: Any = None, *_: Any, **__: Any) -> None:
+        if (data or {}).get("method") == "update":
+            sent.append(data["state"])
+
+    monkeypatch.setattr(type(TicketExplorer(small()).comm), "publish_msg", publish)  # no kernel: nobody else listens
+    widgets: list[tuple[Any, str, Any, Any]] = [
+        (TicketExplorer(small()), "round", 4, 8),
+        (TicketExplorer(small()), "trial", 1, None),
+        (Conclude(concluded), "trials", 5, 20),
+        (Conclude(concluded), "level", 1, 2),
+        (Conclude(concluded), "against", "reinit", "unpruned"),
+        (XorLive(xor_data), "hidden", 4, 2),
+        (XorLive(xor_data), "criterion", "input", "random"),
+        (XorLive(xor_data), "schedule", "one-shot 2", "iterative"),
+        (XorLive(xor_data), "networks", 100, 500),
+        (XorLive(xor_data), "lr", 0.1, 0.3),
+    ]
+    for widget, name, from_python, from_page in widgets:
+        sent.clear()
+        setattr(widget, name, from_python)
+        assert {name: from_python} in sent
+        seen: list[Any] = []
+        widget.observe(lambda change, seen=seen: seen.append(change["new"]), name)
+        message = {"method": "update", "state": {name: from_page}, "buffer_paths": []}
+        widget._handle_msg({"content": {"data": message}, "buffers": []})
+        assert getattr(widget, name) == from_page and seen == [from_page]
+
+
+MODEL = """(source) => {  // a widget with a model of the test's own, as Jupyter gives it one
+  const state = {...source.state}, listeners = {}, saved = [];
+  const model = {
+    get: (k) => state[k], on: (e, f) => (listeners[e] ??= []).push(f), off() {},
+    set(k, v) { state[k] = v; (listeners[`change:${k}`] ?? []).forEach((f) => f()); },
+    save_changes: () => saved.push({...state}),
+  };
+  const el = document.body.appendChild(document.createElement("div"));
+  const url = URL.createObjectURL(new Blob([source.code], { type: "text/javascript" }));
+  window.test = { model, saved, el };
+  return import(url).then((m) => { m.default.render({ model, el }); el.id = "test-widget"; });
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("make", "name", "value", "control"),
+    [
+        (lambda d: TicketExplorer(d["shown"]), "round", 4, "input"),
+        (lambda d: TicketExplorer(d["shown"]), "trial", 1, "select"),
+        (lambda d: Conclude(d["concluded"]), "trials", 5, "input"),
+        (lambda d: Conclude(d["concluded"]), "against", "reinit", "select >> nth=1"),
+        (lambda d: XorLive(d["xor"]), "hidden", 4, "input"),
+        (lambda d: XorLive(d["xor"]), "criterion", "input", "select"),
+    ],
+    ids=["round", "trial", "trials", "against", "hidden", "criterion"],
+)
+def test_a_value_moves_the_control_and_the_control_the_value(
+    tab: Any, make: Callable[[dict], Any], name: str, value: Any, control: str, shown: dict, concluded: dict,
+    xor_data: dict,
+) -> None:  # fmt: skip
+    widget = make({"shown": shown, "concluded": concluded, "xor": xor_data})
+    state = {k: v for k, v in widget.get_state().items() if not k.startswith("_")}
+    state.pop("layout", None)
+    tab.page.goto("/search.html")
+    tab.page.evaluate(MODEL, {"state": state, "code": widget._esm})
+    node = tab.page.locator(f"#test-widget {control}").first
+    before = node.input_value()
+    tab.page.evaluate("([name, value]) => test.model.set(name, value)", [name, value])
+    moved = node.input_value()
+    assert moved != before
+    if control.startswith("input"):
+        node.focus()
+        tab.page.keyboard.press("ArrowLeft")
+    else:
+        node.select_option(before)
+    assert tab.page.evaluate("name => test.saved.at(-1)[name]", name) != value
+    assert not tab.errors
+
+
+# --- What they show ---------------------------------------------------------------------------------------------------
+
+
+def test_the_explorer_refuses_data_that_it_could_not_draw() -> None:
+    with pytest.raises(UsageError, match="summary"):
+        TicketExplorer({k: v for k, v in small().items() if k != "summary"})
+    with pytest.raises(UsageError, match="shuffle"):
+        TicketExplorer({**small(), "curves": {"shuffle": {}}})
+    short = small()
+    short["curves"]["ticket"]["4"] = [[1000, 9000], [1000]]
+    with pytest.raises(UsageError, match="curves of ticket, round 4"):
+        TicketExplorer(short)
+    with pytest.raises(UsageError, match="trial = 7"):
+        TicketExplorer(small(), trial=7)
+
+
+def test_what_diverged_travels_as_null() -> None:
+    bad = small()
+    bad["summary"]["ticket"]["4"]["accuracy"] = [float("nan"), 9000]
+    widget = TicketExplorer(bad)
+    assert widget.data["summary"]["ticket"]["4"]["accuracy"] == [None, 9000]
+    json.dumps(widget.data, allow_nan=False)
+
+
+def test_the_explorer_shows_what_is_published(study: Study, shown: dict[str, Any]) -> None:
+    table = study.table(FIGURE)
+    tickets = table[(table["arm"] == "ticket") & np.isclose(table["prune_fc"], 0.2)]
+    last = int(tickets["round"].max())
+    assert [r["round"] for r in shown["rounds"]] == list(range(last + 1))
+    means = by_trial(tickets[tickets["round"] == last], "stop_test")
+    assert np.allclose(shown["summary"]["ticket"][str(last)]["accuracy"], 1e4 * means, atol=0.5)
+    json.dumps(shown, allow_nan=False)
+    assert len(json.dumps(shown)) < 600_000
+
+
+def test_the_anatomy_is_that_of_the_masks_and_initial_weights(study: Study, shown: dict[str, Any]) -> None:
+    source, anatomy = study.source, shown["anatomy"]
+    assert isinstance(source, results.Published)
+    keys = set(study.table(FIGURE)["key"])
+    chain = [s for s in study.rows(FIGURE) if s.arm == "ticket" and s.trial == 1 and math.isclose(s.prune_fc, 0.2)]
+    spec = max((s for s in chain if key_of(s) in keys), key=lambda s: s.round)
+    masks, start, r = source.masks(spec), initial(spec), str(spec.round)
+    assert anatomy["kept"][1][r] == list(prune.plan(spec).values()) == [int(m.sum()) for m in masks.values()]
+    assert [sum(h) for h in anatomy["weights"][1][r]] == anatomy["kept"][1][r]
+    for i, (name, layer) in enumerate(zip(masks, anatomy["layers"], strict=True)):
+        inside = start[name][masks[name]]
+        middle = np.abs(inside) < 0.2 * 3 * sliders.REACH / 3 * layer["sd"]  # the 6 bins in the middle of 30
+        counts = anatomy["weights"][1][r][i]
+        assert abs(sum(counts[12:18]) - middle.sum()) <= max(5, 0.01 * len(inside))
+    most, text = anatomy["map"][1][r]
+    out = masks["fc1.weight"].sum(0)
+    assert most == out.max() and len(text) == out.size == anatomy["side"] ** 2
+    drawn = np.array([ord(c) - anatomy["zero"] for c in text]) * most / (anatomy["shades"] - 1)
+    assert np.abs(drawn - out).max() <= most / anatomy["shades"]
+
+
+def test_conclusions_are_resampled_from_published_trials(study: Study, concluded: dict[str, Any]) -> None:
+    level = concluded["levels"][-1]
+    one = level["reinit"]["gap"]
+    table = study.table(FIGURE)
+    table = table[np.isclose(table["prune_fc"], 0.2) & (table["round"] == level["round"])]
+    paired = analyse.paired(table, "stop_test", {"arm": "ticket"}, {"arm": "reinit"})
+    assert np.allclose(one["measured"], [100 * paired[k] for k in ("effect", "low", "high")], atol=1e-3)
+    for n, found in one["counts"].items():
+        means = {round(float(m), 3) for m, *_ in found["labs"]}
+        assert min(one["trials"]) - 1e-3 <= min(means) and max(means) <= max(one["trials"]) + 1e-3, n
+        assert sum(found["says"]) == pytest.approx(1, abs=0.002)
+    widths = [one["counts"][str(n)]["width"] for n in (5, 10, 20)]
+    assert widths == sorted(widths, reverse=True), "more trials, narrower intervals"
+
+
+def test_resampled_intervals_cover_as_often_as_they_should() -> None:
+    """Twenty trials of a true effect of one standard deviation: about 95% of percentile intervals cover the mean."""
+    values = np.random.default_rng(0).normal(1, 1, 500)
+    found = sliders.intervals(values, 20, "test")
+    covered = ((found[:, 1] < values.mean()) & (values.mean() < found[:, 2])).mean()
+    assert 0.86 < covered < 0.98
+
+
+# --- XOR in the browser -----------------------------------------------------------------------------------------------
+
+FINISHED = "document.querySelectorAll('.lth-xor tbody tr:last-child td')[1].textContent != '–'"
+ENGINE = (ROOT / "lth_core" / "xor_engine.js").read_text("utf-8")
+
+
+def in_page(tab: Any, code: str, argument: Any = None) -> Any:
+    """Run `code` with the engine's functions in scope."""
+    return tab.page.evaluate(
+        "([engine, code, x]) => new Function('x', 'postMessage', engine + code)(x)", [ENGINE, code, argument]
+    )
+
+
+@pytest.mark.browser
+def test_the_same_weights_descend_to_the_same_place(tab: Any) -> None:
+    start = xor.initial(50, 6)
+    code = "return x.map((w) => { const f = Float32Array.from(w); descend(f, 300, 1); return [...f]; });"
+    here = np.array(in_page(tab, code, start.T.tolist())).T
+    assert np.allclose(here, xor.train(start, 300), atol=2e-4)
+    loss = in_page(tab, "return x.map((w) => outcome(Float32Array.from(w)).loss);", here.T.tolist())
+    assert np.allclose(loss, xor.outcome(here.astype(np.float32)).loss, atol=1e-6)
+
+
+@pytest.mark.browser
+def test_pruning_keeps_the_units_that_lth_core_keeps_and_rewinds_them(tab: Any) -> None:
+    start = xor.initial(40, 10)
+    trained = xor.train(start, 500)
+    for criterion in ("input", "output", "product"):
+        expected = xor.subnet(start, xor.survivors(xor.score(trained, criterion), 4))
+        code = "const f = (a) => Float32Array.from(a);"
+        code += f"return x.map(([s, t]) => [...rewound(f(s), f(t), 4, '{criterion}', Math.random)]);"
+        pairs = [list(p) for p in zip(start.T.tolist(), trained.T.tolist(), strict=True)]
+        assert np.array_equal(np.array(in_page(tab, code, pairs), np.float32).T, expected), criterion
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("tab", [(375, "dark")], indirect=True, ids=["375 dark"])
+def test_the_page_counts_what_lth_core_counts(tab: Any, xor_data: dict[str, Any]) -> None:
+    """Two-proportion z test of each rate at the 99.9% level, |z| < 3.29: 300 networks there against 500 here."""
+    page = tab.page
+    page.goto("/v1_2_xor.html")
+    root = page.locator(".lth-xor")
+    root.get_by_label("Networks").select_option("500")
+    rows = root.locator("tbody tr")
+
+    def counted() -> list[tuple[int, str, float]]:
+        """(units, success, percent) of each finished row."""
+        cells = [r.split("\t") for r in rows.all_inner_texts()]
+        said = [(int(c[0]), "zero" if c[1] == "zero loss" else "right", c[2].split("%")[0]) for c in cells]
+        return [(h, s, float(p)) for h, s, p in said if p.strip() != "–"]
+
+    def agrees(strategy: str, hidden: int, success: str, percent: float, n: int = 500) -> None:
+        there = xor_data["rows"][strategy][str(hidden)][success]
+        a, b = percent / 100, there["measured"] / 100
+        pooled = (a * n + b * there["n"]) / (n + there["n"])
+        z = (a - b) / math.sqrt(max(pooled * (1 - pooled), 1e-9) * (1 / n + 1 / there["n"]))
+        assert abs(z) < 3.29, f"{strategy}, {hidden} units, {success}: {a:.1%} here, {b:.1%} in lth_core"
+
+    root.get_by_role("button", name="All rounds").click()
+    page.wait_for_function(
+        "document.querySelectorAll('.lth-xor tbody tr:last-child td')[1].textContent != '–'", timeout=60_000
+    )
+    found = counted()
+    assert len(found) == 10
+    for hidden, success, percent in found:
+        agrees("iterative product", hidden, success, percent)
+    root.locator("input[type=range]").press("Home")
+    root.get_by_role("button", name="Draw and train").click()
+    page.wait_for_function(
+        "document.querySelectorAll('.lth-xor tbody tr:last-child td')[1].textContent != '–'", timeout=60_000
+    )
+    found = counted()
+    assert len(found) == 2, "two units, never pruned"
+    for hidden, success, percent in found:
+        agrees("random networks", hidden, success, percent)
+    root.screenshot(path=ARTEFACTS / "xor-trained.png")
+    assert not tab.errors and not tab.outside
+
+
+@pytest.mark.browser
+def test_training_in_the_page_can_be_stopped(tab: Any) -> None:
+    tab.page.goto("/v1_2_xor.html")
+    root = tab.page.locator(".lth-xor")
+    root.get_by_label("Networks").select_option("1000")
+    root.get_by_role("button", name="Draw and train").click()
+    tab.page.wait_for_function("/iteration [1-9]/.test(document.querySelector('.lth-xor').textContent)")
+    root.get_by_role("button", name="Stop").click()
+    tab.page.wait_for_function("/iteration 0/.test(document.querySelector('.lth-xor').textContent)")
+    assert root.get_by_role("button", name="Draw and train").is_enabled()
+    assert not tab.errors
+
+
+# --- Train your own ---------------------------------------------------------------------------------------------------
+
+
+def panel(**values: Any) -> live.TrainYourOwn:
+    made = live.TrainYourOwn()
+    for name, value in {"rounds": 2, "rate": 0.5, "iterations": 500, **values}.items():
+        getattr(made, name).value = value
+    return made
+
+
+def test_a_click_trains_a_chain_and_draws_it() -> None:
+    made = panel()
+    made.train.click()
+    assert made.train.disabled and not made.cancel.disabled
+    made.wait(60)
+    assert "Done: 5 networks" in made.says.value and made.bar.value == made.bar.max == 2500
+    assert made.table["round"].tolist() == [0, 1, 1, 2, 2]
+    expected = [prune.density(s) for specs in live.rows(rate=0.5, rounds=2, iterations=500) for s in specs]
+    assert made.table["density"].tolist() == pytest.approx(expected)
+    assert made.figure.value.startswith("<figure>") and not made.train.disabled and made.cancel.disabled
+
+
+def test_cancel_stops_soon_and_keeps_finished_rounds() -> None:
+    made = panel(iterations=50_000, rounds=12)
+    made.train.click()
+    made.cancel.click()
+    made.wait(30)
+    assert made.says.value.startswith("Cancelled: 0 networks") and not made.train.disabled
+    assert made.bar.value < made.bar.max
+
+
+def test_a_ticket_of_ones_own_is_the_ticket_of_the_library() -> None:
+    """The chain in memory cuts and rewinds as the store's runner does: masks nest, survivors have initial weights."""
+    chain = live.rows(rate=0.5, rounds=2, iterations=500)
+    done = list(live.grow(chain, data.load("digits")))
+    assert [s for s, _ in done] == [s for specs in chain for s in specs]
+    kept = [{n: t.weights[n] != 0 for n in ("fc1.weight", "out.weight")} for s, t in done if s.arm == "ticket"]
+    for above, below in pairwise(kept):
+        assert all((below[n] <= above[n]).all() for n in below)
+
+
+def test_trouble_in_the_background_is_said_in_the_panel(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise UsageError("the digits files are damaged.")
+
+    monkeypatch.setattr(data, "load", broken)
+    made = panel()
+    made.train.click()
+    made.wait(30)
+    assert "damaged" in made.says.value and not made.train.disabled
