@@ -1,4 +1,4 @@
-"""Faults: killed, out of disk, damaged, refused. Each ends in one sentence; nothing is lost or secretly trained again."""
+"""Faults: killed, out of disk, damaged, refused. Each ends in one sentence, and nothing stored is lost."""
 
 from __future__ import annotations
 
@@ -89,10 +89,11 @@ def leftovers(root: Path) -> list[str]:
 def kill_at_random(whole: Store, folder: Path, times: int) -> None:
     """Kill runners with SIGKILL at random moments, each going on with what the last left; compare what they made."""
     rng = random.Random(20)
-    began = time.perf_counter()
-    first = start(train, folder / "unhurried", tiny_rows())
-    first.join()
-    lasts = time.perf_counter() - began
+    lasts = 0.0
+    for i in range(2):  # the first also starts the server
+        began = time.perf_counter()
+        start(train, folder / f"unhurried{i}", tiny_rows()).join()
+        lasts = time.perf_counter() - began
     kills = stores = 0
     while kills < times:
         root = folder / f"store{stores}"
@@ -110,7 +111,7 @@ def kill_at_random(whole: Store, folder: Path, times: int) -> None:
         assert same_cells(whole, Store(root)) and leftovers(root) == []
         stores += 1
     tried("Stopped", "`kill -9` at random moments of `run`, then run again", kills,
-          f"all {stores} stores equal an uninterrupted one, bit for bit; half-written cells are swept away")  # fmt: skip
+          f"all {stores} stores equal an uninterrupted one, bit for bit; nothing half-written remains")  # fmt: skip
 
 
 def test_killed_at_random_moments(whole: Store, tmp_path: Path) -> None:
@@ -195,7 +196,7 @@ def test_locks_that_do_not_hold(whole: Store, tmp_path: Path) -> None:
 def test_more_networks_than_open_files(whole: Store, tmp_path: Path) -> None:
     """A runner that locked all that is ready would run out of file handles."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (400, hard))
     try:
         many = [replace(tiny_rows()[0], trial=t) for t in range(2_000)]
         with Store(tmp_path).claim(many) as mine:
@@ -204,7 +205,7 @@ def test_more_networks_than_open_files(whole: Store, tmp_path: Path) -> None:
                 assert not {key_of(s) for s in mine} & {key_of(s) for s in others}
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    tried("Several at once", "2,000 networks ready, 256 open files allowed", 1, "claimed 128 at a time")
+    tried("Several at once", "2,000 networks ready, 400 open files allowed", 1, "claimed 128 at a time")
 
 
 # --- Disk -------------------------------------------------------------------------------------------------------------
@@ -234,15 +235,13 @@ def test_disk_full_at_every_write(whole: Store, tmp_path: Path, monkeypatch: pyt
         assert Store(root).keys() == whole.keys()
         capsys.readouterr()
     assert same_cells(whole, Store(root))
-    tried(
-        "Disk", "disk full, at every file a store is made of", files, "exit 1, one sentence; whole after a second run"
-    )
+    tried("Disk", "disk full, at every file a store is made of", files, "exit 1, one sentence; whole when run again")
 
 
 def test_really_full_disk(whole: Store, tmp_path: Path, capsys) -> None:
     root = tmp_path / "small"
     root.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(root)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(root)]
     if os.getuid() or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("only root can mount a small file system")
     try:
@@ -256,7 +255,7 @@ def test_really_full_disk(whole: Store, tmp_path: Path, capsys) -> None:
         assert all(Store(root).read(k) for k in [*kept, *whole.keys()])
     finally:
         subprocess.run(["umount", str(root)], check=True)
-    tried("Disk", "a file system of 96 kB", 1, "exit 1, one sentence; goes on when there is room")
+    tried("Disk", "a file system of 600 kB", 1, "exit 1, one sentence; goes on when there is room")
 
 
 def test_file_size_limit(tmp_path: Path) -> None:
@@ -409,12 +408,12 @@ def test_damaged_mnist(mnist: Path) -> None:
 def test_damaged_cifar10(tmp_path: Path) -> None:
     folder = tmp_path / "cifar-10-batches-bin"
     folder.mkdir()
-    for i in range(1, 6):
-        (folder / f"data_batch_{i}.bin").write_bytes(bytes(30_730_000))
-    (folder / "test_batch.bin").write_bytes(bytes(30_730_000))
+    for name in [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]:
+        with open(folder / name, "wb") as f:
+            f.truncate(30_730_000)
     with pytest.raises(UsageError, match="damaged"):
         data.load("cifar10", tmp_path)
-    (folder / "test_batch.bin").write_bytes(bytes(30_729_999))
+    os.truncate(folder / "test_batch.bin", 30_729_999)
     with pytest.raises(UsageError, match="incomplete"):
         data.load("cifar10", tmp_path)
     (folder / "data_batch_3.bin").unlink()
@@ -467,7 +466,7 @@ def test_downloads_that_fail(
 
 
 def test_data_folders_that_cannot_be(tmp_path: Path) -> None:
-    for bad in ("~no-such-user/data", str(tmp_path / "x" * 300)):
+    for bad in ("~no-such-user/data", str(tmp_path / ("x" * 300))):
         with pytest.raises(UsageError):
             data.load("mnist", bad)
 
@@ -498,7 +497,7 @@ def test_out_of_memory_splits_the_cohort(tmp_path: Path, monkeypatch: pytest.Mon
     for t, one in whole.items():
         assert np.allclose(one.curves["val_loss"], split[t].curves["val_loss"], rtol=1e-4)
     monkeypatch.setattr(dense, "train", functools.partial(_never_fits))
-    with pytest.raises(UsageError, match="single network lenet-20-10 .* does not fit"):
+    with pytest.raises(UsageError, match="does not fit on device"):
         list(tickets.train_all(networks, digits, **options))
     tried("Device and numbers", "device out of memory (injected) with 7 networks", 2,
           "halved until it fits, same results; a single network that does not fit is refused")  # fmt: skip
@@ -510,7 +509,7 @@ def _never_fits(*_: Any, **__: Any) -> Any:
 
 @pytest.mark.parametrize("engine", ["sparse", "dense"])
 def test_divergence_is_recorded(engine: str, tmp_path: Path) -> None:
-    """A learning rate of 1e30 leaves NaN: a result of that row; what would grow from it is refused, the rest goes on."""
+    """A learning rate of 1e30 leaves NaN: a result. What would grow from it is refused, the rest goes on."""
     scale = replace(TINY, trials=1)
     bad = paper.iterative(scale, optimizer="sgd", lr=1e30, **SMALL)
     good = paper.iterative(scale, **SMALL)

@@ -1,0 +1,128 @@
+"""A stored number can be measured again: on the engine that made it, on the other one, from results/ alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lth_core import paper, results, tickets, train
+from lth_core.audit import audit
+from lth_core.data import load
+from lth_core.spec import Spec
+from lth_core.store import Store, key_of
+
+TINY = paper.Scale(dataset="digits", iterations=200, trials=1, rounds=2, replicates=1)
+
+
+def rows() -> list[Spec]:
+    return paper.iterative(TINY, ("ticket", "reinit"), arch="lenet-30-20")
+
+
+@pytest.fixture(scope="module", params=["sparse", "dense"])
+def store(request, tmp_path_factory) -> Store:
+    made = Store(tmp_path_factory.mktemp(request.param))
+    tickets.run(rows(), made, device="cpu", engine=request.param)
+    return made
+
+
+def test_the_same_engine_measures_the_same_bits(store, tmp_path):
+    engine = store.read(key_of(rows()[0])).made["engine"].split("-")[0]
+    for spec in rows():
+        verdict = audit(spec, store, Store(tmp_path), device="cpu", engine=engine)
+        assert verdict.identical and verdict.same_start and verdict.agrees
+
+
+def test_the_other_engine_agrees(store, tmp_path):
+    engine = store.read(key_of(rows()[0])).made["engine"].split("-")[0]
+    other = {"sparse": "dense", "dense": "sparse"}[engine]
+    for spec in rows():
+        verdict = audit(spec, store, Store(tmp_path), device="cpu", engine=other)
+        assert verdict.same_start and verdict.agrees and verdict.engine != verdict.stored_engine
+
+
+@pytest.mark.parametrize("masks", [True, False])
+def test_published_cells_are_audited_without_the_store(store, tmp_path, masks):
+    """With published masks the start is rebuilt from them, without them the chain is trained again."""
+    results.publish({"section": rows()}, store, tmp_path / "results", masks=["section"] if masks else [])
+    published = results.Published(tmp_path / "results")
+    last = rows()[-1]
+    verdict = audit(last, published, Store(tmp_path / "scratch"), device="cpu", engine="sparse")
+    assert verdict.agrees
+    assert bool(Store(tmp_path / "scratch").keys()) is not masks
+
+
+def test_a_number_changed_by_hand_disagrees(store, tmp_path):
+    spec = rows()[-1]
+    changed = Store(tmp_path / "changed")
+    network = tickets.from_store(spec, store)
+    ((_, trained),) = tickets.train_all([network], load("digits"), device="cpu")
+    trained.curves["test_correct"][-60:] -= 60
+    trained.curves["val_loss"][1] *= 1.5
+    for need in tickets.with_ancestors([spec]):
+        if need != spec:
+            changed.adopt(store, key_of(need))
+    changed.save(network, trained)
+    verdict = audit(spec, changed, Store(tmp_path / "scratch"), device="cpu")
+    assert verdict.same_start and not verdict.agrees
+
+
+def test_bf16_stays_near_fp32():
+    """bf16 has 8 bits of mantissa: after 40 steps losses agree to a few percent, and the parameters stay fp32."""
+    base = replace(rows()[0], iterations=40, eval_every=20)
+    found = {}
+    for precision in ("fp32", "bf16"):
+        network = tickets.network(replace(base, precision=precision))
+        ((_, trained),) = train.train([network], load("digits"), device="cpu")
+        found[precision] = trained
+    a, b = found["fp32"], found["bf16"]
+    assert all(w.dtype == np.float32 for w in b.weights.values())
+    np.testing.assert_allclose(a.curves["val_loss"], b.curves["val_loss"], rtol=0.05)
+    assert not np.array_equal(a.weights["fc1.weight"], b.weights["fc1.weight"])
+
+
+def test_dropout_does_not_depend_on_the_cohort():
+    base = replace(rows()[0], iterations=40, eval_every=20, dropout=0.5)
+    networks = [tickets.network(replace(base, trial=t)) for t in range(3)]
+    together = {i: t for i, t in train.train(networks, load("digits"), device="cpu")}
+    for i, network in enumerate(networks):
+        ((_, alone),) = train.train([network], load("digits"), device="cpu")
+        np.testing.assert_allclose(alone.curves["val_loss"], together[i].curves["val_loss"], rtol=1e-4)
+    without = next(train.train([tickets.network(replace(base, dropout=0.0))], load("digits"), device="cpu"))[1]
+    assert abs(without.curves["train_loss"][-1] - together[0].curves["train_loss"][-1]) > 1e-3
+
+
+def test_dropped_share_is_the_rate():
+    import torch
+
+    draws = train.keyed_uniform(torch.tensor([1, 2]), torch.tensor([7]), 100_000)
+    for p in (0.1, 0.5, 0.9):
+        share = (draws < int(p * 2**24)).double().mean(1)
+        assert torch.all((share - p).abs() < 5 * (p * (1 - p) / 100_000) ** 0.5)
+    assert not torch.equal(draws, train.keyed_uniform(torch.tensor([1, 2]), torch.tensor([8]), 100_000))
+    assert abs(float(torch.corrcoef(draws.double())[0, 1])) < 0.02
+
+
+def test_convolutional_networks_train_by_the_cohort():
+    """Conv-2 on the enlarged digits: a row alone equals the row in a cohort, masked weights stay 0, loss falls."""
+    base = Spec(dataset="digits32", arch="conv-2", iterations=2, eval_every=2, lr=2e-4, batch_size=20)
+    pruned = base.at_round(1, prune_conv=0.1, prune_fc=0.2, prune_out=0.1, arm="prune_at_init")
+    networks = [tickets.network(replace(pruned, trial=t)) for t in range(2)]
+    together = {i: t for i, t in train.train(networks, load("digits32"), device="cpu")}
+    ((_, alone),) = train.train(networks[1:], load("digits32"), device="cpu")
+    np.testing.assert_allclose(alone.curves["val_loss"], together[1].curves["val_loss"], rtol=1e-4)
+    for name, mask in networks[1].masks.items():
+        assert np.all(alone.weights[name][~mask] == 0)
+    assert alone.curves["train_loss"][-1] < alone.curves["train_loss"][0]
+
+
+def test_command_line_audits(store, capsys):
+    from lth_core.__main__ import main
+
+    key = key_of(rows()[-1])
+    arguments = ["audit", key, "--from-store", "--store", str(store.root), "--device", "cpu", "--json"]
+    assert main(arguments) == 0
+    (said,) = json.loads(capsys.readouterr().out)
+    assert said["key"] == key and said["agrees"]
