@@ -102,6 +102,44 @@ def cohort(arch: str, dataset: str, networks: int, steps: int, device: str, prec
     return work
 
 
+def convolutions(device: str, networks: int = 4, images: int = 60) -> list[dict]:
+    """One layer of Conv-2 (64 to 64 channels, 32x32), forward and backward for several networks: as one grouped
+    convolution, network by network, and on a GPU network by network in streams of their own."""
+    x = torch.randn(networks, images, 64, 32, 32, device=device)
+    w = torch.randn(networks, 64, 64, 3, 3, device=device, requires_grad=True)
+
+    def grouped() -> torch.Tensor:
+        joined = x.transpose(0, 1).reshape(images, networks * 64, 32, 32)
+        return F.conv2d(joined, w.flatten(0, 1), padding=1, groups=networks)
+
+    def looped() -> torch.Tensor:
+        last = torch.channels_last
+        return torch.stack([F.conv2d(x[n].to(memory_format=last), w[n], padding=1) for n in range(networks)])
+
+    def streamed() -> torch.Tensor:
+        streams = [torch.cuda.Stream() for _ in range(networks)]
+        parts = []
+        for n, stream in enumerate(streams):
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                parts.append(F.conv2d(x[n], w[n], padding=1))
+        for stream in streams:
+            torch.cuda.current_stream().wait_stream(stream)
+        return torch.stack(parts)
+
+    ways = {"grouped": grouped, "looped, channels last": looped} | ({"streams": streamed} if device == "cuda" else {})
+    made = []
+    for name, way in ways.items():
+        seconds = timed(lambda way=way: torch.autograd.grad(way().sum(), w), device)
+        made.append({"benchmark": f"convolution of {networks} networks", "engine": "torch", "setting": name})
+        made[-1] |= {
+            "median": 1e3 * seconds,
+            "unit": "ms",
+            "ratio": made[0].get("median", 1e3 * seconds) / (1e3 * seconds),
+        }
+    return made
+
+
 def ceilings() -> dict[str, float]:
     """Bytes a second of a device copy, and float operations a second of matrix products, on this GPU."""
     a = torch.empty(2**28, device="cuda")
@@ -133,6 +171,7 @@ def rows(device: str = "cpu", archs: list[str] | None = None) -> list[dict]:
                 for n in on_gpu if device == "cuda" else on_cpu:
                     speed = n * steps / timed(cohort(arch, dataset, n, steps, device, precision), device)
                     made.append(row(f"dense, {where}", f"dense {precision}", f"{arch}, cohort of {n}", speed, base))
+    made += convolutions(device)
     if device == "cuda":
         made += [row("dense, ceilings", "torch", name, value, value) for name, value in ceilings().items()]
     return made

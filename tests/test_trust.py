@@ -1,0 +1,517 @@
+"""Trust: stores, data and values from anyone. Each is used as what it is, or refused with one clear sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import pickle
+import shutil
+import struct
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from record import tried
+from test_store import same_cells, tiny_rows
+
+from lth_core import data, paper, tickets
+from lth_core.__main__ import main, seconds, shard
+from lth_core.spec import ALLOWED, Spec, UsageError, from_dict
+from lth_core.store import MEASURED, Store, StoreError, _own_digest, digest, key_of
+from lth_core.study import Study
+
+INPUTS = 500  # of each property; the slow run tries twenty times as many
+MORE = 20
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    made = Store(tmp_path_factory.mktemp("whole") / "store")
+    tickets.run(tiny_rows(), made, device="cpu")
+    return made
+
+
+# --- Pickles ----------------------------------------------------------------------------------------------------------
+
+
+class Bomb:
+    """A pickle that leaves a mark where it is opened."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.mark),)
+
+
+def test_no_pickle_is_opened_before_its_official_digest_agrees(tmp_path: Path, monkeypatch) -> None:
+    """Forged CIFAR-10 batches and the pickle that older torchvisions left beside MNIST, each one a bomb."""
+    from torchvision import datasets
+
+    mark = tmp_path / "opened"
+    bomb = pickle.dumps(Bomb(mark))
+    for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(datasets.CIFAR10, "url", "http://127.0.0.1:9/cifar.tar.gz")
+    monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"]:
+        (folder / name).write_bytes(bomb)
+    processed = tmp_path / "MNIST" / "processed"
+    processed.mkdir(parents=True)
+    for name in ("training.pt", "test.pt"):
+        (processed / name).write_bytes(bomb)
+    for name in ("cifar10", "mnist"):
+        with pytest.raises(UsageError, match="could not be downloaded"):
+            data.load(name, tmp_path)
+    assert not mark.exists()
+    pickle.loads(bomb)
+    assert mark.exists()  # the bomb was live
+    tried("Hostile input", "pickles in place of CIFAR-10's batches and MNIST's files", 9, "none opened, exit 2")
+
+
+# --- Hostile stores ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def forged(whole: Store, tmp_path: Path) -> Callable[..., Store]:
+    """A store of one ticket, changed by someone who sets every checksum right."""
+    spec = next(s for s in tiny_rows() if s.arm == "ticket" and s.round == 1)
+
+    def forge(change: Callable[[dict, dict[str, bytes]], None]) -> Store:
+        store = Store(tmp_path / "forged")
+        shutil.rmtree(store.root, ignore_errors=True)
+        folder = store.folder(key_of(spec))
+        shutil.copytree(whole.folder(key_of(spec)), folder)
+        cell = json.loads((folder / "cell.json").read_text())
+        files = {n: (folder / n).read_bytes() for n in ("curves.parquet", "tensors.safetensors")}
+        change(cell, files)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+            if name in cell["files"]:
+                cell["files"][name] = digest(content)
+        cell.pop("digest")
+        (folder / "cell.json").write_text(json.dumps({**cell, "digest": _own_digest(cell)}))
+        return store
+
+    return forge
+
+
+def tensors(header: dict, body: bytes = b"") -> bytes:
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+def parquet(**columns: Any) -> bytes:
+    buffer = io.BytesIO()
+    pd.DataFrame(columns).to_parquet(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def with_tensors(change: Callable[[dict[str, np.ndarray]], None]) -> Callable[[dict, dict[str, bytes]], None]:
+    from safetensors.numpy import load, save
+
+    def work(cell: dict, files: dict[str, bytes]) -> None:
+        arrays = load(files["tensors.safetensors"])
+        change(arrays)
+        files["tensors.safetensors"] = save(arrays)
+
+    return work
+
+
+def with_tensor_file(content: bytes) -> Callable[[dict, dict[str, bytes]], None]:
+    return lambda cell, files: files.update({"tensors.safetensors": content})
+
+
+def with_curves(**changes: Any) -> Callable[[dict, dict[str, bytes]], None]:
+    def work(cell: dict, files: dict[str, bytes]) -> None:
+        curves = pd.read_parquet(io.BytesIO(files["curves.parquet"]))
+        files["curves.parquet"] = parquet(**{**dict(curves.items()), **changes})
+
+    return work
+
+
+def with_spec(**changes: Any) -> Callable[[dict, dict[str, bytes]], None]:
+    return lambda cell, files: cell["spec"].update(changes)
+
+
+def with_made(**changes: Any) -> Callable[[dict, dict[str, bytes]], None]:
+    return lambda cell, files: cell["made"].update(changes)
+
+
+def with_cell(**changes: Any) -> Callable[[dict, dict[str, bytes]], None]:
+    return lambda cell, files: cell.update(changes)
+
+
+HUGE = {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}
+N = 3  # evaluations of a tiny row
+HOSTILE: dict[str, Callable[[dict, dict[str, bytes]], None]] = {
+    "path traversal in file names": with_cell(files={"../../../../etc/passwd": "0" * 64}),
+    "absolute file name": with_cell(files={"/etc/passwd": "0" * 64}),
+    "file list that is no table": with_cell(files=["curves.parquet"]),
+    "a file too many": lambda c, f: c["files"].update({"run.sh": digest(b"")}),
+    "a file too few": lambda c, f: c["files"].pop("curves.parquet"),
+    "unknown field beside the spec": with_cell(hook="curl"),
+    "unknown field in the spec": with_spec(hook="curl"),
+    "missing field in the spec": lambda c, f: c["spec"].pop("lr"),
+    "spec that is no table": with_cell(spec=[1, 2]),
+    "spec of another row": with_spec(trial=77),
+    "infinite number in the spec": with_spec(iterations=float("inf")),
+    "text for a number": with_spec(lr="0.1; rm"),
+    "unknown data set": with_spec(dataset="imagenet"),
+    "data set that is no name": with_spec(dataset=["mnist"]),
+    "architecture that is no name": with_spec(arch=7),
+    "data checksum of other data": with_cell(data="0" * 16),
+    "provenance that is no table": with_cell(made="me"),
+    "provenance that overrides results": with_made(trial=99),
+    "provenance with nested values": with_made(commit={"$": []}),
+    "safetensors: shape of 4 TB": with_tensor_file(tensors({"w": HUGE})),
+    "safetensors: header longer than the file": with_tensor_file(struct.pack("<Q", 2**62) + b"{}"),
+    "safetensors: overlapping tensors": with_tensor_file(
+        tensors({n: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} for n in "ab"}, bytes(4))),
+    "safetensors: not one": with_tensor_file(b"PK\x03\x04" + bytes(100)),
+    "safetensors: empty": with_tensor_file(b""),
+    "tensor of another dtype": with_tensors(lambda a: a.update({"fc1.bias": a["fc1.bias"].astype(np.float64)})),
+    "tensor of another shape": with_tensors(lambda a: a.update({"fc1.bias": a["fc1.bias"][:1]})),
+    "mask that declares a huge shape": with_tensors(
+        lambda a: a.update({"fc1.weight.shape": np.array([2**31, 2**31], np.int64)})),
+    "mask of negative shape": with_tensors(lambda a: a.update({"fc1.weight.shape": np.array([-1, -64], np.int64)})),
+    "one value for all weights": with_tensors(lambda a: a.update({"fc1.weight": a["fc1.weight"][:1]})),
+    "a tensor too many": with_tensors(lambda a: a.update({"evil": np.zeros(3, np.float32)})),
+    "a tensor too few": with_tensors(lambda a: a.pop("out.bias") and None),
+    "parquet of 50 million equal rows": with_curves(**dict.fromkeys(
+        ("iteration", *MEASURED), np.zeros(5_000_000, np.int32))),
+    "parquet with text for numbers": with_curves(val_loss=["a"] * N),
+    "parquet with another dtype": with_curves(val_loss=np.zeros(N)),
+    "parquet with a column too many": with_curves(evil=np.zeros(N, np.float32)),
+    "parquet at other iterations": with_curves(iteration=np.array([0, 20, 41], np.int32)),
+    "parquet: not one": lambda c, f: f.update({"curves.parquet": b"PAR1" + bytes(50) + b"PAR1"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_forged_cell_is_refused(name: str, forged, tmp_path: Path, capsys) -> None:
+    store = forged(HOSTILE[name])
+    assert main(["merge", str(store.root), "--store", str(tmp_path / "target")]) == 1
+    text = capsys.readouterr().err.strip()
+    assert text.startswith("lth_core: cell ") and "\n" not in text and "delete" in text
+    assert Store(tmp_path / "target").keys() == []
+    if name == list(HOSTILE)[-1]:
+        tried("Hostile input", "`merge` of a cell forged with right checksums", len(HOSTILE),
+              "each refused by name, exit 1: traversal, huge shapes and files, unknown fields, wrong types")  # fmt: skip
+
+
+def test_an_honest_cell_passes_the_forger(forged, tmp_path: Path) -> None:
+    store = forged(lambda cell, files: None)
+    assert main(["merge", str(store.root), "--store", str(tmp_path / "target")]) == 0
+
+
+def _json_bomb(folder: Path) -> None:
+    (folder / "cell.json").write_text("[" * 400_000)
+
+
+def _link(folder: Path) -> None:
+    shutil.move(folder / "curves.parquet", folder.parents[2] / "elsewhere")
+    (folder / "curves.parquet").symlink_to(folder.parents[2] / "elsewhere")
+
+
+def _folder_link(folder: Path) -> None:
+    shutil.move(folder, folder.parents[2] / "elsewhere")
+    folder.symlink_to(folder.parents[2] / "elsewhere")
+
+
+def _device(folder: Path) -> None:
+    (folder / "curves.parquet").unlink()
+    (folder / "curves.parquet").symlink_to("/dev/zero")
+
+
+def _pipe(folder: Path) -> None:
+    (folder / "cell.json").unlink()
+    os.mkfifo(folder / "cell.json")
+
+
+def _large(folder: Path) -> None:
+    with open(folder / "tensors.safetensors", "wb") as f:
+        f.truncate(2**40)  # a terabyte of nothing
+
+
+def _not_text(folder: Path) -> None:
+    (folder / "cell.json").write_bytes(b"\xff\xfe{}")
+
+
+def _renamed(folder: Path) -> None:
+    folder.rename(folder.with_name(folder.name[:-1] + ("0" if folder.name[-1] != "0" else "1")))
+
+
+def _screaming(folder: Path) -> None:
+    folder.rename(folder.with_name("\x1b[31mnot a key\n"))
+
+
+FILES = (_json_bomb, _link, _folder_link, _device, _pipe, _large, _not_text, _renamed, _screaming)
+
+
+@pytest.mark.parametrize("change", FILES, ids=lambda f: f.__name__)
+def test_hostile_files_are_refused(change: Callable[[Path], None], forged, tmp_path: Path, capsys) -> None:
+    store = forged(lambda cell, files: None)
+    change(store.folder(store.keys()[0]))
+    assert main(["merge", str(store.root), "--store", str(tmp_path / "target")]) == 1
+    text = capsys.readouterr().err.strip()
+    assert text.startswith("lth_core: ") and text.isprintable() and "delete" in text
+    assert Store(tmp_path / "target").keys() == []
+    if change is FILES[-1]:
+        tried("Hostile input", "`merge` of links, pipes, devices, sparse terabytes, nested JSON, odd names", len(FILES),
+              "each refused, exit 1; nothing followed, opened or allocated")  # fmt: skip
+
+
+def test_only_what_was_checked_is_copied(whole: Store, tmp_path: Path) -> None:
+    """A file that cell.json does not list is left behind, whatever its name."""
+    source = Store(tmp_path / "source")
+    shutil.copytree(whole.root, source.root)
+    control = next(s for s in tiny_rows() if s.arm == "reinit")
+    (source.folder(key_of(control)) / "tensors.safetensors").write_bytes(b"unchecked")
+    assert main(["merge", str(source.root), "--store", str(tmp_path / "target")]) == 0
+    assert same_cells(whole, Store(tmp_path / "target"))
+    assert not (Store(tmp_path / "target").folder(key_of(control)) / "tensors.safetensors").exists()
+
+
+# --- Any input --------------------------------------------------------------------------------------------------------
+
+
+def property_of(*strategies: Any, **named: Any) -> Callable:
+    """A property over `INPUTS` inputs; `work(n)` runs it over n, counted."""
+
+    def decorate(check: Callable) -> Callable[[int], None]:
+        def work(n: int) -> None:
+            count = [0]
+
+            @settings(max_examples=n, deadline=None, database=None, derandomize=n == INPUTS,
+                      suppress_health_check=list(HealthCheck))  # fmt: skip
+            @given(*strategies, **named)
+            def counted(*values: Any, **more: Any) -> None:
+                count[0] += 1
+                check(*values, **more)
+
+            counted()
+            title, happened = (check.__doc__ or "").split(": ", 1)
+            tried("Any input", title, count[0], happened)
+
+        return work
+
+    return decorate
+
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+FRACTIONS = st.floats(0, 1, exclude_max=True)
+NATURAL = st.integers(0, 2**70)
+
+
+@st.composite
+def honest(draw: Any) -> Spec:
+    """Any row that the rules allow."""
+    round_ = draw(st.integers(0, 40))
+    every = draw(st.integers(1, 10**6))
+    chosen = {name: draw(st.sampled_from(values)) for name, values in ALLOWED.items()}
+    if round_ == 0:
+        chosen["arm"] = draw(st.sampled_from(("ticket", "continued")))
+    return Spec(
+        **chosen, dataset=draw(st.sampled_from(list(data.CHECKSUMS))), arch=draw(st.text(max_size=20)), round=round_,
+        eval_every=every, iterations=every * draw(st.integers(1, 1000)), batch_size=draw(st.integers(1, 10**6)),
+        lr=draw(NUMBERS), weight_decay=draw(NUMBERS), init_sd=draw(NUMBERS), rescale=draw(NUMBERS), sigma=draw(NUMBERS),
+        dropout=draw(FRACTIONS), prune_conv=draw(FRACTIONS), prune_fc=draw(FRACTIONS), prune_out=draw(FRACTIONS),
+        warmup=draw(NATURAL), rewind=draw(NATURAL), replicate=draw(NATURAL), trial=draw(NATURAL), seed=draw(NATURAL),
+        lr_drops=tuple(draw(st.lists(NATURAL, max_size=4))),
+    )  # fmt: skip
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30) | st.binary(max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=6,
+)
+FIELDS = st.sampled_from(list(Spec.__dataclass_fields__))
+
+
+@property_of(honest())
+def spec_round_trip(spec: Spec) -> None:
+    """a row through JSON and back: the same row, the same key"""
+    again = from_dict(json.loads(json.dumps(asdict(spec))))
+    assert again == spec and key_of(again) == key_of(spec)
+    assert spec.at_round(spec.round) == (spec if spec.round else spec.at_round(0))
+
+
+@property_of(honest(), st.dictionaries(FIELDS | st.text(max_size=9), ANYTHING, max_size=3))
+def any_spec(spec: Spec, changes: dict) -> None:
+    """a row with any values in its fields: a row, or one sentence"""
+    try:
+        made = from_dict({**asdict(spec), **changes})
+    except UsageError as error:
+        assert str(error) and len(str(error).splitlines()) == 1
+    else:
+        assert from_dict(json.loads(json.dumps(asdict(made)))) == made
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.fixture(scope="module")
+def one_cell(whole: Store) -> tuple[str, dict[str, bytes]]:
+    key = key_of(next(s for s in tiny_rows() if s.arm == "ticket" and s.round == 1))
+    return key, {f.name: f.read_bytes() for f in whole.folder(key).iterdir()}
+
+
+def store_properties(key: str, good: dict[str, bytes]) -> list[Callable[[int], None]]:
+    """Properties of reading a store: any cell.json, any bytes with right checksums."""
+    store = Store(tempfile.mkdtemp())
+    folder = store.folder(key)
+    folder.mkdir(parents=True)
+    cell = json.loads(good["cell.json"])
+    del cell["digest"]
+
+    def reads(files: dict[str, bytes]) -> bool:
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        try:
+            store.read(key)
+        except StoreError as error:
+            assert key in str(error) and str(error).isprintable()
+            return False
+        return True
+
+    paths = st.sampled_from(
+        [(n,) for n in cell] + [("spec", n) for n in cell["spec"]] + [("made", n) for n in cell["made"]]
+    )
+
+    @property_of(paths, JSON)
+    def any_cell(path: tuple[str, ...], value: Any) -> None:
+        """a cell.json with any JSON in any place: the cell, or one sentence that names it"""
+        forged = json.loads(json.dumps(cell))
+        place = forged
+        for name in path[:-1]:
+            place = place[name]
+        place[path[-1]] = value
+        text = json.dumps({**forged, "digest": _own_digest(forged)} if isinstance(forged, dict) else forged)
+        reads({**good, "cell.json": text.encode()})
+
+    @property_of(st.sampled_from(["curves.parquet", "tensors.safetensors"]), st.data())
+    def any_file(name: str, source: st.DataObject) -> None:
+        """a curve or tensor file with any bytes changed, checksums set right: the cell, or one sentence that names it"""
+        content = bytearray(good[name])
+        for _ in range(source.draw(st.integers(1, 6))):
+            kind, at = source.draw(st.sampled_from("obit")), source.draw(st.integers(0, len(content) - 1))
+            piece = source.draw(st.binary(min_size=1, max_size=12))
+            if kind == "t":
+                del content[at + 1 :]
+            elif kind == "i":
+                content[at:at] = piece
+            else:
+                content[at : at + len(piece)] = piece
+        forged = {**cell, "files": {**cell["files"], name: digest(bytes(content))}}
+        text = json.dumps({**forged, "digest": _own_digest(forged)}).encode()
+        reads({**good, name: bytes(content), "cell.json": text})
+
+    return [any_cell, any_file]
+
+
+WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=12)
+VALUES = WORDS | st.integers().map(str) | st.sampled_from(
+    ["", "-1", "1e9", "nan", "1/0", "2/1", "1/2", "0", "9m", "9" * 5000, "٣m", "²/³", "all", "iclr-fig03", "v1-fig05"]
+)  # fmt: skip
+
+
+@property_of(VALUES)
+def durations_and_shards(text: str) -> None:
+    """any text as --budget or --shard: a value, or one sentence"""
+    for reads in (seconds, shard):
+        with contextlib.suppress(UsageError):
+            reads(text)
+
+
+OPTIONS = ("--profile", "--trials", "--seed", "--dataset", "--data-dir", "--device", "--engine", "--budget", "--shard",
+           "--iterations", "--sample", "--json", "--published", "--from-store", "--store", "--verdict")  # fmt: skip
+
+
+@property_of(
+    st.sampled_from(["status", "audit", "run", "merge", "claims"]), st.lists(VALUES, max_size=2),
+    st.lists(st.tuples(st.sampled_from(OPTIONS), VALUES), max_size=3),
+)  # fmt: skip
+def any_command(name: str, words: list[str], options: list[tuple[str, str]]) -> None:
+    """any values on the command line: a result, or one sentence and exit 2"""
+    out, err = io.StringIO(), io.StringIO()
+    trains = name == "run" and "--budget=0" or "--json"
+    given = [f"{o}={v}" for o, v in options]
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        before = os.getcwd()
+        os.chdir(folder)
+        try:
+            code: Any = main([name, *words, *given, f"--store={folder}", *([trains] if name != "merge" else [])])
+        except SystemExit as stop:  # argparse: its usage and one line
+            code = stop.code
+        finally:
+            os.chdir(before)
+    assert code in (0, 1, 2)
+    said = err.getvalue().strip().splitlines()
+    if code == 2:
+        assert said and (said[-1].startswith("lth_core: ") or ": error: " in err.getvalue())
+
+
+@property_of(
+    st.sampled_from(paper.NOTEBOOKS) | WORDS,
+    st.dictionaries(
+        st.sampled_from(["profile", "trials", "device", "seed", "data_dir", "dataset"]),
+        ANYTHING | st.sampled_from(["quick", "paper", "published", "cpu", "cuda", "digits", "mnist", "~nobody-here", "/"]),
+    ),
+)  # fmt: skip
+def any_parameters(notebook: str, parameters: dict) -> None:
+    """any notebook parameters: its rows, or one sentence"""
+    try:
+        rows = Study(notebook=notebook, **parameters).rows(notebook)
+    except UsageError as error:
+        assert str(error)
+    else:
+        assert all(isinstance(s, Spec) for s in rows)
+
+
+@pytest.mark.parametrize(
+    "check", [spec_round_trip, any_spec, durations_and_shards, any_command, any_parameters], ids=range(5)
+)
+def test_any_input(check: Callable[[int], None]) -> None:
+    check(INPUTS if check not in (any_command, any_parameters) else INPUTS // 5)
+
+
+def test_any_store(one_cell: tuple[str, dict[str, bytes]]) -> None:
+    for check in store_properties(*one_cell):
+        check(INPUTS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "check", [spec_round_trip, any_spec, durations_and_shards, any_command, any_parameters], ids=range(5)
+)
+def test_any_input_longer(check: Callable[[int], None]) -> None:
+    check(INPUTS * MORE if check not in (any_command, any_parameters) else INPUTS * MORE // 5)
+
+
+@pytest.mark.slow
+def test_any_store_longer(one_cell: tuple[str, dict[str, bytes]]) -> None:
+    for check in store_properties(*one_cell):
+        check(INPUTS * MORE)
+
+
+def test_impossible_numbers_are_refused() -> None:
+    for bad in (dict(lr=float("nan")), dict(lr=float("inf")), dict(trial=1.5), dict(round="2"), dict(arch=None)):
+        with pytest.raises(UsageError):
+            replace(Spec(), **bad)  # type: ignore[arg-type]
