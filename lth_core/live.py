@@ -86,7 +86,7 @@ def draw(
                 plot.line(ax, 100 * one.index, one.to_numpy(), arm=arm, label=label, **look)
         ax.set_ylabel(figures.AXES[column])
         plot.percent_axis(ax, sorted({round(100 * d, 3) for table, *_ in layers for d in table["density"]}))
-    axes[0].legend(fontsize=8)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
     best = own.groupby(["arm", "density"])["stop_test"].mean().sort_values().tail(1)
     (arm, left), top = best.index[0], best.iloc[0]
     said = f"Best: {top:.2%} at {100 * left:.1f}% of the weights ({figures.NAMES[arm if left < 1 else 'unpruned']})."

@@ -16,7 +16,6 @@ import math
 import os
 import platform
 import re
-import secrets
 import shutil
 import stat
 import subprocess
@@ -174,9 +173,11 @@ class Store:
         return file
 
     def _sweep(self, keys: set[str]) -> None:
-        """Remove what runners left half written when they were killed. Only for keys whose lock is held."""
-        for leftover in self.root.glob(".*.*"):
-            if leftover.name.split(".")[1] in keys:
+        """Remove what runners of this machine left half written when they were killed, of cells whose lock is held.
+
+        That the runner is dead is asked too: on a network file system a lock may not hold."""
+        for leftover in self.root.glob(f".*.{os.uname().nodename}.*"):
+            if leftover.name[1:21] in keys and not _alive(leftover.suffix[1:]):
                 shutil.rmtree(leftover, ignore_errors=True)
 
     def save(self, network: Network, trained: Trained) -> None:
@@ -221,7 +222,7 @@ class Store:
 
     def _write(self, key: str, files: dict[str, bytes]) -> None:
         final = self.folder(key)
-        temporary = self.root / f".{key}.{secrets.token_hex(4)}"
+        temporary = self.root / f".{key}.{os.uname().nodename}.{os.getpid()}"
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
             temporary.mkdir()
@@ -298,6 +299,16 @@ UNREADABLE = (
     OSError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError,
     NotImplementedError, SafetensorError, pa.ArrowException,
 )  # fmt: skip
+
+
+def _alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
 
 
 def _own_digest(cell: dict[str, Any]) -> str:

@@ -33,9 +33,8 @@ def table() -> str:
     head = ["| | Fault | Tried | What happened |", "|---|---|---:|---|"]
     lines, before = [], ""
     for r in rows:
-        lines.append(
-            f"| {r['group'] if r['group'] != before else ''} | {r['fault']} | {r['times']:,} | {r['happened']} |"
-        )
+        group = r["group"] if r["group"] != before else ""
+        lines.append(f"| {group} | {r['fault']} | {r['times']:,} | {r['happened']} |")
         before = r["group"]
     return "\n".join(head + lines) + "\n"
 

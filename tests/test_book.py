@@ -265,7 +265,7 @@ def test_previous_and_next_lead_through_the_whole_book(built_book: Path) -> None
 def test_print_leaves_the_text_and_the_figures(tab: Any) -> None:
     tab.page.goto("/iclr_2_lenet.html")
     tab.page.emulate_media(media="print")
-    for aside in (".bd-sidebar-primary", ".bd-header-article", ".lth-fold", ".cell_input", ".lth-widget input"):
+    for aside in (".bd-sidebar-primary", ".bd-header-article", ".lth-fold", "details.above-input", ".lth-widget input"):
         shown = tab.page.locator(aside).evaluate_all("all => all.filter(e => e.checkVisibility()).length")
         assert shown == 0, aside
     assert tab.page.locator("article figure svg").first.is_visible()

@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# The workflow on a real Slurm, on this one host: a figure at quick scale runs as three jobs, one is killed with SIGKILL,
+# the workflow runs again, and the store is complete and equal, bit for bit, to one that a single process made.
+#
+#   workflow/prove-slurm.sh        as root on Debian or Ubuntu; installs slurm-wlm and munge if they are not there
+#
+# Controller, node and keys live in a folder of their own and are stopped at the end; /etc/slurm is not touched.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+FIGURE=iclr-fig04
+SCALE="--profile quick --dataset digits --trials 3"
+say() { printf '\n== %s\n' "$*"; }
+[ "$(id -u)" = 0 ] || { echo "prove-slurm.sh: Slurm's daemons need root here."; exit 2; }
+
+if ! command -v slurmctld sbatch munged > /dev/null; then
+    say "installing Slurm"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends slurm-wlm munge > /dev/null
+fi
+if [ ! -x _build/snakemake/bin/snakemake ]; then
+    say "installing Snakemake"  # apart from .venv: it asks for older packages than the book does
+    .venv/bin/python -m venv _build/snakemake
+    .venv/bin/python -m uv pip install -q --python _build/snakemake/bin/python --require-hashes -r workflow/requirements.lock
+fi
+
+WORK=$(mktemp -d)
+chmod 755 "$WORK"
+export SLURM_CONF="$WORK/slurm.conf"
+
+stop() {
+    status=$?
+    for name in snakemake slurmd slurmctld munged; do
+        if [ -s "$WORK/$name.pid" ]; then kill "$(cat "$WORK/$name.pid")" 2> /dev/null || true; fi
+    done
+    if [ "$status" != 0 ]; then tail -n 40 "$WORK"/*.log 2> /dev/null || true; fi
+    sleep 1
+    rm -rf "$WORK"
+    exit "$status"
+}
+trap stop EXIT
+
+say "starting Slurm"
+install -d -o munge -g munge -m 755 "$WORK/munge"
+dd if=/dev/urandom of="$WORK/munge/key" bs=128 count=1 status=none
+chown munge "$WORK/munge/key" && chmod 600 "$WORK/munge/key"
+runuser -u munge -- munged --key-file="$WORK/munge/key" --socket="$WORK/munge/socket" --pid-file="$WORK/munge/pid" \
+    --log-file="$WORK/munge/log" --seed-file="$WORK/munge/seed"
+cp "$WORK/munge/pid" "$WORK/munged.pid"
+HOST=$(hostname -s)
+cat > "$SLURM_CONF" << CONF
+ClusterName=proof
+SlurmctldHost=$HOST(127.0.0.1)
+SlurmctldPort=16817
+SlurmdPort=16818
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket=$WORK/munge/socket
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+StateSaveLocation=$WORK/state
+SlurmdSpoolDir=$WORK/spool
+SlurmctldPidFile=$WORK/slurmctld.pid
+SlurmdPidFile=$WORK/slurmd.pid
+SlurmctldLogFile=$WORK/slurmctld.log
+SlurmdLogFile=$WORK/slurmd.log
+ReturnToService=2
+MpiDefault=none
+NodeName=$HOST NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(awk '/MemTotal/ {print int($2 / 1024 * 0.9)}' /proc/meminfo) State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES State=UP
+CONF
+mkdir "$WORK/state" "$WORK/spool"
+slurmctld
+slurmd
+for _ in $(seq 60); do
+    [ "$(sinfo --noheader --format=%t 2> /dev/null)" = idle ] && break
+    sleep 0.5
+done
+sinfo
+
+PYTHON=$PWD/.venv/bin/python
+say "one process, for comparison"
+$PYTHON -m lth_core run $FIGURE $SCALE --device cpu --store "$WORK/single" --quiet
+
+workflow() {
+    _build/snakemake/bin/snakemake train --workflow-profile workflow/profiles/slurm --jobs 3 --retries 0 \
+        --slurm-status-command squeue --seconds-between-status-checks 2 --slurm-init-seconds-before-status-checks 4 \
+        --latency-wait 5 --slurm-logdir "$WORK/joblogs" --config python="$PYTHON" figures=$FIGURE profile=quick \
+        dataset=digits trials=3 shards=3 device=cpu threads=1 memory=2000 store="$WORK/store" "$@"
+}
+
+say "three jobs; one is killed"
+workflow > "$WORK/first.log" 2>&1 &
+echo $! > "$WORK/snakemake.pid"
+killed=""
+for _ in $(seq 600); do
+    cells=$(find "$WORK/store/cells" -name cell.json 2> /dev/null | wc -l)
+    job=$(squeue --noheader --states=RUNNING --format=%i | head -n 1)
+    if [ "$cells" -ge 4 ] && [ -n "$job" ]; then
+        squeue
+        scancel --full --signal=KILL "$job"
+        killed=$job
+        break
+    fi
+    sleep 0.2
+done
+[ -n "$killed" ] || { echo "no job was caught running"; exit 1; }
+if wait "$(cat "$WORK/snakemake.pid")"; then echo "the workflow did not notice"; exit 1; fi
+rm "$WORK/snakemake.pid"
+if $PYTHON -m lth_core status $FIGURE $SCALE --store "$WORK/store"; then echo "nothing was left to do"; exit 1; fi
+echo "job $killed was killed with $cells networks stored; the workflow said:"
+grep -m 3 -E "failed, SLURM|Error in rule" "$WORK/first.log"
+
+say "the workflow again"
+workflow > "$WORK/second.log" 2>&1
+grep -E "^(shard|total) " "$WORK/second.log" | head -n 2
+
+say "complete, and equal to the single process?"
+$PYTHON -m lth_core status $FIGURE $SCALE --store "$WORK/store"
+$PYTHON - "$WORK/single" "$WORK/store" << 'COMPARE'
+import sys
+import numpy as np
+from lth_core.store import Store
+
+a, b = map(Store, sys.argv[1:])
+assert a.keys() == b.keys(), (len(a.keys()), len(b.keys()))
+for key in a.keys():
+    x, y = a.read(key), b.read(key)
+    assert x.curves.equals(y.curves) and all(np.array_equal(x.weights[n], y.weights[n]) for n in x.weights), key
+print(f"{len(a.keys())} networks, equal bit for bit")
+COMPARE
