@@ -5,7 +5,7 @@ READY := .venv/.ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 UV := $(BIN)/python -m uv --quiet
 
-.PHONY: book quick test test-all bench lint serve format lock clean
+.PHONY: book quick test test-all bench lint serve format lock workflow clean
 
 book: $(READY)  ## execute notebooks/ against results/, build _build/html
 	$(BIN)/python -m lth_core.book
@@ -43,10 +43,19 @@ $(READY): requirements.lock pyproject.toml
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
+workflow: _build/snakemake/.ready  ## Snakemake, apart from .venv: it asks for older packages than the book does
+
+_build/snakemake/.ready: workflow/requirements.lock | $(READY)
+	$(BIN)/python -m venv _build/snakemake
+	$(UV) pip install --python _build/snakemake/bin/python --require-hashes -r $< || _build/snakemake/bin/python -m pip --quiet install --require-hashes -r $<
+	@touch $@
+
 # The index address stays out of the file: it belongs to the machine that installs, not to the project.
 lock:
 	$(UV) pip compile pyproject.toml --extra book --extra dev --generate-hashes --universal --python-version 3.11 \
 		--no-emit-index-url --no-header --no-annotate -o requirements.lock
+	sed -n '/^workflow = /,/^]/s/^ *"\(.*\)",/\1/p' pyproject.toml | $(UV) pip compile - --generate-hashes --universal \
+		--python-version 3.11 --no-emit-index-url --no-header --no-annotate -o workflow/requirements.lock
 
 clean:
 	rm -rf _build _artefacts book/*.ipynb book/_vendor .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lth_core import analyse, plot
 from lth_core.models import weight_count
+from lth_core.store import KEEPS_WEIGHTS
 from lth_core.study import Study
 
 NAMES = {
@@ -102,6 +103,8 @@ def scale_note(study: Study, figure: str) -> str:
     )  # fmt: skip
     ended = len(study.rows(figure)) - len(study.possible(figure))
     lost = f" {ended} networks could not be made: an earlier round of theirs diverged." if ended else ""
+    if here.replicates < there.replicates and any(s.arm not in KEEPS_WEIGHTS for s in study.rows(figure)):
+        lost += f" Controls: {here.replicates} of the paper's {there.replicates} redraws of each ticket."
     if same:
         return f"Scale: the paper's ({', '.join(parts)}).{lost}"
     paper_scale = f"{there.trials} trials, {there.iterations:,} iterations"

@@ -19,25 +19,31 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 def wanted() -> dict[str, Requirement]:
     """Every package that pyproject.toml asks for, by name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    extras = {name: lines for name, lines in project["optional-dependencies"].items() if name != "workflow"}
+    lines = [*project["dependencies"], *(line for extra in extras.values() for line in extra)]
     return {requirement.name: requirement for requirement in map(Requirement, lines)}
 
 
-def locked() -> list[tuple[Requirement, int]]:
-    """Every entry of the lock, and how many hashes it has."""
-    text = (ROOT / "requirements.lock").read_text().replace("\\\n", " ")
+LOCKS = ("requirements.lock", "workflow/requirements.lock")
+
+
+def locked(name: str = LOCKS[0]) -> list[tuple[Requirement, int]]:
+    """Every entry of a lock, and how many hashes it has."""
+    text = (ROOT / name).read_text().replace("\\\n", " ")
     entries = [line.split(" --hash=") for line in text.splitlines() if line.strip() and not line.startswith("#")]
     return [(Requirement(entry[0].strip()), len(entry) - 1) for entry in entries]
 
 
-def test_lock_pins_everything_with_hashes() -> None:
-    for requirement, hashes in locked():
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock_pins_everything_with_hashes(name: str) -> None:
+    for requirement, hashes in locked(name):
         assert hashes > 0, f"{requirement.name} has no hash"
         assert re.fullmatch(r"==[^*,]+", str(requirement.specifier)), requirement
 
 
-def test_lock_names_no_address() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock_names_no_address(name: str) -> None:
+    lock = (ROOT / name).read_text()
     for sign in ("://", "-index", "find-links", "trusted-host", " @ ", "file:"):
         assert sign not in lock
 

@@ -4,7 +4,8 @@
 #
 #   workflow/prove-slurm.sh        as root on Debian or Ubuntu; installs slurm-wlm and munge if they are not there
 #
-# Controller, node and keys live in a folder of their own and are stopped at the end; /etc/slurm is not touched.
+# Controller, node and keys live in a folder of their own and are stopped and deleted at the end. Only a link in
+# /etc/slurm points there meanwhile: Snakemake's jobs drop SLURM_CONF. A machine that has a Slurm already is left alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,24 +19,23 @@ if ! command -v slurmctld sbatch munged > /dev/null; then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends slurm-wlm munge > /dev/null
 fi
-if [ ! -x _build/snakemake/bin/snakemake ]; then
-    say "installing Snakemake"  # apart from .venv: it asks for older packages than the book does
-    .venv/bin/python -m venv _build/snakemake
-    .venv/bin/python -m uv pip install -q --python _build/snakemake/bin/python --require-hashes -r workflow/requirements.lock
-fi
+make --silent workflow
 
 WORK=$(mktemp -d)
 chmod 755 "$WORK"
-export SLURM_CONF="$WORK/slurm.conf"
+CONF=/etc/slurm/slurm.conf
+[ ! -e "$CONF" ] || { echo "prove-slurm.sh: this machine has a Slurm already ($CONF)."; exit 2; }
+mkdir -p /etc/slurm
+ln -sf "$WORK/slurm.conf" "$CONF"
 
 stop() {
     status=$?
     for name in snakemake slurmd slurmctld munged; do
         if [ -s "$WORK/$name.pid" ]; then kill "$(cat "$WORK/$name.pid")" 2> /dev/null || true; fi
     done
-    if [ "$status" != 0 ]; then tail -n 40 "$WORK"/*.log 2> /dev/null || true; fi
+    if [ "$status" != 0 ]; then tail -v -n 30 "$WORK"/*.log "$WORK"/joblogs/*/*/*.log 2> /dev/null || true; fi
     sleep 1
-    rm -rf "$WORK"
+    rm -rf "$WORK" "$CONF"
     exit "$status"
 }
 trap stop EXIT
@@ -48,7 +48,7 @@ runuser -u munge -- munged --key-file="$WORK/munge/key" --socket="$WORK/munge/so
     --log-file="$WORK/munge/log" --seed-file="$WORK/munge/seed"
 cp "$WORK/munge/pid" "$WORK/munged.pid"
 HOST=$(hostname -s)
-cat > "$SLURM_CONF" << CONF
+cat > "$WORK/slurm.conf" << END
 ClusterName=proof
 SlurmctldHost=$HOST(127.0.0.1)
 SlurmctldPort=16817
@@ -72,7 +72,7 @@ ReturnToService=2
 MpiDefault=none
 NodeName=$HOST NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(awk '/MemTotal/ {print int($2 / 1024 * 0.9)}' /proc/meminfo) State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES State=UP
-CONF
+END
 mkdir "$WORK/state" "$WORK/spool"
 slurmctld
 slurmd
@@ -97,14 +97,19 @@ say "three jobs; one is killed"
 workflow > "$WORK/first.log" 2>&1 &
 echo $! > "$WORK/snakemake.pid"
 killed=""
+mkdir -p "$WORK/store/cells"
 for _ in $(seq 600); do
     cells=$(find "$WORK/store/cells" -name cell.json 2> /dev/null | wc -l)
     job=$(squeue --noheader --states=RUNNING --format=%i | head -n 1)
-    if [ "$cells" -ge 4 ] && [ -n "$job" ]; then
+    if [ "$cells" -ge 8 ] && [ -n "$job" ]; then
         squeue
-        scancel --full --signal=KILL "$job"
-        killed=$job
-        break
+        # scancel would ask first (SIGTERM), and the run would stop in good order: this is the machine that dies
+        for process in $(scontrol listpids "$job" | awk 'NR > 1 {print $1}'); do
+            if tr '\0' ' ' < "/proc/$process/cmdline" 2> /dev/null | grep -q "python -m lth_core run"; then
+                kill -9 "$process" && killed=$job
+            fi
+        done
+        [ -z "$killed" ] || break
     fi
     sleep 0.2
 done
