@@ -155,7 +155,7 @@ def _idx(file: Path) -> NDArray[np.uint8]:
             f"{file} is damaged or only half there ({len(data):,} bytes): delete it to have it downloaded again, or "
             "name another folder with data_dir or LTH_DATA_DIR."
         )
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * len(shape)).reshape(shape).copy()  # torch wants it writable
 
 
 def _cifar10(where: Path) -> Parts:

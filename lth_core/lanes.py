@@ -27,9 +27,12 @@ def kernel(function: Callable, **options: Any) -> Any:
 
     No "nnan" or "ninf": a diverged network must stay NaN. No "reassoc": `exp` needs its order, sums have `total`.
     No "nrt", so no allocation inside: counting references to arrays took two thirds of the time of a short row."""
-    flags: dict[str, Any] = dict(cache=True, nogil=True, _nrt=False, error_model="numpy", fastmath={"contract", "nsz"})
-    made: Any = njit(**flags, **options)(function)
-    made._cache._cache_file._source_stamp = STAMP  # Numba itself watches only the file of the outermost kernel
+    flags: dict[str, Any] = dict(nogil=True, _nrt=False, error_model="numpy", fastmath={"contract", "nsz"})
+    try:
+        made: Any = njit(cache=True, **flags, **options)(function)
+        made._cache._cache_file._source_stamp = STAMP  # Numba itself watches only the file of the outermost kernel
+    except RuntimeError:  # neither this folder nor a home can be written: every process compiles for itself
+        made = njit(**flags, **options)(function)
     return made
 
 

@@ -30,12 +30,10 @@ def table() -> str:
         row = json.loads(line)
         noted[row["group"], row["fault"]] = row
     rows = sorted(noted.values(), key=lambda r: (GROUPS.index(r["group"]), r["fault"]))
-    head = ["| | Fault | Tried | What happened |", "|---|---|---:|---|"]
-    lines, before = [], ""
+    head = ["| Kind | Fault | Tried | What happened |", "|---|---|---:|---|"]
+    lines = []
     for r in rows:
-        group = r["group"] if r["group"] != before else ""
-        lines.append(f"| {group} | {r['fault']} | {r['times']:,} | {r['happened']} |")
-        before = r["group"]
+        lines.append(f"| {r['group']} | {r['fault']} | {r['times']:,} | {r['happened']} |")
     return "\n".join(head + lines) + "\n"
 
 

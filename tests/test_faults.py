@@ -14,6 +14,7 @@ import signal
 import stat
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -284,6 +285,21 @@ def test_no_write_permission(whole: Store, open_folder: Path) -> None:
     for p in [root, *root.rglob("*")]:
         p.chmod(0o755)
     tried("Disk", "no permission to write, or a read-only store", 2, "exit 1, one sentence; a complete store is used")
+
+
+def test_no_folder_for_compiled_kernels(tmp_path: Path) -> None:
+    """Installed read-only, and no home: kernels cannot be kept on disk, training goes on without."""
+    code = (
+        "import sys\nfrom numba.core import caching\n"
+        "def refuse(self, *_): raise PermissionError\n"
+        "caching._CacheLocator.ensure_cache_path = refuse\n"
+        "from lth_core import sparse\nassert sparse.by_weight.train.signatures == []\n"
+        "from lth_core.__main__ import main\nsys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, *COMMAND, "--budget", "0", "--store", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    tried("Disk", "no folder where compiled kernels may be kept", 1, "each process compiles for itself (6 s)")
 
 
 def test_others_can_read_a_shared_store(whole: Store, tmp_path: Path) -> None:
