@@ -21,6 +21,7 @@ class Scale:
     replicates: int = 3  # redraws of each control per ticket
     rounds: int = 27
     percent_step: float = 2.5  # spacing of one-shot levels, in percent of hidden weights removed
+    noise_every: int = 1  # rounds between two that are trained with noise (ICLR F.7)
     seed: int = 0
 
 
@@ -81,7 +82,10 @@ SIZES = ("25-9", "50-17", "100-34", "150-50", "200-67", "300-100", "400-134", "5
 V1_SIZES = ("300-100", "600-200", "900-300", "1200-400")  # legend lost; the text calls them multiples of 300-100
 G = Scale(trials=3, replicates=0)
 V1_SCALE = Scale(rounds=21, percent_step=5.0)
+V1_TEN = replace(V1_SCALE, trials=10)  # v1 Figure 10 collects ten trials
 ONE_REDRAW = Scale(replicates=1)  # what results/ holds: the paper's scale, one redraw of each control instead of three
+SGD: dict[str, Any] = dict(optimizer="sgd", lr=0.8)  # ICLR Appendix F's other optimizer
+F_LEVELS, V1_LEVELS = (4, 8, 12), (3, 8, 13)  # rounds at which ICLR Appendix F and v1 section 5 open their tickets
 FIRST = Scale(trials=3, rounds=12, iterations=10_000, percent_step=12.5)  # what results/ holds until more is measured
 
 # Minutes on two cores, on MNIST where it lies at hand and else on scikit-learn's digits: shapes, not numbers.
@@ -126,13 +130,27 @@ def _figures() -> list[Figure]:
                quick=QUICK_STOP),
         Figure("iclr-fig14", "iclr_e_random_sparsity", "Tickets, reinits and random sparse networks (LeNet)",
                lambda s: iterative(s, ("ticket", "reinit", "random_sparsity"))),
+        Figure("iclr-fig15", "iclr_f_examining", "Initial weights of tickets (Adam)", opened),
+        Figure("iclr-fig16", "iclr_f_examining", "Initial weights of tickets (SGD)", lambda s: opened(s, **SGD)),
         Figure("iclr-fig17", "iclr_f_examining", "Weights redrawn from the ticket's own initial distribution",
-               lambda s: iterative(s, ("ticket", "reinit", "reinit_from_ticket"))),
+               lambda s: iterative(s, ("ticket", "reinit", "reinit_from_ticket")), published=ONE_REDRAW),
         Figure("iclr-fig18", "iclr_f_examining", "Magnitude pruning before training",
-               lambda s: iterative(s, ("ticket", "reinit", "prune_at_init"))),
+               lambda s: iterative(s, ("ticket", "reinit", "prune_at_init")), published=ONE_REDRAW),
+        Figure("iclr-fig19", "iclr_f_examining", "How far weights move, in and outside the ticket",
+               lambda s: opened(s, rounds=(8,))),
+        Figure("iclr-fig20", "iclr_f_examining", "Movement away from zero, in and outside the ticket",
+               lambda s: opened(s, rounds=(8,))),
+        Figure("iclr-fig21", "iclr_f_examining", "Incoming connections of each unit (Adam)", opened),
+        Figure("iclr-fig22", "iclr_f_examining", "Incoming connections of each unit (SGD)",
+               lambda s: opened(s, **SGD)),
+        Figure("iclr-fig23", "iclr_f_examining", "Outgoing connections of each unit (Adam), and their map", iterative),
+        Figure("iclr-fig24", "iclr_f_examining", "Outgoing connections of each unit (SGD)",
+               lambda s: opened(s, **SGD)),
         Figure("iclr-fig25", "iclr_f_examining", "Noise added to a ticket's initial weights",
                lambda s: iterative(s, both) + [r for x in (0.5, 1, 2, 3) for r in iterative(
-                   replace(s, replicates=1), ("noise",), each={"sigma": x})]),
+                   replace(s, replicates=1), ("noise",), each={"sigma": x},
+                   rounds=range(1, s.rounds + 1, s.noise_every))],
+               published=replace(ONE_REDRAW, noise_every=2), quick=replace(QUICK, noise_every=4)),
         Figure("iclr-fig26", "iclr_g_lenet_hyperparameters", "Adam learning rates",
                sweep("lr", (2.5e-5, 5e-5, 2e-4, 8e-4, 1.2e-3, 2e-3, 3.2e-3, 6.4e-3)), G,
                quick=QUICK_G, quick_rows=sweep("lr", (2e-4, 1.2e-3, 6.4e-3))),
@@ -174,6 +192,10 @@ def _figures() -> list[Figure]:
                lambda s: iterative(s, controls, **V1) + named_levels(s, **V1), V1_SCALE,
                quick=QUICK_V1, quick_rows=lambda s: iterative(s, **V1) + one_shot(s, percents=QUICK_PERCENTS, **V1)
                + iterative(s, controls, rounds=(3, 6, 9), **V1)),
+        Figure("v1-fig09", "v1_5_examining", "Initial weights of tickets",
+               lambda s: opened(s, rounds=V1_LEVELS, **V1), V1_TEN, published=V1_SCALE, quick=QUICK_V1),
+        Figure("v1-fig10", "v1_5_examining", "Connections of each unit",
+               lambda s: opened(s, rounds=(1, 8, 13), **V1), V1_TEN, published=V1_SCALE, quick=QUICK_V1),
         Figure("v1-fig11", "v1_6_parameters", "Initial standard deviations of 0.1 and above",
                sweep("init_sd", (0.1, 0.2, 0.4, 0.8), named_levels, **V1), V1_SCALE,
                quick=QUICK_V1_SWEEP, quick_rows=sweep("init_sd", (0.1, 0.4), one_shot, percents=(45, 75), **V1)),
@@ -195,6 +217,11 @@ def _figures() -> list[Figure]:
                V1_SCALE,
                quick=QUICK_V1_SWEEP),
     ]  # fmt: skip
+
+
+def opened(scale: Scale, *, rounds: Iterable[int] = F_LEVELS, **changes) -> list[Spec]:
+    """Unpruned networks, and the tickets of a few rounds whose weights and masks a figure opens."""
+    return iterative(scale, rounds=[r for r in rounds if r <= scale.rounds], **changes)
 
 
 def rounds_down_to(rate: float, density: float) -> range:
