@@ -63,7 +63,7 @@ def iterative(
     for first in list(rows):
         for r in rounds if rounds is not None else range(1, scale.rounds + 1):
             for arm in arms:
-                copies = 1 if arm in ("ticket", "continued", "prune_at_init") else scale.replicates
+                copies = 1 if arm in ("ticket", "continued", "prune_at_init", "signs") else scale.replicates
                 rows += [first.at_round(r, arm=arm, replicate=i, **pruned) for i in range(copies)] if r else []
     return rows
 
@@ -86,6 +86,7 @@ V1_TEN = replace(V1_SCALE, trials=10)  # v1 Figure 10 collects ten trials
 ONE_REDRAW = Scale(replicates=1)  # what results/ holds: the paper's scale, one redraw of each control instead of three
 SGD: dict[str, Any] = dict(optimizer="sgd", lr=0.8)  # ICLR Appendix F's other optimizer
 F_LEVELS, V1_LEVELS = (4, 8, 12), (3, 8, 13)  # rounds at which ICLR Appendix F and v1 section 5 open their tickets
+BEYOND = Scale(trials=3, replicates=1)  # the same for what goes past the papers
 FIRST = Scale(trials=3, rounds=12, iterations=10_000, percent_step=12.5)  # what results/ holds until more is measured
 
 # Minutes on two cores, on MNIST where it lies at hand and else on scikit-learn's digits: shapes, not numbers.
@@ -216,7 +217,21 @@ def _figures() -> list[Figure]:
                lambda s: iterative(s, **V1) + iterative(s, ("continued", "ticket"), each={"search": "continued"}, **V1),
                V1_SCALE,
                quick=QUICK_V1_SWEEP),
+        Figure("beyond-rescale", "beyond_commentaries", "Initial weights enlarged for the smaller layers",
+               lambda s: iterative(s, both) + iterative(s, both, rounds=some_rounds(s), each={"rescale": 0.5}),
+               published=BEYOND),
+        Figure("beyond-signs", "beyond_commentaries", "Signs and magnitudes of a ticket's initial weights",
+               lambda s: iterative(s, both)
+               + iterative(s, ("signs", "random_signs", "reinit_signs"), rounds=some_rounds(s)), published=BEYOND),
+        Figure("beyond-rewind", "beyond_commentaries", "Rewinding to early weights instead of initial ones",
+               lambda s: iterative(s, both) + iterative(s, each={"rewind": max(100, s.iterations // 100)}),
+               published=BEYOND),
     ]  # fmt: skip
+
+
+def some_rounds(scale: Scale) -> range:
+    """Every second round from 4 (41% of LeNet's weights) on: controls of an existing chain need no round between."""
+    return range(4, scale.rounds + 1, 2)
 
 
 def opened(scale: Scale, *, rounds: Iterable[int] = F_LEVELS, **changes) -> list[Spec]:

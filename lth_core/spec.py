@@ -16,6 +16,9 @@ ARMS = (
     "shuffle",  # v1: surviving initial values moved to random positions inside their layer
     "random_sparsity",  # random mask of the ticket's size, weights redrawn
     "reinit_from_ticket",  # F.3: same mask, weights redrawn from the ticket's own initial values
+    "signs",  # beyond: the ticket's signs, one magnitude per layer (its initial standard deviation; Zhou et al. 2019)
+    "random_signs",  # beyond: the signs of `reinit` of the same replicate, one magnitude per layer
+    "reinit_signs",  # beyond: the ticket's signs, the magnitudes of `reinit` of the same replicate
     "noise",  # F.7: ticket plus Gaussian noise of `sigma` standard deviations of the layer's initialisation
     "prune_at_init",  # F.4: mask from the magnitudes at iteration 0
     "continued",  # Appendix B: training goes on after each cut, without a reset
@@ -49,9 +52,7 @@ class Spec:
     arch: str = "lenet-300-100"
     init: str = "glorot"  # Gaussian Glorot (ICLR) or normal(0, init_sd) redrawn beyond 2 sd (v1)
     init_sd: float = 0.0  # used by init="truncated" only
-    rescale: float = (
-        0.0  # a layer's masked initial weights times density**-rescale (a commentary's idea; 0 in the papers)
-    )
+    rescale: float = 0.0  # a layer's starting weights times (its density)**-rescale; 0 in both papers, see tickets.start
     dropout: float = 0.0
     optimizer: str = "adam"
     lr: float = 1.2e-3

@@ -82,7 +82,11 @@ def network(spec: Spec, found: Cell | None = None, rewound: Parameters | None = 
 
 
 def start(spec: Spec, masks: Masks, weights: Parameters | None = None) -> Network:
-    """The network of a row whose ticket has `masks`; `weights` to go back to, the initial ones if None."""
+    """The network of a row whose ticket has `masks`; `weights` to go back to, the initial ones if None.
+
+    `spec.rescale` = 0.5 is Glorot's rule for the pruned layer: at density d its units have on average d times the
+    incoming and outgoing connections, so that sqrt(2 / (fan in + fan out)) grows by d**-0.5. One factor per layer, as
+    Glorot's rule has one; units that lost more of their connections than others get no more. Biases start at 0."""
     masks, weights = _arm(spec, masks, weights or initial(spec))
     if spec.rescale:
         for name, mask in masks.items():
@@ -94,6 +98,8 @@ def _arm(spec: Spec, masks: Masks, weights: Parameters) -> tuple[Masks, Paramete
     redraw = (spec.arm, spec.round, spec.replicate)
     if spec.arm in ("reinit", "random_sparsity"):
         return masks, initial(spec, redraw)
+    if spec.arm in ("signs", "random_signs", "reinit_signs"):
+        return masks, _signed(spec, weights)
     if spec.arm not in ("shuffle", "reinit_from_ticket", "noise"):
         return masks, dict(weights)
     masks, weights = dict(masks), dict(weights)
@@ -112,6 +118,20 @@ def _arm(spec: Spec, masks: Masks, weights: Parameters) -> tuple[Masks, Paramete
             drawn[mask] = generator(*key).choice(values[mask], int(mask.sum()))
             weights[name] = drawn
     return masks, weights
+
+
+def _signed(spec: Spec, weights: Parameters) -> Parameters:
+    """Starts that take signs and magnitudes from different places (Zhou et al. 2019, section 4.1).
+
+    Both come from the ticket's `weights`, from `reinit` of this round and replicate, or are one constant per layer, so
+    that two of these arms differ in signs or in magnitudes and in nothing else."""
+    redrawn = initial(spec, ("reinit", spec.round, spec.replicate))
+    made = dict(weights)
+    for layer in layers(spec.arch, spec.dataset):
+        signs = redrawn if spec.arm == "random_signs" else weights
+        sizes = redrawn[layer.weight] if spec.arm == "reinit_signs" else np.float32(init_sd(spec, layer))
+        made[layer.weight] = np.copysign(sizes, signs[layer.weight])
+    return made
 
 
 def from_store(spec: Spec, store: Store) -> Network:

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from lth_core import analyse, draws, models, prune, sparse, tickets, train
+from lth_core import analyse, draws, models, prune, results, sparse, tickets, train
 from lth_core.data import Dataset, load
 from lth_core.models import Network, Trained, initial, layers
 from lth_core.spec import ARMS, Spec
@@ -234,6 +234,49 @@ def test_reinit_from_ticket_draws_the_tickets_own_values():
     control = tickets.network(replace(ticket.spec, arm="reinit_from_ticket"), _cell(*links[1]))
     for name, mask in ticket.masks.items():
         assert np.isin(control.weights[name][mask], ticket.weights[name][mask]).all()
+
+
+def test_enlarging_a_ticket_is_glorots_rule_for_its_smaller_layers():
+    """One factor per layer, density**-0.5; the mask, the signs and the chain of rounds stay the ticket's."""
+    links = chain("sparse", rounds=1)
+    ticket = tickets.network(links[1][0].spec.at_round(2), _cell(*links[1]))
+    larger = tickets.network(replace(ticket.spec, rescale=0.5), _cell(*links[1]))
+    assert tickets.parent(larger.spec) == tickets.parent(ticket.spec)
+    for layer in layers(BASE.arch, "digits"):
+        mask, (fan_in, fan_out) = ticket.masks[layer.weight], layer.fans
+        sparse_in, sparse_out = mask.sum(1).mean(), mask.sum(0).mean()
+        factor = np.sqrt(2 / (sparse_in + sparse_out)) / np.sqrt(2 / (fan_in + fan_out))
+        assert np.array_equal(larger.masks[layer.weight], mask)
+        np.testing.assert_allclose(larger.weights[layer.weight], factor * ticket.weights[layer.weight], rtol=1e-5)
+
+
+def test_sign_arms_take_signs_and_sizes_from_where_they_say():
+    links = chain("sparse", rounds=1)
+    spec = links[1][0].spec.at_round(2)
+    arms = ("ticket", "reinit", "signs", "random_signs", "reinit_signs")
+    made = {arm: tickets.network(replace(spec, arm=arm), _cell(*links[1])) for arm in arms}
+    for layer in layers(BASE.arch, "digits"):
+        mask = made["ticket"].masks[layer.weight]
+        assert all(np.array_equal(n.masks[layer.weight], mask) for n in made.values())
+        living = {arm: n.weights[layer.weight][mask] for arm, n in made.items()}
+        sd = np.float32(models.init_sd(spec, layer))
+        for arm, signs, sizes in (
+            ("signs", "ticket", sd),
+            ("random_signs", "reinit", sd),
+            ("reinit_signs", "ticket", np.abs(living["reinit"])),
+        ):
+            assert np.array_equal(np.signbit(living[arm]), np.signbit(living[signs]))
+            assert (np.abs(living[arm]) == sizes).all()
+    again = tickets.network(replace(spec, arm="random_signs", replicate=1), _cell(*links[1]))
+    assert (again.weights["fc1.weight"] != made["random_signs"].weights["fc1.weight"]).any()
+
+
+def test_new_arms_and_fields_leave_published_keys_alone():
+    """The key is the name of a published cell: no later experiment may rename what was measured before."""
+    assert key_of(Spec().at_round(0)) == "291cd3e4b373c197bae4"
+    assert key_of(Spec(round=3, trial=1, arm="reinit")) == "7f3bedb87a3a748aef0b"
+    published = results.Published()
+    assert all(key_of(published.spec(key)) == key for key in published.cells.index)
 
 
 def test_continued_training_goes_on_from_trained_weights():
