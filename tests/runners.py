@@ -5,15 +5,17 @@ Forked from a server that has everything imported (this module imports no pytest
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing as mp
 import os
 import resource
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lth_core.store
-from lth_core import tickets
+from lth_core import sparse, tickets
 from lth_core.__main__ import main
 from lth_core.spec import Spec
 from lth_core.store import Store, key_of
@@ -22,23 +24,41 @@ FORKS = mp.get_context("forkserver")
 FORKS.set_forkserver_preload(["lth_core.__main__", "lth_core.tickets", "sklearn.datasets"])
 
 
+PATIENCE = 300  # seconds that a test waits for another process: a very busy machine fails no test
+
+
 def start(work: Callable[..., Any], *arguments: Any) -> Any:
     process = FORKS.Process(target=work, args=arguments)
     process.start()
     return process
 
 
+def send(process: Any, number: int) -> None:
+    """Send a signal; nothing if the process has just ended (its exit code says how)."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.pid, number)
+
+
 def train(root: Path, rows: list[Spec]) -> None:
     tickets.run(rows, Store(root), device="cpu")
 
 
-def train_and_tell(root: Path, rows: list[Spec], queue: Any) -> None:
-    queue.put([key_of(s) for s in tickets.run(rows, Store(root), device="cpu").trained])
+def train_and_tell(root: Path, rows: list[Spec], queue: Any, all_at_work: Any) -> None:
+    """Train, one network claimed at a time; before its first ends each runner waits until all have claimed one."""
+    lth_core.store.AT_ONCE = 1
+    met: list[bool] = []
+
+    def meet(message: str, iterations: int) -> None:
+        if not met:
+            met.append(True)
+            all_at_work.wait(PATIENCE)
+
+    queue.put([key_of(s) for s in tickets.run(rows, Store(root), device="cpu", progress=meet).trained])
 
 
-def train_without_locks(root: Path, rows: list[Spec], queue: Any) -> None:
+def train_without_locks(root: Path, rows: list[Spec], queue: Any, all_at_work: Any) -> None:
     lth_core.store.fcntl.flock = lambda *_: None
-    train_and_tell(root, rows, queue)
+    train_and_tell(root, rows, queue, all_at_work)
 
 
 def command(arguments: list[str], log: Path, prepare: Callable[[], None] | None = None) -> None:
@@ -65,3 +85,13 @@ def train_as_nobody(root: Path, rows: list[Spec]) -> None:
 
 def small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+
+def endless() -> None:
+    """An engine that reaches no safe point for an hour."""
+
+    def train_one(*_: Any) -> None:
+        os.write(2, b"training\n")
+        time.sleep(3600)
+
+    sparse._train_one = train_one

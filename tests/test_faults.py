@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,11 @@ import torch
 from record import tried
 from runners import (
     FORKS,
+    PATIENCE,
     command,
+    endless,
     nobody,
+    send,
     small_files,
     start,
     train,
@@ -43,11 +46,12 @@ from test_store import SMALL, TINY, same_cells, tiny_rows
 import lth_core.store
 from lth_core import data, paper, tickets
 from lth_core.__main__ import main
-from lth_core.spec import UsageError
+from lth_core.spec import Spec, UsageError
 from lth_core.store import Store, StoreError, key_of
 
 CLOSED = "http://127.0.0.1:9/"  # nobody listens there
 COMMAND = ["run", "iclr-fig03", "--profile", "quick", "--dataset", "digits", "--trials", "1", "--device", "cpu"]
+LONG = [*COMMAND, "--trials", "100"]  # minutes on any machine
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +108,9 @@ def kill_at_random(whole: Store, folder: Path, times: int) -> None:
             process.join(rng.uniform(0, 1.2 * lasts))
             if process.exitcode is not None:
                 break
-            os.kill(process.pid, signal.SIGKILL)
+            send(process, signal.SIGKILL)
             process.join()
-            kills += 1
+            kills += process.exitcode == -signal.SIGKILL
         assert process.exitcode in (0, -signal.SIGKILL)
         train(root, tiny_rows())
         assert same_cells(whole, Store(root)) and leftovers(root) == []
@@ -124,15 +128,21 @@ def test_killed_at_random_moments_often(whole: Store, tmp_path: Path) -> None:
     kill_at_random(whole, tmp_path, 60)
 
 
+def wait_until(happened: Callable[[], object], process: Any) -> None:
+    """Wait for something that a process in the midst of long work does."""
+    until = time.monotonic() + PATIENCE
+    while not happened():
+        assert process.exitcode is None and time.monotonic() < until
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop(number: signal.Signals, tmp_path: Path) -> None:
     root, log = tmp_path / "store", tmp_path / "log"
-    process = start(command, [*COMMAND, "--store", str(root)], log)
-    until = time.monotonic() + 60
-    while len(Store(root).keys()) < 2 and process.exitcode is None and time.monotonic() < until:
-        time.sleep(0.01)
+    process = start(command, [*LONG, "--store", str(root)], log)
+    wait_until(lambda: len(Store(root).keys()) >= 2, process)
     os.kill(process.pid, number)
-    process.join(60)
+    process.join(PATIENCE)
     assert process.exitcode == 128 + number, log.read_text()
     assert log.read_text().splitlines()[-1] == (
         "lth_core: stopped; nothing stored is lost. Run the same command again to go on."
@@ -143,39 +153,58 @@ def test_asked_to_stop(number: signal.Signals, tmp_path: Path) -> None:
           f"stops within {500} iterations, exit {128 + number}, says how to go on")  # fmt: skip
 
 
-def test_asked_twice_stops_at_once(tmp_path: Path) -> None:
-    root, log = tmp_path / "store", tmp_path / "log"
-    process = start(command, [*COMMAND, "--store", str(root)], log)
-    until = time.monotonic() + 60
-    while not Store(root).keys() and process.exitcode is None and time.monotonic() < until:
-        time.sleep(0.01)
-    for _ in range(2):
-        os.kill(process.pid, signal.SIGINT)
-        time.sleep(0.05)
-    process.join(60)
-    assert process.exitcode == 130 and "Traceback" not in log.read_text()
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_twice_stops_at_once(number: signal.Signals, tmp_path: Path) -> None:
+    """In the midst of training that reaches no safe point, so that the first signal alone cannot end it."""
+    log = tmp_path / "log"
+    process = start(command, [*LONG, "--quiet", "--store", str(tmp_path / "store")], log, endless)
+    wait_until(lambda: log.exists() and "training" in log.read_text(), process)
+    os.kill(process.pid, number)
+    wait_until(lambda: "stopping at the next safe point" in log.read_text(), process)
+    process.join(0.5)
+    assert process.exitcode is None
+    os.kill(process.pid, number)
+    process.join(PATIENCE)
+    assert process.exitcode == 128 + number and "Traceback" not in log.read_text()
+    assert log.read_text().endswith("Run the same command again to go on.\n")
+    tried("Stopped", f"{number.name} twice, no safe point near", 1, f"stops at once, exit {128 + number}")
 
 
 # --- Several at once --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("runners", [2, 4])
-def test_runners_on_one_store_train_each_cell_once(whole: Store, tmp_path: Path, runners: int) -> None:
-    queue = FORKS.Queue()
-    processes = [start(train_and_tell, tmp_path / "store", tiny_rows(), queue) for _ in range(runners)]
-    keys = [k for _ in processes for k in queue.get(timeout=120)]
+@pytest.fixture(scope="module")
+def many() -> list[Spec]:
+    """Rows of four trials: four runners find work at once."""
+    return paper.iterative(replace(TINY, trials=4), ("ticket", "reinit"), **SMALL)
+
+
+def compete(runners: int, work: Callable[..., None], rows: list[Spec], root: Path) -> list[list[str]]:
+    """Keys that each of so many runners trained on one store, all of them at work at the same time."""
+    queue, all_at_work = FORKS.Queue(), FORKS.Barrier(runners)
+    processes = [start(work, root, rows, queue, all_at_work) for _ in range(runners)]
+    shares = [queue.get(timeout=PATIENCE) for _ in processes]
     for p in processes:
-        p.join()
-    assert sorted(keys) == whole.keys()
-    assert same_cells(whole, Store(tmp_path / "store"))
+        p.join(PATIENCE)
+    return shares
+
+
+@pytest.mark.parametrize("runners", [2, 4])
+def test_runners_on_one_store_train_each_cell_once(many: list[Spec], tmp_path: Path, runners: int) -> None:
+    shares = compete(runners, train_and_tell, many, tmp_path / "store")
+    assert all(shares)
+    train(tmp_path / "one", many)
+    assert sorted(k for share in shares for k in share) == Store(tmp_path / "one").keys()
+    assert same_cells(Store(tmp_path / "one"), Store(tmp_path / "store"))
     tried("Several at once", f"{runners} runners on one store", 1, "each network trained once")
 
 
 def test_merges_at_once(whole: Store, tmp_path: Path) -> None:
     merge = ["merge", str(whole.root), "--store", str(tmp_path / "store")]
-    processes = [start(command, merge, tmp_path / f"log{i}") for i in range(3)]
+    together = FORKS.Barrier(3)
+    processes = [start(command, merge, tmp_path / f"log{i}", together.wait) for i in range(3)]
     for p in processes:
-        p.join(60)
+        p.join(PATIENCE)
     assert [p.exitcode for p in processes] == [0, 0, 0]
     assert main(merge) == 0
     assert same_cells(whole, Store(tmp_path / "store")) and leftovers(tmp_path / "store") == []
@@ -184,12 +213,8 @@ def test_merges_at_once(whole: Store, tmp_path: Path) -> None:
 
 def test_locks_that_do_not_hold(whole: Store, tmp_path: Path) -> None:
     """Where a file system has no locks two runners may train a cell twice; the store stays whole."""
-    queue = FORKS.Queue()
-    processes = [start(train_without_locks, tmp_path / "store", tiny_rows(), queue) for _ in range(2)]
-    for _ in processes:
-        queue.get(timeout=120)
-    for p in processes:
-        p.join()
+    one, other = compete(2, train_without_locks, tiny_rows(), tmp_path / "store")
+    assert set(one) & set(other)
     assert same_cells(whole, Store(tmp_path / "store")) and leftovers(tmp_path / "store") == []
     tried("Several at once", "2 runners where locks do not hold", 1, "networks trained twice, stored once, all whole")
 
@@ -262,7 +287,7 @@ def test_really_full_disk(whole: Store, tmp_path: Path, capsys) -> None:
 def test_file_size_limit(tmp_path: Path) -> None:
     log = tmp_path / "log"
     process = start(command, [*COMMAND, "--quiet", "--store", str(tmp_path / "store")], log, small_files)
-    process.join(60)
+    process.join(PATIENCE)
     assert process.exitcode == 1 and "cannot be written (File too large)" in log.read_text()
     assert Store(tmp_path / "store").keys() == []
     tried("Disk", "files limited to 4 kB (`ulimit -f`, quota)", 1, "exit 1, one sentence")
@@ -276,11 +301,11 @@ def test_no_write_permission(whole: Store, open_folder: Path) -> None:
     log.touch()
     log.chmod(0o666)
     process = start(command, [*COMMAND, "--store", str(root)], log, nobody)
-    process.join(60)
+    process.join(PATIENCE)
     assert process.exitcode == 1 and "cannot be written (Permission denied)" in log.read_text(), log.read_text()
     assert Store(root).keys() == whole.keys()
     process = start(train_as_nobody, root, tiny_rows())  # what is complete needs no writing
-    process.join(60)
+    process.join(PATIENCE)
     assert process.exitcode == 0
     for p in [root, *root.rglob("*")]:
         p.chmod(0o755)

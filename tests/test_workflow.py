@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,8 @@ def test_each_gpu_has_one_process(tmp_path: Path) -> None:
         absent("no flock on this machine")
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "4,7", "TMPDIR": str(tmp_path)}
     environment.pop("SLURM_JOB_ID", None)
-    script = ["bash", str(ROOT / "workflow" / "on-a-gpu.sh"), "bash", "-c", "echo $CUDA_VISIBLE_DEVICES; exec sleep 60"]
+    hold = "echo $CUDA_VISIBLE_DEVICES; exec sleep 3600"
+    script = ["bash", str(ROOT / "workflow" / "on-a-gpu.sh"), "bash", "-c", hold]
     first, second = (
         subprocess.Popen(script, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)
     )  # fmt: skip
@@ -51,10 +52,10 @@ def test_each_gpu_has_one_process(tmp_path: Path) -> None:
     taken = first.stdout.readline().strip(), second.stdout.readline().strip()
     assert sorted(taken) == ["4", "7"]
     third = subprocess.Popen(script, env=environment, stdout=subprocess.PIPE, text=True)
-    time.sleep(0.5)
+    assert third.stdout and not select.select([third.stdout], [], [], 1)[0]  # it waits
     first.kill()
     first.wait()
-    assert third.stdout and third.stdout.readline().strip() == taken[0]
+    assert third.stdout.readline().strip() == taken[0]
     for process in (second, third):
         process.kill()
         process.wait()
