@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lth_core.spec import Spec, UsageError
+from lth_core.spec import MISTAKES, Spec, UsageError
 
 PROFILES = ("published", "quick", "paper")
 
@@ -226,6 +226,9 @@ def _figures() -> list[Figure]:
         Figure("beyond-rewind", "beyond_commentaries", "Rewinding to early weights instead of initial ones",
                lambda s: iterative(s, both) + iterative(s, each={"rewind": max(100, s.iterations // 100)}),
                published=BEYOND),
+        Figure("beyond-mistakes", "beyond_mistakes", "What common mistakes in reimplementations would conclude",
+               mistaken, published=replace(FIRST, replicates=1),
+               quick_rows=lambda s: mistaken(s, ("signed", "rewound_first", "not_rewound", "unmasked"))),
     ]  # fmt: skip
 
 
@@ -237,6 +240,18 @@ def some_rounds(scale: Scale) -> range:
 def opened(scale: Scale, *, rounds: Iterable[int] = F_LEVELS, **changes) -> list[Spec]:
     """Unpruned networks, and the tickets of a few rounds whose weights and masks a figure opens."""
     return iterative(scale, rounds=[r for r in rounds if r <= scale.rounds], **changes)
+
+
+def mistaken(scale: Scale, names: Iterable[str] = MISTAKES) -> list[Spec]:
+    """The method and each mistake, tickets beside the control that the same code would train. Where a mistake's masks
+    need no chain of their own, and for controls, every second round."""
+    rows = iterative(scale, ("ticket", "reinit"))
+    for name in names:
+        chain = None if name not in ("rewound_first", "other_trial") else some_rounds(scale)
+        rows += iterative(scale, rounds=chain, each={"search": name})
+        if name != "own_masks":  # is itself the control
+            rows += iterative(scale, ("reinit",), rounds=some_rounds(scale), each={"search": name})
+    return rows
 
 
 def rounds_down_to(rate: float, density: float) -> range:

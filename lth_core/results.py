@@ -21,7 +21,7 @@ import pandas as pd
 from lth_core.analyse import summary
 from lth_core.models import Masks, layers
 from lth_core.prune import density
-from lth_core.spec import Spec, from_dict
+from lth_core.spec import MISTAKES, Spec, from_dict
 from lth_core.store import Store, StoreError, key_of
 
 HERE = Path(__file__).resolve().parent.parent / "results"
@@ -180,7 +180,7 @@ def _chains(specs: list[Spec], store: Store) -> pd.DataFrame:
     """Nested masks of each chain as the round in which every weight was pruned: about 4 bits a weight compressed."""
     deepest: dict[str, Spec] = {}
     for s in specs:
-        carries = s.arm == ("continued" if s.search == "continued" else "ticket")
+        carries = s == s.ticket(s.round) and s.search not in MISTAKES  # a mistake's masks need not nest
         if s.round and carries and s.round > deepest.get(chain_of(s), s.at_round(0)).round:
             deepest[chain_of(s)] = s
     rows = []

@@ -23,6 +23,14 @@ ARMS = (
     "prune_at_init",  # F.4: mask from the magnitudes at iteration 0
     "continued",  # Appendix B: training goes on after each cut, without a reset
 )
+MISTAKES = (  # of reimplementations, measured on purpose: see mistakes
+    "signed", "one_threshold", "rewound_first", "other_trial", "not_rewound", "drawn_again", "unmasked", "own_masks",
+)  # fmt: skip
+SEARCHES = (  # how masks are found
+    "reset",  # from rewound networks: the papers' method
+    "continued",  # Appendix B: from training that continues
+    *MISTAKES,
+)
 ALLOWED: dict[str, tuple[str, ...]] = {
     "inputs": ("unit", "standard"),
     "init": ("glorot", "truncated"),
@@ -30,7 +38,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "augment": ("none", "flip_crop"),
     "precision": ("fp32", "tf32", "bf16"),
     "scope": ("layer", "global"),
-    "search": ("reset", "continued"),
+    "search": SEARCHES,
     "criterion": ("magnitude",),
     "arm": ARMS,
 }
@@ -52,7 +60,7 @@ class Spec:
     arch: str = "lenet-300-100"
     init: str = "glorot"  # Gaussian Glorot (ICLR) or normal(0, init_sd) redrawn beyond 2 sd (v1)
     init_sd: float = 0.0  # used by init="truncated" only
-    rescale: float = 0.0  # a layer's starting weights times (its density)**-rescale; 0 in both papers, see tickets.start
+    rescale: float = 0.0  # a layer's starting weights times density**-rescale (0 in both papers; see tickets.start)
     dropout: float = 0.0
     optimizer: str = "adam"
     lr: float = 1.2e-3
@@ -68,7 +76,7 @@ class Spec:
     prune_fc: float = 0.2  # same, fully connected hidden layers
     prune_out: float = 0.1  # same, output layer: half the rate (ICLR section 2)
     scope: str = "layer"
-    search: str = "reset"  # how masks are found: from rewound networks, or from training that continues
+    search: str = "reset"  # how masks are found, see SEARCHES
     criterion: str = "magnitude"
     rewind: int = 0  # iteration whose weights the ticket goes back to (0 in both papers)
     round: int = 0  # pruning rounds done; 0 = the unpruned network
@@ -120,6 +128,11 @@ class Spec:
             rewind=0, rescale=0.0, arm="ticket", sigma=0.0, replicate=0,
         )  # fmt: skip
         return replace(self, round=0, **{**changes, **unpruned})
+
+    def ticket(self, round: int) -> Spec:
+        """The network of this row's chain of rounds: its trained weights decide which weights the next round prunes."""
+        arm = "continued" if self.search == "continued" else "ticket"
+        return self.at_round(round, arm=arm, replicate=0, sigma=0.0, rescale=0.0)
 
     def key(self, data_checksum: str) -> str:
         """Identity of the cell this row makes: hash of all fields, the schema version and the data set's checksum."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lth_core import prune, sparse
+from lth_core import mistakes, prune, sparse
 from lth_core.data import Dataset, load
 from lth_core.draws import generator, normal
 from lth_core.models import Masks, Network, Parameters, Trained, init_sd, initial, layers
@@ -29,8 +29,7 @@ def parent(spec: Spec) -> Spec | None:
     A control arm has the parent of its ticket: the ticket of the round before."""
     if spec.round == 0 or spec.arm in ("random_sparsity", "prune_at_init"):
         return None
-    arm = "continued" if spec.search == "continued" else "ticket"
-    return spec.at_round(spec.round - 1, arm=arm, rescale=0.0, sigma=0.0, replicate=0)
+    return mistakes.steps_of(spec).parent(spec)
 
 
 def rewound_to(spec: Spec) -> Spec | None:
@@ -65,7 +64,7 @@ def network(spec: Spec, found: Cell | None = None, rewound: Parameters | None = 
     """
     if spec.round == 0:
         return Network(spec, initial(spec), prune.full(spec))
-    weights = rewound or initial(spec)
+    weights, steps = rewound or initial(spec), mistakes.steps_of(spec)
     if spec.arm == "random_sparsity":
         masks = prune.random(spec)
     elif spec.arm == "prune_at_init":
@@ -75,10 +74,10 @@ def network(spec: Spec, found: Cell | None = None, rewound: Parameters | None = 
             raise ValueError(f"round {spec.round} of {spec.arm} needs its parent")
         if not all(np.isfinite(w).all() for w in found.weights.values()):
             raise Diverged(f"{key_of(found.spec)} diverged: weights that are no numbers have no magnitudes to prune by")
-        masks = prune.cut(spec, found.weights, found.masks)
-        if spec.arm == "continued":
-            weights = found.weights
-    return start(spec, masks, weights)
+        masks = steps.cut(spec, found.weights, found.masks)
+        weights = found.weights if spec.arm == "continued" else steps.back(spec, weights, found.weights)
+    made = start(spec, masks, weights)
+    return replace(made, masks=steps.held(made.masks))
 
 
 def start(spec: Spec, masks: Masks, weights: Parameters | None = None) -> Network:

@@ -1,0 +1,134 @@
+"""Common mistakes of reimplementations, each a step of the method gone wrong by a line or two.
+
+Between one training and the next, iterative pruning with resetting takes four steps (`Steps`, whose defaults are the
+method). A mistake replaces one of them; `Spec.search` names it, so that its networks are trained, stored, audited and
+published like any others, by engines that know nothing of it. `tests/test_mistakes.py` has the test that finds each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from lth_core import prune
+from lth_core.data import EVALUATED
+from lth_core.models import Masks, Parameters, initial
+from lth_core.spec import Spec
+
+
+def ticket_above(spec: Spec) -> Spec:
+    """The network whose trained weights decide the masks: this trial's ticket of the round before."""
+    return spec.ticket(spec.round - 1)
+
+
+def by_magnitude(spec: Spec, trained: Parameters, alive: Masks) -> Masks:
+    """The masks: in each layer the largest magnitudes among the weights that were alive."""
+    return prune.cut(spec, trained, alive)
+
+
+def initial_values(spec: Spec, start: Parameters, trained: Parameters) -> Parameters:
+    """The weights to start again from: `start`, the initial ones; not the trained ones."""
+    return start
+
+
+def throughout(masks: Masks) -> Masks:
+    """The masks that hold during training: the ticket's own."""
+    return masks
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How a ticket comes from the network of the round before; `label` is how figures call it."""
+
+    label: str = "as in the papers"
+    parent: Callable[[Spec], Spec] = ticket_above
+    cut: Callable[[Spec, Parameters, Masks], Masks] = by_magnitude
+    back: Callable[[Spec, Parameters, Parameters], Parameters] = initial_values
+    held: Callable[[Masks], Masks] = throughout
+
+
+METHOD = Steps()
+
+
+def by_sign(spec: Spec, trained: Parameters, alive: Masks) -> Masks:
+    """`w < threshold` for `abs(w) < threshold`: the most negative weights go, however large they are."""
+    return {name: prune.largest(trained[name], alive[name], n) for name, n in prune.plan(spec).items()}
+
+
+def by_one_threshold(spec: Spec, trained: Parameters, alive: Masks) -> Masks:
+    """One threshold for all layers, where the papers' fully connected nets have one each (and half the rate for the
+    output): as many weights remain, but in other layers."""
+    sizes = [mask.size for mask in alive.values()]
+    magnitudes = np.concatenate([np.abs(trained[name]).ravel() for name in alive])
+    living = np.concatenate([mask.ravel() for mask in alive.values()])
+    parts = np.split(prune.largest(magnitudes, living, sum(prune.plan(spec).values())), np.cumsum(sizes)[:-1])
+    return {name: part.reshape(alive[name].shape) for name, part in zip(alive, parts, strict=True)}
+
+
+def any_network(spec: Spec) -> Spec:
+    """Where no training decides, the unpruned network will do."""
+    return spec.at_round(0)
+
+
+def by_initial_magnitude(spec: Spec, trained: Parameters, alive: Masks) -> Masks:
+    """Rewinds first and prunes then: the magnitudes are those of the initial weights, and training is for nothing."""
+    return prune.cut(spec, initial(spec), alive)
+
+
+def neighbour_above(spec: Spec) -> Spec:
+    """Another trial's mask, as when files of several runs share a name: of the trial before, for the first the next."""
+    return replace(ticket_above(spec), search="reset", trial=spec.trial - 1 if spec.trial else 1)
+
+
+def trained_values(spec: Spec, start: Parameters, trained: Parameters) -> Parameters:
+    """`initial = model.state_dict()` without a copy: it holds references, so that going back changes nothing."""
+    return trained
+
+
+def new_values(spec: Spec, start: Parameters, trained: Parameters) -> Parameters:
+    """Builds the model anew each round with a generator that has moved on: every "initial" value is another."""
+    return initial(spec, ("drawn again", spec.round))
+
+
+def nowhere(masks: Masks) -> Masks:
+    """Multiplies weights by the mask once and lets the optimizer touch all of them: what was pruned grows back."""
+    return {name: np.ones_like(mask) for name, mask in masks.items()}
+
+
+OTHER = 1_000  # trial t's control with masks of its own is initialised as trial 1000 + t
+
+
+def own_network_above(spec: Spec) -> Spec:
+    """The control goes through the loop itself: its masks come from its own training, not from the ticket."""
+    return replace(spec.at_round(0), trial=OTHER + spec.trial) if spec.round == 1 else ticket_above(spec)
+
+
+def own_values(spec: Spec, start: Parameters, trained: Parameters) -> Parameters:
+    """The same redrawn weights in every round of the control, so that it is a ticket of its own."""
+    return initial(replace(spec, trial=OTHER + spec.trial))
+
+
+MISTAKES = {
+    "signed": Steps("prunes by sign", cut=by_sign),
+    "one_threshold": Steps("one threshold for all layers", cut=by_one_threshold),
+    "rewound_first": Steps("rewinds before it prunes", parent=any_network, cut=by_initial_magnitude),
+    "other_trial": Steps("another trial's mask", parent=neighbour_above),
+    "not_rewound": Steps("does not rewind", back=trained_values),
+    "drawn_again": Steps("draws new weights to rewind", back=new_values),
+    "unmasked": Steps("trains pruned weights too", held=nowhere),
+    "own_masks": Steps("control with masks of its own", parent=own_network_above, back=own_values),
+}
+
+
+def steps_of(spec: Spec) -> Steps:
+    """The steps that a row's `search` names."""
+    return MISTAKES.get(spec.search, METHOD)
+
+
+def best_on_test(curves: pd.DataFrame, dataset: str) -> pd.Series:
+    """Key → the highest test accuracy of the whole run: early stopping judged on the test set. A mistake of analysis,
+    which any curves can make."""
+    return curves.groupby("key")["test_correct"].max() / EVALUATED[dataset]["test"]
