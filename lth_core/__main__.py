@@ -115,18 +115,21 @@ def status(args: argparse.Namespace) -> int:
     lines: list[dict[str, Any]] = []
     for name in args.figures:
         for figure in paper.figures_of(name):
-            rows = paper.rows(figure.id, profile, trials=args.trials, seed=args.seed, dataset=args.dataset)
+            declared = paper.rows(figure.id, profile, trials=args.trials, seed=args.seed, dataset=args.dataset)
+            rows = results.possible(declared, source)
             have = sum(source.has(s) for s in rows)
             scale = paper.scale_of(figure, profile, trials=args.trials)
             lines.append(
                 {"figure": figure.id, "notebook": figure.notebook, "title": figure.title, "profile": profile,
-                 "have": have, "of": len(rows), "iterations": scale.iterations, "trials": scale.trials}
+                 "have": have, "of": len(rows), "ended": len(declared) - len(rows),
+                 "iterations": scale.iterations, "trials": scale.trials}
             )  # fmt: skip
     if args.json:
         print(json.dumps(lines, indent=1))
     else:
         for x in lines:
-            print(f"{x['figure']:<12} {x['have']:>5} of {x['of']:>5}  {x['notebook']:<30} {x['title']}")
+            ended = f" ({x['ended']} cannot be: their chains diverged)" if x["ended"] else ""
+            print(f"{x['figure']:<12} {x['have']:>5} of {x['of']:>5}  {x['notebook']:<30} {x['title']}{ended}")
     return int(any(x["have"] < x["of"] for x in lines))
 
 
@@ -207,15 +210,21 @@ def publish(args: argparse.Namespace) -> int:
     for name in args.figures:
         for figure in paper.figures_of(name):
             sections.setdefault(figure.notebook, []).extend(paper.rows(figure.id, "published"))
-    sections = {s: list(dict.fromkeys(rows)) for s, rows in sections.items()}
     store = Store(args.store)
+    sections = {s: results.possible(dict.fromkeys(rows), store) for s, rows in sections.items()}
     lacking = {s: sum(not store.has(x) for x in rows) for s, rows in sections.items()}
     for section, n in lacking.items():
         if n:
             raise StoreError(
                 f"{section} lacks {n} networks: run `python -m lth_core run {section} --profile published`."
             )
-    for file in results.publish(sections, store, args.results, masks=sections if args.masks else ()):
+    declared = [f for name in args.figures for f in paper.figures_of(name)]
+    masks = {f.notebook for f in declared if f.masks or args.masks}
+    weights = [
+        s for f in declared if f.trained for s in paper.rows(f.id, "published")
+        if s.round in f.trained and s == s.ticket(s.round)
+    ]  # fmt: skip
+    for file in results.publish(sections, store, args.results, masks=masks, weights=weights):
         print(f"{file.stat().st_size / 1e6:6.2f} MB  {file.relative_to(args.results)}")
     return 0
 
@@ -298,7 +307,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("folders", nargs="+", metavar="DIR")
     p = command("publish", publish, "write finished figures to results/")
     p.add_argument("--results", type=Path, default=results.HERE)
-    p.add_argument("--masks", action="store_true", help="also keep the tickets' masks")
+    p.add_argument("--masks", action="store_true", help="also keep masks that no figure asks for")
     p = command("claims", claims, "what the papers say, with verdicts", None)
     p.add_argument("--section", default="", help="only this notebook's claims, or this paper's (v1, iclr, blog)")
     p.add_argument("--verdict", default="", help="only claims with this verdict")

@@ -3,6 +3,7 @@
 results/SECTION/cells.parquet    one row a network: key, every field of its spec, provenance, summary
                 curves.parquet   its evaluations, thinned to at most `POINTS`
                 masks.parquet    one row a chain and layer: after which round each weight was pruned (uint8)
+                weights.parquet  one row a ticket and parameter: how far training moved its values (float16)
 results/MANIFEST.json            SHA-256 of each file
 """
 
@@ -19,8 +20,8 @@ import numpy as np
 import pandas as pd
 
 from lth_core.analyse import summary
-from lth_core.models import Masks, layers
-from lth_core.prune import density
+from lth_core.models import Masks, Parameters, initial, layers
+from lth_core.prune import density, full, masked
 from lth_core.spec import MISTAKES, Spec, from_dict
 from lth_core.store import Store, StoreError, key_of
 
@@ -31,8 +32,7 @@ NEVER = 255  # a weight that the chain never prunes
 
 def chain_of(spec: Spec) -> str:
     """Names the chain of rounds whose masks nest and to which this row's mask belongs."""
-    arm = "continued" if spec.search == "continued" else "ticket"
-    return key_of(spec.at_round(1, arm=arm, replicate=0, sigma=0.0, rescale=0.0))
+    return key_of(spec.ticket(1))
 
 
 def describe(spec: Spec) -> dict[str, object]:
@@ -63,6 +63,34 @@ def curves(specs: Iterable[Spec], source: Store | Published) -> pd.DataFrame:
         return source.curves(specs)
     parts = [source.read(key_of(s)).curves.assign(key=key_of(s)) for s in specs]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def masks(spec: Spec, source: Store | Published) -> Masks:
+    """A ticket's masks; those of round 0 keep everything."""
+    if spec.round == 0:
+        return full(spec)
+    return source.read(key_of(spec)).masks if isinstance(source, Store) else source.masks(spec)
+
+
+def trained(spec: Spec, source: Store | Published) -> Parameters:
+    """A ticket's parameters after its last iteration. Of published ones, the change since the first is rounded."""
+    return source.read(key_of(spec)).weights if isinstance(source, Store) else source.trained(spec)
+
+
+def possible(specs: Iterable[Spec], source: Store | Published) -> list[Spec]:
+    """The rows that can be: a network that diverged has no magnitudes to prune by, so its chain of rounds ends."""
+    ended: dict[Spec, bool] = {}
+
+    def ends(above: Spec) -> bool:
+        if above not in ended:
+            ended[above] = source.has(above) and source.diverged(above)
+        return ended[above]
+
+    def lost(s: Spec) -> bool:
+        trained = s.round and s.arm not in ("random_sparsity", "prune_at_init")
+        return bool(trained) and any(ends(s.ticket(r)) for r in range(s.round))
+
+    return [s for s in specs if source.has(s) or not lost(s)]
 
 
 class Published:
@@ -104,8 +132,15 @@ class Published:
     def _masks(self) -> pd.DataFrame:
         return self._read("masks")
 
+    @cached_property
+    def _weights(self) -> pd.DataFrame:
+        return self._read("weights")
+
     def has(self, spec: Spec) -> bool:
         return key_of(spec) in self.cells.index
+
+    def diverged(self, spec: Spec) -> bool:
+        return bool(self.cells.at[key_of(spec), "diverged"])
 
     def _require(self, specs: Iterable[Spec]) -> list[str]:
         keys = [key_of(s) for s in specs]
@@ -140,16 +175,32 @@ class Published:
         shapes = {layer.weight: layer.shape for layer in layers(spec.arch, spec.dataset)}
         return {n: (np.frombuffer(chain[n], np.uint8) > spec.round).reshape(shapes[n]) for n in shapes}
 
+    def has_trained(self, spec: Spec) -> bool:
+        return key_of(spec) in set(self._weights["key"])
+
+    def trained(self, spec: Spec) -> Parameters:
+        """Parameters after the last iteration: see `trained`."""
+        if not self.has_trained(spec):
+            raise StoreError(f"no trained weights are published for {key_of(spec)}: train it with `run`.")
+        change = self._weights[self._weights["key"] == key_of(spec)].set_index("parameter")["change"]
+        start = masked(initial(spec), masks(spec, self))
+        moved = {n: np.frombuffer(change[n], np.float16).astype(np.float32) for n in start}
+        return {n: w + moved[n].reshape(w.shape) for n, w in start.items()}
+
 
 def publish(
-    sections: dict[str, list[Spec]], store: Store, root: str | Path = HERE, *, masks: Iterable[str] = ()
-) -> list[Path]:
-    """Write each section's networks from `store` to `root`; sections named in `masks` also keep their masks.
+    sections: dict[str, list[Spec]], store: Store, root: str | Path = HERE, *, masks: Iterable[str] = (),
+    weights: Iterable[Spec] = (),
+) -> list[Path]:  # fmt: skip
+    """Write each section's networks from `store` to `root`; sections named in `masks` also keep their masks, and the
+    networks in `weights` their trained weights.
 
-    Networks that an earlier section already holds are not written twice. Returns the files written."""
+    What an earlier section already holds is not written twice. Returns the files written."""
     root = Path(root)
     written: list[Path] = []
     seen: set[str] = set()
+    done: set[str] = set()  # chains whose masks, and networks whose trained weights, an earlier section has written
+    wanted = set(weights)
     published = Published(root)
     for section, specs in sections.items():
         others = published.cells[published.cells["section"] != section].index if len(published.cells) else []
@@ -162,9 +213,12 @@ def publish(
             rows.append({**describe(spec), "spec": fields, **cell.made, **summary(cell.curves, spec.dataset)})
             evaluations.append(thinned(cell.curves).assign(key=key_of(spec)))
         frames = {"cells": pd.DataFrame(rows), "curves": pd.concat(evaluations, ignore_index=True)} if rows else {}
-        if section in masks and rows:
-            frames["masks"] = _chains(specs, store)
+        if section in masks:
+            frames["masks"] = _chains(specs, store, published, section, done)
+        frames["weights"] = _trained([s for s in specs if s in wanted], store, published, section, done)
         for name, frame in frames.items():
+            if frame.empty:
+                continue
             file = root / section / f"{name}.parquet"
             file.parent.mkdir(parents=True, exist_ok=True)
             frame.to_parquet(file, compression="zstd", compression_level=15, index=False)
@@ -176,8 +230,10 @@ def publish(
     return written
 
 
-def _chains(specs: list[Spec], store: Store) -> pd.DataFrame:
+def _chains(specs: list[Spec], store: Store, published: Published, section: str, done: set[str]) -> pd.DataFrame:
     """Nested masks of each chain as the round in which every weight was pruned: about 4 bits a weight compressed."""
+    old = published._masks
+    there = {} if old.empty else old[old["section"] != section].groupby("chain")["rounds"].max().to_dict()
     deepest: dict[str, Spec] = {}
     for s in specs:
         carries = s == s.ticket(s.round) and s.search not in MISTAKES  # a mistake's masks need not nest
@@ -185,10 +241,31 @@ def _chains(specs: list[Spec], store: Store) -> pd.DataFrame:
             deepest[chain_of(s)] = s
     rows = []
     for chain, last in deepest.items():
+        if chain in done or there.get(chain, 0) >= last.round:
+            continue
+        done.add(chain)
         gone: dict[str, np.ndarray] = {}
         for r in range(1, last.round + 1):
             for name, mask in store.read(key_of(replace(last, round=r))).masks.items():
                 at = gone.setdefault(name, np.full(mask.size, NEVER, np.uint8))
                 at[(at == NEVER) & ~mask.ravel()] = r
         rows += [{"chain": chain, "rounds": last.round, "layer": n, "pruned_at": a.tobytes()} for n, a in gone.items()]
+    return pd.DataFrame(rows)
+
+
+def _trained(specs: list[Spec], store: Store, published: Published, section: str, done: set[str]) -> pd.DataFrame:
+    """What training added to each parameter, in float16: eleven bits are enough for every statistic that the book makes
+    of it. Not the trained values: rounding those would seem to move the weights of pixels that are always black."""
+    old = published._weights
+    there = set() if old.empty else set(old.loc[old["section"] != section, "key"])
+    rows = []
+    for spec in specs:
+        key = key_of(spec)
+        if key in done | there:
+            continue
+        done.add(key)
+        cell = store.read(key)
+        start = masked(initial(spec), cell.masks)
+        changes = {n: (w - start[n]).astype(np.float16) for n, w in cell.weights.items()}
+        rows += [{"key": key, "parameter": n, "change": c.tobytes()} for n, c in changes.items()]
     return pd.DataFrame(rows)

@@ -129,6 +129,9 @@ class Store:
     def has(self, spec: Spec) -> bool:
         return self.folder(key_of(spec)).is_dir()
 
+    def diverged(self, spec: Spec) -> bool:
+        return bool(self.read(key_of(spec)).made["diverged"])
+
     def keys(self) -> list[str]:
         return sorted(p.name for p in self.root.glob("cells/??/*") if p.is_dir())
 

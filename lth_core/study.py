@@ -110,22 +110,8 @@ class Study:
         return sum(not self.source.has(s) for s in self.possible(figure))
 
     def possible(self, figure: str) -> list[Spec]:
-        """A figure's rows without those that cannot be: a network that diverged has no magnitudes to prune by, so its
-        chain of rounds ends there."""
-        has = self.source.has
-        diverged: dict[Spec, bool] = {}
-
-        def ends(parent: Spec) -> bool:
-            if parent not in diverged:
-                made = results.table([parent], self.source) if has(parent) else pd.DataFrame({"diverged": [False]})
-                diverged[parent] = bool(made["diverged"].iat[0])
-            return diverged[parent]
-
-        def possible(s: Spec) -> bool:
-            chain = dict(arm="continued" if s.search == "continued" else "ticket", replicate=0, sigma=0.0, rescale=0.0)
-            return has(s) or not any(ends(s.at_round(r, **chain)) for r in range(s.round))
-
-        return [s for s in self.rows(figure) if possible(s)]
+        """A figure's rows without those that a diverged parent made impossible."""
+        return results.possible(self.rows(figure), self.source)
 
     @property
     def command(self) -> str:

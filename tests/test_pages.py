@@ -122,8 +122,8 @@ def test_a_chain_ends_where_a_network_diverged():
         def has(self, spec: Any) -> bool:
             return not (spec.lr == 1.2 and spec.trial == 1 and spec.round)
 
-        def table(self, specs: Any) -> pd.DataFrame:
-            return pd.DataFrame([{"diverged": s.lr == 1.2 and s.trial == 1} for s in specs])
+        def diverged(self, spec: Any) -> bool:
+            return spec.lr == 1.2 and spec.trial == 1
 
     study.__dict__["source"] = type("Source", (Diverged, Published), {})()
     assert set(rows) - set(study.possible("iclr-fig27")) == {s for s in rows if not study.source.has(s)}

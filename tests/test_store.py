@@ -251,3 +251,19 @@ def test_shards_split_chains_whole():
     parts = [tickets.shard_of(rows, i, 3) for i in (1, 2, 3)]
     assert sorted(key_of(s) for p in parts for s in p) == sorted(key_of(s) for s in rows)
     assert all(not ({s.trial for s in a} & {s.trial for s in b}) for a, b in itertools.pairwise(parts))
+
+
+def test_a_chain_that_diverged_is_published_as_far_as_it_goes(tmp_path, monkeypatch, capsys):
+    """The rounds after it cannot be: neither publishing nor `status` waits for them."""
+    fine = paper.iterative(TINY, **SMALL)
+    broken = paper.iterative(TINY, optimizer="sgd", lr=1e30, **SMALL)
+    store = Store(tmp_path / "store")
+    tickets.run([*fine, *broken], store, device="cpu")
+    assert results.possible([*fine, *broken], store) == [*fine, *(s for s in broken if s.round == 0)]
+    figure = replace(paper.FIGURES["iclr-fig03"], rows=lambda scale: [*fine, *broken])
+    monkeypatch.setitem(paper.FIGURES, "iclr-fig03", figure)
+    here = ["--store", str(store.root)]
+    assert main(["publish", "iclr-fig03", "--results", str(tmp_path / "results"), *here]) == 0
+    assert len(results.Published(tmp_path / "results").cells) == len(fine) + TINY.trials
+    assert main(["status", "iclr-fig03", *here]) == 0
+    assert f"({len(broken) - TINY.trials} cannot be: their chains diverged)" in capsys.readouterr().out
