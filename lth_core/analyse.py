@@ -45,10 +45,12 @@ def convergence_index(
 
 
 def summary(curves: pd.DataFrame, dataset: str) -> dict[str, float]:
-    """One row about one training: early stopping, end of training, v1's convergence. Accuracies are fractions."""
+    """One row about one training: early stopping, end of training, v1's convergence (`successive_iteration`: its other
+    reading). Accuracies are fractions."""
     c = accuracies(curves, dataset)
     stop, last = stop_index(c["val_loss"].to_numpy()), len(c) - 1
-    converged = convergence_index(c["test"].to_numpy())
+    test = c["test"].to_numpy()
+    converged, successive = convergence_index(test), convergence_index(test, successive=True)
     row: dict[str, float] = {
         "stop_iteration": float(c["iteration"].iat[stop]),
         "stop_val_loss": float(c["val_loss"].iat[stop]),
@@ -58,6 +60,7 @@ def summary(curves: pd.DataFrame, dataset: str) -> dict[str, float]:
         row[f"end_{part}"] = float(c[part].iat[last])
     row["convergence_iteration"] = float("nan") if converged is None else float(c["iteration"].iat[converged])
     row["convergence_test"] = float("nan") if converged is None else float(c["test"].iat[converged])
+    row["successive_iteration"] = float("nan") if successive is None else float(c["iteration"].iat[successive])
     return row
 
 

@@ -178,37 +178,27 @@ def speeds(study: Study, figure: str, accuracy: float, *, caption: str) -> plot.
 
 
 READINGS = {
-    "moving average within 0.002 of where it stood (used here)": False,
-    "moving average within 0.002 of the one before": True,
-    "minimum validation loss (the later paper's)": None,
+    "moving average within 0.002 of where it stood (used here)": "convergence_iteration",
+    "moving average within 0.002 of the one before": "successive_iteration",
+    "minimum validation loss (the later paper's)": "stop_iteration",
 }
 
 
 def readings(study: Study, figure: str) -> tuple[plot.Html, pd.DataFrame]:
     """v1's convergence rule read in two ways, and the later paper's measure: the table to show and its effects.
 
-    Published curves are thinned: the rule's 1000 iterations then hold fewer evaluations, for both readings alike."""
+    All three were found on the whole curves, before these were thinned."""
     if gone := missing(study, figure):
         return gone, pd.DataFrame()
-    table, curves = with_depth(study.table(figure)), study.curves(figure).sort_values(["key", "iteration"])
-    n = EVALUATED[study.on]["test"]
-    step = float(curves.groupby("key")["iteration"].diff().median())
-    window = max(2, round(1000 / step))
+    table = with_depth(study.table(figure))
     asked: dict[str, tuple[dict, dict, str]] = {
         "ticket at 25%, % sooner than unpruned": ({"at": "25%"}, {"at": 0}, "less"),
         "reinitialised at 25%, % later than its ticket": ({"arm": "reinit", "at": "25%"}, {"at": "25%"}, "more"),
         "reinitialised at 35%, % later than unpruned": ({"arm": "reinit", "at": "35%"}, {"at": 0}, "more"),
     }
     rows, effects = [], {}
-    for name, successive in READINGS.items():
-        if successive is None:
-            table["when"] = table["stop_iteration"]
-        else:
-            when = {}
-            for key, c in curves.groupby("key"):
-                at = analyse.convergence_index(c["test_correct"].to_numpy() / n, window, 0.002, window, successive)
-                when[key] = np.nan if at is None else float(c["iteration"].iat[at])
-            table["when"] = table["key"].map(when)
+    for name, column in READINGS.items():
+        table["when"] = table[column]
         found = {label: _ratio(table, of, to, form) for label, (of, to, form) in asked.items()}
         effects[name] = {label: r.effect for label, r in found.items()}
         shown = {label: interval(vars(r), 0) for label, r in found.items()}
@@ -218,7 +208,7 @@ def readings(study: Study, figure: str) -> tuple[plot.Html, pd.DataFrame]:
              "unpruned, iteration": "–" if np.isnan(unpruned) else f"{unpruned:,.0f}",
              "networks that converge": f"{table['when'].notna().mean():.0%}", **shown}
         )  # fmt: skip
-    caption = f"Readings of the convergence rule, evaluations every {step:.0f} iterations; 95% intervals over trials. "
+    caption = "Readings of the convergence rule; 95% intervals over trials. "
     return frame(pd.DataFrame(rows), caption + figures.scale_note(study, figure)), pd.DataFrame(effects).T
 
 
