@@ -1,11 +1,10 @@
 """The ledger's tests that need no trained LeNet: XOR networks, trained here in a second; counts and settings, read off
-the code; and masks, read off published chains. See `judge` for what a `Result` means."""
+the code. See `judge` for what a `Result` means."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from lth_core import data, models, paper, prune, xor
 from lth_core.analyse import bootstrap
 from lth_core.judge import Lacking, Result, Test, excludes, rank_correlation
 from lth_core.spec import Spec, UsageError
-from lth_core.store import Store, key_of
 
 NAN = float("nan")
 
@@ -250,162 +248,6 @@ def arithmetic(*, effect: float, number: float, within: float, note: str) -> Res
     return counted(effect, number, within, note)
 
 
-# Masks: which weights survive, from published chains (no trained weights are needed).
-
-
-def chains(
-    source: Any, rows: Sequence[Spec], round: int, read: Callable[[dict, dict, Spec], float], **where: Any
-) -> NDArray:
-    """What `read` makes of each trial's ticket at a round: masks, initial weights, row."""
-    found = [r for r in rows if r.round == round and r.arm == "ticket" and r.search == "reset"]
-    found = [r for r in found if all(getattr(r, k) == v for k, v in where.items())]
-    if not found:
-        raise Lacking(f"round {round} is not measured")
-    if isinstance(source, Store):
-        return np.array([read(source.read(key_of(r)).masks, models.initial(r), r) for r in found])
-    if not all(source.has_masks(r) for r in found):
-        raise Lacking("the masks of this chain are not published (`python -m lth_core publish --masks`)")
-    return np.array([read(source.masks(r), models.initial(r), r) for r in found])
-
-
-def of_trials(values: NDArray, agrees: Callable[[float, float, float], bool], direction: Callable, note="") -> Result:
-    low, high = bootstrap(values) if len(values) > 1 else (NAN, NAN)
-    effect = float(values.mean())
-    return Result(effect, low, high, len(values), agrees(effect, low, high), direction(effect, low, high), note)
-
-
-def centre(masks: dict, weights: dict, layer: str) -> float:
-    """Survival of initial weights within a quarter of a standard deviation of 0, over that at 1 to 1.5 of them: 1 where
-    pruning does not look at initial size, 0 where the middle of the histogram is empty."""
-    w, m = np.abs(weights[layer]).ravel(), masks[layer].ravel()
-    sd = weights[layer].std()
-    outer = (w > sd) & (w < 1.5 * sd)
-    return float(m[w < sd / 4].mean() / max(m[outer].mean(), 1e-9))
-
-
-def hollow(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: int, below: float = 0.8) -> Result:
-    """The initial values that survive have two peaks in all these layers: the highest of the layers' centres is low."""
-    values = chains(source, rows, round, lambda m, w, _: max(centre(m, w, layer) for layer in layers))
-    return of_trials(values, lambda e, lo, hi: hi < below, lambda e, lo, hi: e < 1, "centre over flank")
-
-
-def fuller(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
-    """The first layer's centre is fuller than the others': difference to the fullest of them."""
-    values = chains(
-        source, rows, round,
-        lambda m, w, _: centre(m, w, layers[0]) - max(centre(m, w, other) for other in layers[1:]),
-    )  # fmt: skip
-    return of_trials(values, lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0, "difference of centre over flank")
-
-
-def emptier(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], rounds: Sequence[int]) -> Result:
-    """The centres empty with pruning: fall of the fullest layer's centre from the first to the last round."""
-    first, last = (
-        chains(source, rows, r, lambda m, w, _: max(centre(m, w, layer) for layer in layers))
-        for r in (rounds[0], rounds[-1])
-    )
-    return of_trials(first - last, lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0, "fall of centre over flank")
-
-
-def flat(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: int, above: float) -> Result:
-    """The surviving initial values keep their distribution: the lowest of the layers' centres stays high."""
-    values = chains(source, rows, round, lambda m, w, _: min(centre(m, w, layer) for layer in layers))
-    return of_trials(values, lambda e, lo, hi: e > above, lambda e, lo, hi: e > above, "centre over flank")
-
-
-def positive(source: Any, rows: Sequence[Spec], *, signs: dict[str, int], round: int, each: bool = False) -> Result:
-    """Percent of surviving initial weights above 0, less 50, times the stated sign; the least of the layers. `each`:
-    in every single trial."""
-
-    def least(m: dict, w: dict, _: Spec) -> float:
-        return min(s * (100 * float((w[n][m[n]] > 0).mean()) - 50) for n, s in signs.items())
-
-    values = chains(source, rows, round, least)
-    return of_trials(values, lambda e, lo, hi: values.min() > 0 if each else lo > 0, lambda e, lo, hi: e > 0)
-
-
-def connections(mask: NDArray, axis: int) -> NDArray:
-    """Fraction of possible connections kept per unit: incoming (`axis` 1) or outgoing (0)."""
-    return mask.mean(axis=axis)
-
-
-def reached(masks: dict, layers: Sequence[str]) -> dict:
-    """Masks without the connections that lead to no output (v1 section 5 removes those first)."""
-    trimmed = {n: m.copy() for n, m in masks.items()}
-    for n, after in reversed(list(pairwise(layers))):
-        trimmed[n] &= trimmed[after].any(0)[:, None]
-    return trimmed
-
-
-def units(
-    source: Any, rows: Sequence[Spec], *, layer: str, round: int, statistic: str, number: float,
-    within: float = 0.0, limit: str = "both", axis: int = 1,
-) -> Result:  # fmt: skip
-    """Connections per unit of a layer: "dead" (fraction without any), "cv" (standard deviation over mean), "hub" (most
-    connected unit over mean), "edge" (input pixels: middle half of rows and columns over the rest), "peaks" (histogram
-    of ten bins: the lowest valley between two that hold 5 percent of the units each, over the lower; 1 for one peak).
-    A bound ("atleast", "atmost") agrees when the whole interval keeps it."""
-    order = ["fc1.weight", "fc2.weight", "out.weight"]
-
-    def read(m: dict, w: dict, _: Spec) -> float:
-        c = connections(reached(m, order)[layer], axis)
-        if statistic == "dead":
-            return float((c == 0).mean())
-        if statistic == "edge":
-            side = int(np.sqrt(c.size))
-            inside = np.zeros((side, side), bool)
-            inside[side // 4 : -(side // 4), side // 4 : -(side // 4)] = True
-            return float(c[inside.ravel()].mean() / c[~inside.ravel()].mean())
-        if statistic == "peaks":
-            h = np.histogram(c, 10)[0]
-            tall = [(i, j) for i in range(10) for j in range(i + 2, 10) if min(h[i], h[j]) >= 0.05 * c.size]
-            return min([1.0, *(h[i + 1 : j].min() / min(h[i], h[j]) for i, j in tall)])
-        return float(variation(c) if statistic == "cv" else c.max() / c.mean())
-
-    values = chains(source, rows, round, read)
-    if limit == "both":
-        return of_trials(
-            values, lambda e, lo, hi: abs(e - number) <= within, lambda e, lo, hi: abs(e - number) <= 3 * within
-        )
-    sign = 1 if limit == "atleast" else -1
-    return of_trials(
-        values,
-        lambda e, lo, hi: min(sign * lo, sign * hi) >= sign * number,
-        lambda e, lo, hi: sign * e >= sign * number,
-    )
-
-
-def uneven(source: Any, rows: Sequence[Spec], *, layer: str, above: str, round: int) -> Result:
-    """Outgoing connections of a layer's units vary more than its incoming ones: difference of coefficients of
-    variation. `above` is the next layer's weight, whose columns are this layer's outgoing connections."""
-
-    def read(m: dict, w: dict, _: Spec) -> float:
-        return variation(connections(m[above], 0)) - variation(connections(m[layer], 1))
-
-    return of_trials(chains(source, rows, round, read), lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0)
-
-
-def variation(c: NDArray) -> float:
-    return float(c.std() / c.mean())
-
-
-def steeper(source: Any, rows: Sequence[Spec], *, of: str, to: str, round: int) -> Result:
-    """Incoming connections vary more between the units of one layer than of another."""
-    values = chains(
-        source, rows, round, lambda m, w, _: variation(connections(m[of], 1)) - variation(connections(m[to], 1))
-    )
-    return of_trials(values, lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0)
-
-
-def more_uneven(source: Any, rows: Sequence[Spec], *, layer: str, axis: int, round: int, of: dict, to: dict) -> Result:
-    """Connections of a layer vary more in one kind of network than in another, trial by trial."""
-    a, b = (
-        chains(source, rows, round, lambda m, w, _: variation(connections(m[layer], axis)), **kind) for kind in (of, to)
-    )
-    n = min(len(a), len(b))
-    return of_trials(a[:n] - b[:n], lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0)
-
-
 ALONE: dict[str, Test] = {
     f.__name__: f
     for f in (
@@ -413,6 +255,3 @@ ALONE: dict[str, Test] = {
         half_rate, copies, split_sizes, trainings, total_trainings, kept_percent, arithmetic, initial_sd, layer_count,
     )
 }  # fmt: skip
-MASKS: dict[str, Test] = {
-    f.__name__: f for f in (hollow, fuller, emptier, flat, positive, units, uneven, steeper, more_uneven)
-}

@@ -4,8 +4,8 @@ claims.judge()           one row a claim: verdict, effect, interval, n, scale, r
 claims.value(id)         the measured value with its interval, for prose that is filled when the book is built
 claims.html()            the ledger as a page: filters, one line a claim (drawn by `ledger`)
 
-The claims are data (`claims.yaml`), the tests are functions (`judge`, `shapes`, `checks`); this module brings them
-together. Nothing here trains a network, except XOR's, which take seconds.
+The claims are data (`claims.yaml`), the tests are functions (`judge`, `shapes`, `checks`, `insides`); this module
+brings them together. Nothing here trains a network, except XOR's, which take seconds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ import yaml
 
 from lth_core import paper, results
 from lth_core.analyse import accuracies
-from lth_core.checks import ALONE, MASKS
+from lth_core.checks import ALONE
+from lth_core.insides import MASKS
 from lth_core.judge import Lacking, Result, better_low, select, with_depth
 from lth_core.shapes import NETWORKS
 from lth_core.spec import Spec, UsageError
@@ -155,7 +156,7 @@ class Bench:
 
     def rows(self, figure: str, profile: str) -> Rows:
         if (figure, profile) not in self.cache:
-            specs = paper.rows(figure, profile, **self.options)
+            specs = results.possible(paper.rows(figure, profile, **self.options), self.source)
             have = np.array([key_of(s) in self.keys for s in specs]) if self.keys else np.zeros(len(specs), bool)
             declared = pd.DataFrame([vars(s) for s in specs])
             there = [s for s, h in zip(specs, have, strict=True) if h]
@@ -312,6 +313,8 @@ def unit_of(claim: Claim) -> str:
     units: dict[str, str] = {"difference": "points", "xor_gain": "points", "xor_rises": "points", "xor_gaps": "points"}
     units |= {"xor_parents": "points", "dip": "points", "deeper": "rounds", "perfect": "rounds", "plateau": "rounds"}
     units |= {"scatter": "×", "xor_ratio": "×", "faster_than": "×", "grows": "×", "weights_where": "weights"}
+    units |= {"favours": "points", "grow_more": "points", "concentrated": "points", "moves_more": "sd"}
+    units |= {"remembers": "rank correlation", "remembers_more": "rank correlation"}
     units |= {"monotone": "rank correlation", "together": "rank correlation", "earliest": "% earlier"}
     return units.get(name, "")
 

@@ -40,6 +40,8 @@ class Figure:
     published: Scale | None = None  # the scale in results/ where it is not the paper's
     quick: Scale | None = None  # profile quick, where it is not QUICK
     quick_rows: Rows | None = None  # profile quick: fewer networks, where all of them would take too long
+    masks: bool = False  # results/ keeps the masks of its tickets
+    trained: tuple[int, ...] = ()  # results/ keeps the trained weights of its tickets at these rounds
 
 
 def lenet(scale: Scale, **changes) -> list[Spec]:
@@ -131,8 +133,10 @@ def _figures() -> list[Figure]:
                quick=QUICK_STOP),
         Figure("iclr-fig14", "iclr_e_random_sparsity", "Tickets, reinits and random sparse networks (LeNet)",
                lambda s: iterative(s, ("ticket", "reinit", "random_sparsity"))),
-        Figure("iclr-fig15", "iclr_f_examining", "Initial weights of tickets (Adam)", opened),
-        Figure("iclr-fig16", "iclr_f_examining", "Initial weights of tickets (SGD)", lambda s: opened(s, **SGD)),
+        Figure("iclr-fig15", "iclr_f_examining", "Initial weights of tickets (Adam)", opened,
+               masks=True, trained=(0,)),
+        Figure("iclr-fig16", "iclr_f_examining", "Initial weights of tickets (SGD)", lambda s: opened(s, **SGD),
+               masks=True, trained=(0,)),
         Figure("iclr-fig17", "iclr_f_examining", "Weights redrawn from the ticket's own initial distribution",
                lambda s: iterative(s, ("ticket", "reinit", "reinit_from_ticket")), published=ONE_REDRAW),
         Figure("iclr-fig18", "iclr_f_examining", "Magnitude pruning before training",
@@ -194,7 +198,8 @@ def _figures() -> list[Figure]:
                quick=QUICK_V1, quick_rows=lambda s: iterative(s, **V1) + one_shot(s, percents=QUICK_PERCENTS, **V1)
                + iterative(s, controls, rounds=(3, 6, 9), **V1)),
         Figure("v1-fig09", "v1_5_examining", "Initial weights of tickets",
-               lambda s: opened(s, rounds=V1_LEVELS, **V1), V1_TEN, published=V1_SCALE, quick=QUICK_V1),
+               lambda s: opened(s, rounds=V1_LEVELS, **V1), V1_TEN, published=V1_SCALE, quick=QUICK_V1,
+               masks=True, trained=(0, 3)),
         Figure("v1-fig10", "v1_5_examining", "Connections of each unit",
                lambda s: opened(s, rounds=(1, 8, 13), **V1), V1_TEN, published=V1_SCALE, quick=QUICK_V1),
         Figure("v1-fig11", "v1_6_parameters", "Initial standard deviations of 0.1 and above",

@@ -19,7 +19,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from lth_core import checks, claims, judge, ledger, paper, results, shapes
+from lth_core import checks, claims, insides, judge, ledger, paper, results, shapes
 from lth_core.__main__ import main
 from lth_core.models import layers
 from lth_core.paper import Scale, iterative, one_shot
@@ -27,7 +27,7 @@ from lth_core.spec import UsageError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "paper" / "claims.yaml"
 IDS = "152c9b3e4c147afd"  # first digits of the SHA-256 of all ids, sorted and joined by newlines
-EVERY = {**checks.ALONE, **checks.MASKS, **shapes.NETWORKS}
+EVERY = {**checks.ALONE, **insides.MASKS, **shapes.NETWORKS}
 
 
 # --- The list ---------------------------------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ def test_every_test_exists_and_takes_its_arguments() -> None:
                 inspect.signature(EVERY[kept["test"]]).bind(None, **inner)
                 inspect.signature(test).bind(None, **part.arguments)
                 continue
-            first = () if part.test in checks.ALONE else (None, None) if part.test in checks.MASKS else (None,)
+            first = () if part.test in checks.ALONE else (None, None) if part.test in insides.MASKS else (None,)
             inspect.signature(test).bind(*first, **inner)
 
 
@@ -297,6 +297,15 @@ class Chains:
         drawn = initial(spec)
         return {x.weight: self.keep(x.weight, drawn[x.weight]) for x in layers(spec.arch, spec.dataset)}
 
+    def has_trained(self, spec: Any) -> bool:
+        return True
+
+    def trained(self, spec: Any) -> dict[str, np.ndarray]:
+        """Large positive weights grow by half; nothing else moves."""
+        from lth_core.models import initial
+
+        return {n: np.where(w > w.std(), 1.5 * w, w) for n, w in initial(spec).items() if w.std() > 0}
+
 
 MASKED = iterative(Scale(trials=2, replicates=0, rounds=12))
 HALF = np.random.default_rng(0).random((300, 784)) < 0.5
@@ -329,9 +338,14 @@ def lopsided(name: str, w: np.ndarray) -> np.ndarray:
 
 MASK_CASES: list[tuple[str, dict[str, Any], Callable, Callable]] = [
     ("hollow", dict(layers=["fc2.weight"], round=3), large, lambda n, w: np.ones(w.shape, bool)),
-    ("flat", dict(layers=["fc1.weight"], round=3, above=0.8), large, lambda n, w: np.abs(w) > w.std()),
+    ("hollow_trained", dict(layers=["fc2.weight"], round=3, below=0.8), lambda n, w: np.abs(w) > w.std(),
+     lambda n, w: np.ones(w.shape, bool)),
+    ("keeps", dict(layers=["fc1.weight"], round=3, within=0.1), large, lambda n, w: np.abs(w) > w.std()),
     ("fuller", dict(layers=["fc1.weight", "fc2.weight"], round=3), large, lambda n, w: np.ones(w.shape, bool)),
-    ("positive", dict(signs={"fc2.weight": 1, "out.weight": 1}, round=3), large, lambda n, w: w < 0),
+    ("favours", dict(signs={"fc2.weight": 1, "out.weight": 1}, round=3), large, lambda n, w: w < 0),
+    ("moves_more", dict(layers=["fc2.weight", "out.weight"], round=3), large, lambda n, w: w < 0),
+    ("grow_more", dict(layers=["fc2.weight", "out.weight"], round=3), large, lambda n, w: w < 0),
+    ("concentrated", dict(layers=["fc2.weight", "out.weight"], round=3), large, lambda n, w: w < 0),
     ("units", dict(layer="fc2.weight", round=3, statistic="dead", number=0.33, within=0.1), edges, large),
     ("units", dict(layer="fc1.weight", axis=0, round=3, statistic="edge", number=1.0, limit="atleast"), edges,
      lambda n, w: ~edges(n, w) if n.startswith("fc1") else np.ones(w.shape, bool)),
@@ -346,8 +360,24 @@ MASK_CASES: list[tuple[str, dict[str, Any], Callable, Callable]] = [
 @pytest.mark.parametrize(("test", "arguments", "good", "bad"), MASK_CASES)
 def test_mask_tests(test: str, arguments: dict[str, Any], good: Callable | None, bad: Callable) -> None:
     if good:
-        assert checks.MASKS[test](Chains(good), MASKED, **arguments).agrees
-    assert not checks.MASKS[test](Chains(bad), MASKED, **arguments).agrees
+        assert insides.MASKS[test](Chains(good), MASKED, **arguments).agrees
+    assert not insides.MASKS[test](Chains(bad), MASKED, **arguments).agrees
+
+
+def test_small_weights_that_stay_small() -> None:
+    """In the second layer training keeps the order of magnitudes, in the output layer it turns it round."""
+
+    class Forgets(Chains):
+        def trained(self, spec: Any) -> dict[str, np.ndarray]:
+            from lth_core.models import initial
+
+            return {n: 9 - np.abs(w) if n.startswith("out") else 2 * w for n, w in initial(spec).items()}
+
+    source, two, last = Forgets(large), ["fc2.weight"], ["out.weight"]
+    assert insides.MASKS["remembers"](source, MASKED, layers=two).effect == pytest.approx(1)
+    assert not insides.MASKS["remembers"](source, MASKED, layers=two + last).agrees
+    assert insides.MASKS["remembers_more"](source, MASKED, of=two, to=last).agrees
+    assert not insides.MASKS["remembers_more"](source, MASKED, of=last, to=two).agrees
 
 
 def test_masks_that_differ_by_round_or_trial() -> None:
@@ -357,7 +387,7 @@ def test_masks_that_differ_by_round_or_trial() -> None:
             chosen = Chains(large if emptied else lambda n, w: np.ones(w.shape, bool))
             return chosen.masks(spec)
 
-    assert checks.MASKS["emptier"](ByRound(large), MASKED, layers=["fc2.weight"], rounds=[3, 12]).agrees
+    assert insides.MASKS["emptier"](ByRound(large), MASKED, layers=["fc2.weight"], rounds=[3, 12]).agrees
 
     class ByRate(Chains):
         def masks(self, spec: Any) -> dict[str, np.ndarray]:
@@ -366,8 +396,8 @@ def test_masks_that_differ_by_round_or_trial() -> None:
     rows = [r for lr in (0.1, 0.2) for r in iterative(Scale(trials=2, replicates=0, rounds=3), lr=lr)]
     kinds = [{"lr": 0.1}, {"lr": 0.2}]
     layer = dict(layer="fc2.weight", axis=1, round=3)
-    assert checks.MASKS["more_uneven"](ByRate(edges), rows, of=kinds[0], to=kinds[1], **layer).agrees
-    assert not checks.MASKS["more_uneven"](ByRate(edges), rows, of=kinds[1], to=kinds[0], **layer).agrees
+    assert insides.MASKS["more_uneven"](ByRate(edges), rows, of=kinds[0], to=kinds[1], **layer).agrees
+    assert not insides.MASKS["more_uneven"](ByRate(edges), rows, of=kinds[1], to=kinds[0], **layer).agrees
 
 
 def test_counts_and_settings() -> None:
