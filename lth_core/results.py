@@ -79,16 +79,16 @@ def trained(spec: Spec, source: Store | Published) -> Parameters:
 
 def possible(specs: Iterable[Spec], source: Store | Published) -> list[Spec]:
     """The rows that can be: a network that diverged has no magnitudes to prune by, so its chain of rounds ends."""
-    ended: dict[Spec, bool] = {}
+    ended: dict[Spec, bool] = {}  # of a chain's tickets: whether this one or an earlier one diverged
 
     def ends(above: Spec) -> bool:
         if above not in ended:
-            ended[above] = source.has(above) and source.diverged(above)
+            diverged = source.has(above) and source.diverged(above)
+            ended[above] = diverged or (above.round > 0 and ends(above.ticket(above.round - 1)))
         return ended[above]
 
     def lost(s: Spec) -> bool:
-        trained = s.round and s.arm not in ("random_sparsity", "prune_at_init")
-        return bool(trained) and any(ends(s.ticket(r)) for r in range(s.round))
+        return s.grown and ends(s.ticket(s.round - 1))
 
     return [s for s in specs if source.has(s) or not lost(s)]
 

@@ -65,6 +65,7 @@ class Cell:
     weights: Parameters
 
 
+@lru_cache(maxsize=200_000)
 def key_of(spec: Spec) -> str:
     """A row's identity: see `Spec.key`."""
     return spec.key(CHECKSUMS[spec.dataset])

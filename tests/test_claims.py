@@ -199,6 +199,15 @@ def test_alike_and_scattered() -> None:
     assert not shapes.NETWORKS["scatter"](nets(wild, T), of="ticket", to="reinit", **levels).agrees
 
 
+def test_copies_are_counted_where_they_are_measured() -> None:
+    """Five trials of two copies a level; round 1 of 20 percent stands at one depth."""
+    copies = shapes.NETWORKS["copies"]
+    assert copies(nets(dull), arm="reinit", number=10).agrees
+    assert not copies(nets(dull), arm="reinit", number=5).agrees
+    with pytest.raises(judge.Lacking, match="10 of 15 copies"):
+        copies(nets(dull), arm="reinit", number=15)
+
+
 def test_two_columns_together_and_thresholds() -> None:
     table = nets(hill).assign(stop_train=lambda t: 0.5 * t["stop_test"], other=lambda t: -t["stop_test"])
     assert shapes.NETWORKS["together"](table, columns=["stop_train", A]).agrees
@@ -411,8 +420,6 @@ def test_counts_and_settings() -> None:
     assert not alone["setting"](figure="v1-fig03", wanted={"lr": 0.1}).agrees
     assert alone["half_rate"](figure="iclr-fig04", number=0.5).agrees
     assert not alone["half_rate"](figure="iclr-fig04", number=1.0).agrees
-    assert alone["copies"](figure="iclr-fig04", arm="reinit", number=15).agrees
-    assert not alone["copies"](figure="iclr-fig04", arm="reinit", number=5).agrees
     assert alone["split_sizes"](dataset="mnist", numbers=[55_000, 5_000, 10_000]).agrees
     assert not alone["split_sizes"](dataset="mnist", numbers=[60_000, 0, 10_000]).agrees
     assert alone["trainings"](rate=0.1, to=0.05, number=28).agrees
@@ -464,7 +471,9 @@ class Invented(results.Published):
 @lru_cache
 def invented(profile: str) -> pd.DataFrame:
     cells = pd.DataFrame([results.describe(s) for s in paper.rows("iclr-fig04", profile)])
-    cells = cells.assign(section="iclr_2_lenet", spec="", convergence_iteration=np.nan, convergence_test=np.nan)
+    cells = cells.assign(
+        section="iclr_2_lenet", spec="", diverged=False, convergence_iteration=np.nan, convergence_test=np.nan
+    )
     depths = judge.with_depth(cells)["depth"]
     triples = list(zip(np.where(cells["round"] == 0, "ticket", cells["arm"]), depths, cells["trial"], strict=True))
     accuracy = np.array([hill(*x) for x in triples])
