@@ -38,6 +38,8 @@ from lth_core.lanes import (
     lowest,
     multiply,
     nonzero,
+    positive,
+    present,
     root,
     spread,
     store,
@@ -81,6 +83,10 @@ class Room(NamedTuple):
     e: NDArray[np.float32]  # (class * lane,)
     top: NDArray[np.float32]  # (lane,)
     norm: NDArray[np.float32]  # (lane,)
+    at: NDArray[np.int64]  # (layer + 1,): where a layer begins in `acts`
+    four: NDArray[np.float32]  # (4 * pixel,): inputs of four images to evaluate
+    acts: NDArray[np.float32]  # (image, unit) of layer after layer: their activations, in whole vectors of 64 units
+    bias: NDArray[np.float32]  # (block, lane): biases of the first layer and what the inputs' shift adds
 
 
 @kernel
@@ -262,15 +268,94 @@ def train(net, images, rule, batches, labels, first, room):
 
 
 @kernel
+def shifted_biases(z, net, block, at, shift, bias):
+    """Biases of some units of the first layer with what the inputs' shift adds to them: a black pixel is 0 then."""
+    lanes, first, some = net.lanes[block], net.first[block] + at, z
+    if shift != 0:
+        for k in range(net.sizes[0]):
+            some = add(some, load(z, net.w, first + k * lanes))
+    store(fma(shift, some, load(z, net.w, first + net.sizes[0] * lanes)), bias, net.unit[block] + at)
+
+
+@kernel
+def four_from_pixels(z, net, block, at, pixel, room):
+    """Activations of four images in as many units of the first layer as `z` has lanes.
+
+    Sums stay in registers, 16 of AVX-512's 32, and every row of weights that is read serves four images."""
+    lanes, first, unit = net.lanes[block], net.first[block] + at, net.unit[block] + at
+    a = load(z, room.bias, unit)
+    b, c, d = a, a, a
+    for t in range(pixel.size):
+        w = load(z, net.w, first + np.int64(pixel[t]) * lanes)
+        a, b = fma(room.four[4 * t], w, a), fma(room.four[4 * t + 1], w, b)
+        c, d = fma(room.four[4 * t + 2], w, c), fma(room.four[4 * t + 3], w, d)
+    width = room.at[1] // 4
+    store(positive(a), room.acts, unit)
+    store(positive(b), room.acts, width + unit)
+    store(positive(c), room.acts, 2 * width + unit)
+    store(positive(d), room.acts, 3 * width + unit)
+
+
+@kernel
+def four_from_units(z, net, layer, block, at, room):
+    """The same in a later layer; logits are left as they are."""
+    lanes, first, unit, inputs = net.lanes[block], net.first[block] + at, net.unit[block] + at, net.sizes[layer]
+    before, here = room.at[layer - 1], room.at[layer]
+    n, width = (here - before) // 4, (room.at[layer + 1] - here) // 4
+    a = load(z, net.w, first + inputs * lanes)
+    b, c, d = a, a, a
+    for some in range(before, before + n, 64):
+        bits = present(load(zero(64), room.acts, some)) | present(load(zero(64), room.acts, some + n))
+        bits |= present(load(zero(64), room.acts, some + 2 * n)) | present(load(zero(64), room.acts, some + 3 * n))
+        while bits != 0:
+            k = some + lowest(bits)
+            bits &= bits - np.uint64(1)
+            w = load(z, net.w, first + (k - before) * lanes)
+            a, b = fma(room.acts[k], w, a), fma(room.acts[k + n], w, b)
+            c, d = fma(room.acts[k + 2 * n], w, c), fma(room.acts[k + 3 * n], w, d)
+    if layer < net.blocks.size - 2:
+        a, b, c, d = positive(a), positive(b), positive(c), positive(d)
+    store(a, room.acts, here + unit)
+    store(b, room.acts, here + width + unit)
+    store(c, room.acts, here + 2 * width + unit)
+    store(d, room.acts, here + 3 * width + unit)
+
+
+@kernel
+def evaluate_four(net, pixel, room):
+    """All activations of four images that have the inputs `pixel` with values `room.four`."""
+    for layer in range(net.blocks.size - 1):
+        for block in range(net.blocks[layer], net.blocks[layer + 1]):
+            if layer == 0 and net.lanes[block] == 16:
+                four_from_pixels(zero(16), net, block, 0, pixel, room)
+            elif layer == 0:
+                for at in range(0, net.lanes[block], 64):
+                    four_from_pixels(zero(64), net, block, at, pixel, room)
+            elif net.lanes[block] == 16:
+                four_from_units(zero(16), net, layer, block, 0, room)
+            else:
+                for at in range(0, net.lanes[block], 64):
+                    four_from_units(zero(64), net, layer, block, at, room)
+
+
+@kernel
 def evaluate(net, packed, room):
     """Mean cross-entropy and number of right answers."""
-    loss, right = 0.0, 0
+    for block in range(net.blocks[1]):
+        for at in range(0, net.lanes[block], 16):
+            shifted_biases(zero(16), net, block, at, packed.shift, room.bias)
+    loss, right, logits = 0.0, 0, room.at[net.blocks.size - 2]
+    width = (room.at[net.blocks.size - 1] - logits) // 4
     for block in range(packed.x.shape[0]):
         label = packed.label[block * LANES : (block + 1) * LANES]
-        x, live = packed.x[block : block + 1], packed.live[block : block + 1]
-        list_pixels(label.size, x, live, packed.factor, packed.shift, room)
-        forward_all(net, label.size, room)
-        turn_logits(0, label.size, room)
+        for i in range(0, label.size, 4):
+            begin, end = packed.begin[block * 16 + i // 4], packed.begin[block * 16 + i // 4 + 1]
+            for t in range(4 * begin, 4 * end):
+                room.four[t - 4 * begin] = np.float32(packed.four[t]) * packed.factor
+            evaluate_four(net, packed.pixel[begin:end], room)
+            for j in range(4):
+                for c in range(CLASSES):
+                    room.z[c * LANES + i + j] = room.acts[logits + j * width + c]
         block_loss, block_right = score(room.z, label, room.top, room.e, room.norm)
         loss += block_loss
         right += block_right
@@ -306,11 +391,13 @@ class ByRow:
         listed = some * LANES * np.array([pixels, *sizes[1:-1]])
         ends = np.cumsum(listed)
         widest = some * LANES * (max(unit) + BLOCKS[-1])
+        padded = np.cumsum([0, *(4 * LANES * -(-units // LANES) for units in sizes[1:])])
         self.room = Room(
             empty(some * pixels * LANES, np.uint8).reshape(some, -1), np.zeros((some, pixels), np.uint8),
             ends - listed, np.zeros((len(kept), max(pixels, *sizes) + 1), np.int64),
             empty(int(ends[-1]) + 1, np.uint16), empty(int(ends[-1]) + 1), empty(widest), empty(widest),
             empty(CLASSES * LANES), empty(CLASSES * LANES), empty(LANES), empty(LANES),
+            padded, empty(4 * pixels), empty(int(padded[-1])), empty(max(unit) + BLOCKS[-1]),
         )  # fmt: skip
 
     def _parts(self, flat: NDArray, layer: int) -> Iterator[tuple[slice, NDArray]]:

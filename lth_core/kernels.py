@@ -28,10 +28,13 @@ class Images(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """Images laid out in blocks of 64 side by side, to be evaluated again and again."""
+    """Images to be evaluated again and again: in blocks of 64 side by side, and in fours as lists of pixels."""
 
     x: NDArray[np.uint8]  # (block, pixel * lane)
     live: NDArray[np.uint8]  # (block, pixel): whether any image of the block has the pixel
+    begin: NDArray[np.int64]  # (four + 1,): where the list of four images begins
+    pixel: NDArray[np.uint16]  # the pixels that any of the four has
+    four: NDArray[np.uint8]  # (4 * pixel of a list,): their values
     label: NDArray[np.uint8]  # (image,)
     factor: np.float32
     shift: np.float32
@@ -96,6 +99,24 @@ def pack(images, index, x, live):
 
 
 @kernel
+def list_fours(x, begin, pixel, four):
+    """Fill in the lists of `Packed` from its `x`; return their length. Without `pixel`, only that."""
+    c = 0
+    for block in range(x.shape[0]):
+        words = x[block].view(np.uint32)
+        for group in range(LANES // 4):
+            begin[block * (LANES // 4) + group] = c
+            for k in range(words.size // (LANES // 4)):
+                word = words[k * (LANES // 4) + group]
+                if pixel.size and word:
+                    pixel[c] = k
+                    four.view(np.uint32)[c] = word
+                c += word != 0
+    begin[-1] = c
+    return c
+
+
+@kernel
 def prefetch_images(images, index):
     """Have the next batch's images underway while this one is computed: a third of a step at low density otherwise."""
     for i in index:
@@ -149,13 +170,19 @@ def loss_gradient(z, label, batch, delta, top, norm):
 @kernel
 def score(z, label, top, e, norm):
     """Summed cross-entropy and number of right answers of the images that `label` names."""
-    softmax(z, top, e, norm)
-    loss, right = 0.0, 0
+    right = 0
+    for i in range(LANES):
+        top[i] = z[i]
+        norm[i] = 0  # the answer, for now
+    for c in range(1, CLASSES):
+        for i in range(LANES):
+            norm[i] = np.float32(c) if z[c * LANES + i] > top[i] else norm[i]
+            top[i] = z[c * LANES + i] if z[c * LANES + i] > top[i] else top[i]
     for i in range(label.size):
-        best, answer = z[i], 0
-        for c in range(1, CLASSES):
-            if z[c * LANES + i] > best:
-                best, answer = z[c * LANES + i], c
-        loss += math.log(norm[i]) + (top[i] - z[label[i] * LANES + i])
-        right += answer == label[i]
-    return loss, right
+        right += norm[i] == label[i]
+    softmax(z, top, e, norm)
+    loss, product = 0.0, 1.0  # the sum of logarithms is that of the product, at most 10^64
+    for i in range(label.size):
+        product *= norm[i]
+        loss += top[i] - z[label[i] * LANES + i]
+    return loss + math.log(product), right

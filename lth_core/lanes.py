@@ -190,6 +190,28 @@ def nonzero(typing, array, start):
 
 
 @intrinsic
+def positive(typing, a):
+    """The lanes of `a`, 0 where they are negative; NaN passes."""
+
+    def build(context, builder, signature, args):
+        nothing = ir.Constant(args[0].type, [0.0] * a.n)
+        return builder.select(builder.fcmp_ordered("<=", args[0], nothing), nothing, args[0])
+
+    return a(a), build
+
+
+@intrinsic
+def present(typing, a):
+    """Which of 64 lanes are not 0, as the bits of a uint64."""
+
+    def build(context, builder, signature, args):
+        there = builder.fcmp_unordered("!=", args[0], ir.Constant(args[0].type, [0.0] * 64))
+        return builder.bitcast(there, ir.IntType(64))
+
+    return types.uint64(a), build
+
+
+@intrinsic
 def lowest(typing, bits):
     """Number of the lowest bit that is set."""
 

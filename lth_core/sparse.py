@@ -22,7 +22,7 @@ from lth_core.by_row import ByRow
 from lth_core.by_weight import ByWeight
 from lth_core.data import Dataset
 from lth_core.draws import BatchOrder
-from lth_core.kernels import ADAM, LANES, MOMENTUM, SGD, Images, Packed, Rule, empty, pack
+from lth_core.kernels import ADAM, CLASSES, LANES, MOMENTUM, SGD, Images, Packed, Rule, empty, list_fours, pack
 from lth_core.models import Masks, Network, Parameters, Trained
 from lth_core.spec import Spec, UsageError
 
@@ -189,12 +189,38 @@ def _images(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], scale: tuple[n
 
 
 def _packed(images: Images, index: NDArray) -> Packed:
-    """Sorted by label: images of a digit lack the same pixels, so fewer pixels are live in a block of 64."""
-    index = index[np.argsort(images.label[index], kind="stable")].astype(np.int32)
+    """Sorted by label and likeness: images that lack the same pixels lie side by side, so fewer pixels are live."""
+    index = _alike(images, index).astype(np.int32)
     pixels, blocks = images.words.shape[1] * 8, -(-len(index) // LANES)
     x, live = empty(blocks * pixels * LANES, np.uint8).reshape(blocks, -1), np.zeros((blocks, pixels), np.uint8)
     pack(images, index, x, live)
-    return Packed(x, live, images.label[index], images.factor, images.shift)
+    begin = np.zeros(blocks * LANES // 4 + 1, np.int64)
+    n = list_fours(x, begin, np.zeros(0, np.uint16), np.zeros((0, 4), np.uint8))
+    pixel, four = np.zeros(n, np.uint16), np.zeros(4 * n, np.uint8)
+    list_fours(x, begin, pixel, four)
+    return Packed(x, live, begin, pixel, four, images.label[index], images.factor, images.shift)
+
+
+def _alike(images: Images, index: NDArray) -> NDArray:
+    """The images of each label, halved again and again between two that differ most, down to four.
+
+    Integers only: the order, and with it the rounding of sums, is the same on every machine."""
+    count = (images.words[index].view(np.uint8) != 0).reshape(len(index), -1, 8).sum(2)  # (image, pixel / 8)
+    parts = [np.flatnonzero(images.label[index] == label) for label in reversed(range(CLASSES))]
+    found = [np.zeros(0, int)]
+    while parts:
+        part = parts.pop()
+        if len(part) <= 4:
+            found.append(part)
+            continue
+        some = count[part]
+        one = some[((some - some[0]) ** 2).sum(1).argmax()]
+        other = some[((some - one) ** 2).sum(1).argmax()]
+        order = part[np.argsort(some @ (other - one), kind="stable")]
+        whole = LANES if len(part) > 2 * LANES else 4
+        half = -(-len(part) // (2 * whole)) * whole
+        parts += [order[half:], order[:half]]
+    return index[np.concatenate(found)]
 
 
 def _laid_out(weights: Parameters, masks: Masks, images: Images, train_index: NDArray, batch: int) -> ByRow | ByWeight:
