@@ -203,13 +203,6 @@ def layer_count(*, arch: str, dataset: str, role: str, number: int) -> Result:
         raise Lacking(f"{arch} is not built yet") from error
 
 
-def copies(*, figure: str, arm: str, number: int) -> Result:
-    """Networks of a control arm per level, at the paper's scale."""
-    rows = [r for r in paper.rows(figure) if r.arm == arm]
-    levels = {(r.round, r.prune_fc) for r in rows}
-    return counted(len(rows) / len(levels), number)
-
-
 def split_sizes(*, dataset: str, numbers: Sequence[int]) -> Result:
     """Images for training, validation and test; the official sets have 60,000 (MNIST) and 50,000 (CIFAR-10)."""
     train, val, test = numbers
@@ -252,6 +245,6 @@ ALONE: dict[str, Test] = {
     f.__name__: f
     for f in (
         xor_rate, xor_gain, xor_ratio, xor_rises, xor_gaps, xor_exact, xor_score, xor_parents, weights_of, setting,
-        half_rate, copies, split_sizes, trainings, total_trainings, kept_percent, arithmetic, initial_sd, layer_count,
+        half_rate, split_sizes, trainings, total_trainings, kept_percent, arithmetic, initial_sd, layer_count,
     )
 }  # fmt: skip

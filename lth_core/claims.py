@@ -316,6 +316,7 @@ def unit_of(claim: Claim) -> str:
     units |= {"favours": "points", "grow_more": "points", "concentrated": "points", "moves_more": "sd"}
     units |= {"remembers": "rank correlation", "remembers_more": "rank correlation"}
     units |= {"monotone": "rank correlation", "together": "rank correlation", "earliest": "% earlier"}
+    units |= {"copies": "networks a level"}
     return units.get(name, "")
 
 

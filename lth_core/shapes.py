@@ -422,13 +422,22 @@ def dip(table: pd.DataFrame, *, column: str, **side: Any) -> Result:
     return Result(*down, excludes(down[1], down[2]) > 0 and up[0] >= 0, down[0] > 0 and up[0] >= 0)
 
 
+def copies(table: pd.DataFrame, *, arm: str, number: int) -> Result:
+    """Networks of a control arm at each level, counted among those measured; fewer than stated say nothing."""
+    levels = table[table["arm"] == arm].groupby("depth").size()
+    if levels.empty or levels.min() < number:
+        raise Lacking(f"{levels.min() if len(levels) else 0} of {number} copies a level are measured")
+    most = float(levels.max())
+    return Result(most, float("nan"), float("nan"), int(most), most == number, most == number, "networks a level")
+
+
 NETWORKS: dict[str, Test] = {
     **COMPARISONS,
     **{
         f.__name__: f
         for f in (
             returns, deeper, perfect, turning, monotone, together, scatter, throughout, reach, plateau, exists,
-            everywhere, at_weights, weights_where, grows, share, faster_than, dip,
+            everywhere, at_weights, weights_where, grows, share, faster_than, dip, copies,
         )
     },
 }  # fmt: skip
