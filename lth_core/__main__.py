@@ -1,4 +1,4 @@
-"""The command line: python -m lth_core run | status | audit | merge | publish | claims."""
+"""The command line: python -m lth_core run | status | audit | merge | publish | export | import | claims."""
 
 from __future__ import annotations
 
@@ -229,6 +229,37 @@ def publish(args: argparse.Namespace) -> int:
     return 0
 
 
+def export(args: argparse.Namespace) -> int:
+    """Tickets as files: one a network named by its key, or all tickets of a figure."""
+    from lth_core import exchange
+
+    source: Store | results.Published = Store(args.store) if args.from_store else results.Published(args.results)
+    chosen = [s for s in _chosen(args, source) if key_of(s) in args.figures or (s.round and s == s.ticket(s.round))]
+    for spec in dict.fromkeys(chosen):
+        made = exchange.ticket(spec, source, trained=args.trained)
+        file = exchange.write(made, args.out)
+        print(f"{file.stat().st_size / 1e6:6.2f} MB  {made}  {file}")
+    return 0
+
+
+def import_(args: argparse.Namespace) -> int:
+    """Read tickets that `export` wrote, here or elsewhere; a file that cannot be trusted is refused."""
+    from lth_core import exchange
+
+    source: Store | results.Published = Store(args.store) if args.from_store else results.Published(args.results)
+    where = "the store" if args.from_store else "results/"
+    differ = 0
+    for file in args.files:
+        found = exchange.read(file)
+        same = exchange.agreement(found, source)
+        differ += same is False
+        masks = {True: f"masks as in {where}", False: f"OTHER MASKS than in {where}", None: f"masks not in {where}"}[
+            same
+        ]
+        print(f"{found}: initial weights are those its row draws, {masks}")
+    return int(differ > 0)
+
+
 def claims(args: argparse.Namespace) -> int:
     """The ledger as text or JSON; with --strict, 1 if a verdict fell below the accepted one."""
     from lth_core import claims as ledger
@@ -308,6 +339,17 @@ def parser() -> argparse.ArgumentParser:
     p = command("publish", publish, "write finished figures to results/")
     p.add_argument("--results", type=Path, default=results.HERE)
     p.add_argument("--masks", action="store_true", help="also keep masks that no figure asks for")
+    p = command("export", export, "write tickets as safetensors files for plain PyTorch", "CELL|FIGURE")
+    scale(p)
+    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files, one a ticket")
+    p.add_argument("--trained", action="store_true", help="with their weights after training, where those are kept")
+    p.add_argument("--results", type=Path, default=results.HERE)
+    p.add_argument("--from-store", action="store_true", help="export from the store instead of results/")
+    p.set_defaults(sample=0)
+    p = command("import", import_, "check exported tickets: rows, initial weights, masks", None)
+    p.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    p.add_argument("--results", type=Path, default=results.HERE)
+    p.add_argument("--from-store", action="store_true", help="compare masks with the store instead of results/")
     p = command("claims", claims, "what the papers say, with verdicts", None)
     p.add_argument("--section", default="", help="only this notebook's claims, or this paper's (v1, iclr, blog)")
     p.add_argument("--verdict", default="", help="only claims with this verdict")

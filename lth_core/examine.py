@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lth_core import results
+from lth_core.draws import generator
 from lth_core.models import Masks, Parameters, initial, layers
 from lth_core.spec import Spec
 from lth_core.store import Store
@@ -36,6 +37,15 @@ class Opened:
     def survivors(self, name: str) -> NDArray[np.float32]:
         """Initial values of the weights that a layer keeps."""
         return self.initial[name][self.masks[name]]
+
+
+def scattered(ticket: Opened) -> Masks:
+    """As many connections of each layer at random positions: what the ticket's masks are compared with."""
+    made: Masks = {}
+    for name, mask in ticket.masks.items():
+        rng = generator(ticket.spec.seed, ticket.spec.trial, "scattered", ticket.spec.round, name)
+        made[name] = rng.permutation(mask.ravel()).reshape(mask.shape)
+    return made
 
 
 def opened(specs: Iterable[Spec], source: Store | results.Published) -> list[Opened]:
@@ -138,6 +148,14 @@ def reached(masks: Masks, names: Sequence[str]) -> Masks:
 def variation(c: NDArray) -> float:
     """Coefficient of variation: how unevenly connections are spread over units."""
     return float(c.std() / c.mean())
+
+
+def beyond(c: NDArray, n: int) -> float:
+    """Coefficient of variation of shares `c` beyond what chance gives: units with `n` possible connections each, kept
+    at random, differ by (1 - p) / (p n) in its square. Negative where units are more alike than that."""
+    p = c.mean()
+    squared = variation(c) ** 2 - (1 - p) / (p * n)
+    return float(np.sign(squared) * np.sqrt(abs(squared)))
 
 
 def pixels(mask: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -186,12 +186,15 @@ def units(
 
 def uneven(source: Any, rows: Sequence[Spec], *, layer: str, above: str, round: int) -> Result:
     """Outgoing connections of a layer's units vary more than its incoming ones: difference of coefficients of
-    variation. `above` is the next layer's weight, whose columns are this layer's outgoing connections."""
+    variation, each beyond chance. `above` is the next layer's weight, whose columns are the outgoing connections."""
 
     def read(m: dict, w: dict, _: dict) -> float:
-        return ex.variation(ex.outgoing(m[above])) - ex.variation(ex.incoming(m[layer]))
+        out, into = m[above], m[layer]
+        return ex.beyond(ex.outgoing(out), out.shape[0]) - ex.beyond(ex.incoming(into), into.shape[1])
 
-    return of_trials(chains(source, rows, round, read), lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0)
+    return of_trials(
+        chains(source, rows, round, read), lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0, "beyond chance"
+    )
 
 
 def steeper(source: Any, rows: Sequence[Spec], *, of: str, to: str, round: int) -> Result:

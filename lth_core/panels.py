@@ -53,7 +53,8 @@ def draw(
             continue
         style = dict(arm=look, band=True, label=label, **dict(*more))
         plot.line(ax, part["x"], part["mean"], part["low"], part["high"], **style)
-        ax.vlines(part["x"], part["min"], part["max"], color=plot.COLORS[look], linewidth=1.1, alpha=0.7)
+        bars = style.get("color", plot.COLORS[look])
+        ax.vlines(part["x"], part["min"], part["max"], color=bars, linewidth=1.1, alpha=0.7)
         said.append(f"{label}: {at(part, 1 if column.endswith('iteration') else 100)}")
     unpruned = table.loc[table["round"] == 0, column].mean()
     if np.isfinite(unpruned):
@@ -97,6 +98,34 @@ def against_size(
     made = figures.provenance(study, table)
     alt = f"{alt} Values (at {figures.X[x]}): {' '.join(said)}"
     caption = f"{caption} {note}{figures.scale_note(study, figure)}"
+    return plot.show(fig, name=name or figure, alt=alt, caption=caption, made=made)
+
+
+def each(
+    study: Study, figure: str, column: str, shown: dict[str, Lines], *, alt: str, caption: str, name: str = "",
+    below: float = 0.05,
+) -> plot.Html:  # fmt: skip
+    """One column, one panel a title with its own lines; two panels a row, all with one y axis."""
+    if study.lacking(figure):
+        return figures.waiting(study, figure, again=name not in ("", figure))
+    table = figures.levelled(study.table(figure), study.on)
+    rows = -(-len(shown) // 2)
+    fig, axes = plot.canvas(rows, 2, height=3.1 * rows, width=7.2, squeeze=False, sharey=True)
+    said = []
+    for ax, (title, lines) in zip(axes.flat, shown.items(), strict=False):
+        words = "; ".join(draw(ax, table, column, lines))
+        said.append(f"{title}, {words}.")
+        ax.set_title(title, fontsize=9)
+        ax.tick_params(labelleft=True)
+    for ax in axes.flat[len(shown) :]:
+        ax.remove()
+    if study.on == "mnist":
+        figures.zoom(axes[0][0], table, column, below)
+    axes[0][0].legend(fontsize=8)
+    note = "Bars: smallest and largest trial; bands: 95% bootstrap interval of the mean. "
+    alt = f"{alt} {figures.AXES[column].capitalize()} at {figures.X['density']}: {' '.join(said)}"
+    caption = f"{caption} {note}{figures.scale_note(study, figure)}"
+    made = figures.provenance(study, table)
     return plot.show(fig, name=name or figure, alt=alt, caption=caption, made=made)
 
 

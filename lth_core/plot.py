@@ -95,7 +95,8 @@ def line(
     ax: Axes, x: Any, y: Any, low: Any = None, high: Any = None, *, arm: str, band: bool = False, **more: Any
 ) -> None:
     """A curve in the arm's look, with its interval as bars or, for many points, as a `band`."""
-    color, _, marker, dashes = ARMS[arm]
+    _, _, marker, dashes = ARMS[arm]
+    color = more.pop("color", COLORS[arm])
     look: dict[str, Any] = dict(color=color, marker=marker, linestyle=(0, dashes) if dashes else "-")
     look |= dict(markeredgecolor=PAGE, markeredgewidth=0.7)
     if low is not None and band:

@@ -361,6 +361,8 @@ MASK_CASES: list[tuple[str, dict[str, Any], Callable, Callable]] = [
     ("units", dict(layer="fc1.weight", axis=0, round=3, statistic="peaks", number=0.8, limit="atmost"), edges, large),
     ("steeper", dict(of="fc2.weight", to="fc1.weight", round=3), dead_third, lambda n, w: np.ones(w.shape, bool)),
     ("uneven", dict(layer="fc1.weight", above="fc2.weight", round=3), lopsided, edges),
+    ("uneven", dict(layer="fc1.weight", above="fc2.weight", round=3), None,
+     lambda n, w: np.random.default_rng(w.size).random(w.shape) < 0.1),
     ("more_uneven", dict(layer="fc2.weight", axis=1, round=3, of={"trial": 0}, to={"trial": 1}), None, edges),
     ("emptier", dict(layers=["fc2.weight"], rounds=[3, 12]), None, edges),
 ]  # fmt: skip

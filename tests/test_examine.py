@@ -28,6 +28,14 @@ def test_connections_of_each_unit() -> None:
     assert ex.variation(ex.incoming(np.ones((3, 4), bool))) == 0
 
 
+def test_what_chance_alone_gives_is_not_uneven() -> None:
+    random = np.random.default_rng(0).random((400, 1000)) < 0.1
+    assert abs(ex.beyond(ex.outgoing(random), 400)) < 0.05 < ex.variation(ex.outgoing(random))
+    half = np.repeat([True, False], 500) * np.ones((400, 1), bool)
+    assert ex.beyond(ex.outgoing(half), 400) == pytest.approx(1, abs=0.01)
+    assert ex.beyond(np.full(1000, 0.1), 400) < 0
+
+
 def test_connections_without_a_path_to_an_output_are_left_out() -> None:
     left = ex.reached(MASKS, NAMES)
     assert left["out.weight"].tolist() == MASKS["out.weight"].tolist()
