@@ -306,6 +306,10 @@ UNREADABLE = (
 
 
 def _alive(process: str) -> bool:
+    """Whether another process of this number runs here. What bears our own is a dead namesake's: containers start
+    counting anew each time."""
+    if process == str(os.getpid()):
+        return False
     try:
         os.kill(int(process), 0)
     except (ProcessLookupError, ValueError, OverflowError):

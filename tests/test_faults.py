@@ -136,6 +136,18 @@ def wait_until(happened: Callable[[], object], process: Any) -> None:
         time.sleep(0.01)
 
 
+def test_killed_and_started_under_the_same_number(whole: Store, tmp_path: Path) -> None:
+    """In a container that is started again, the runner often has the process number of the one that was killed."""
+    for spec in tiny_rows():
+        leftover = tmp_path / f".{key_of(spec)}.{os.uname().nodename}.{os.getpid()}"
+        leftover.mkdir()
+        (leftover / "curves.parquet").write_bytes(b"half")
+    tickets.run(tiny_rows(), Store(tmp_path), device="cpu")
+    assert same_cells(whole, Store(tmp_path)) and leftovers(tmp_path) == []
+    tried("Stopped", "`kill -9` in a container that is started again with the same process numbers", len(tiny_rows()),
+          "half-written cells removed, trained again")  # fmt: skip
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop(number: signal.Signals, tmp_path: Path) -> None:
     root, log = tmp_path / "store", tmp_path / "log"
