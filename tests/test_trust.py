@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from record import tried
 from test_store import same_cells, tiny_rows
 
-from lth_core import data, paper, tickets
+from lth_core import data, exchange, paper, tickets
 from lth_core.__main__ import main, seconds, shard
 from lth_core.spec import ALLOWED, Spec, UsageError, from_dict
 from lth_core.store import MEASURED, Store, StoreError, _own_digest, digest, key_of
@@ -284,6 +284,142 @@ def test_only_what_was_checked_is_copied(whole: Store, tmp_path: Path) -> None:
     assert not (Store(tmp_path / "target").folder(key_of(control)) / "tensors.safetensors").exists()
 
 
+# --- Hostile tickets --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def exported(whole: Store, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A ticket's file as `export` writes it."""
+    spec = next(s for s in tiny_rows() if s.arm == "ticket" and s.round == 1)
+    return exchange.write(exchange.ticket(spec, whole), tmp_path_factory.mktemp("exported")).read_bytes()
+
+
+def opened(content: bytes) -> tuple[dict[str, Any], bytes]:
+    """Header and tensors of a safetensors file."""
+    (size,) = struct.unpack("<Q", content[:8])
+    return json.loads(content[8 : 8 + size]), content[8 + size :]
+
+
+def with_header(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:
+    def work(content: bytes) -> bytes:
+        header, body = opened(content)
+        change(header)
+        return tensors(header, body)
+
+    return work
+
+
+def with_row(**changes: Any) -> Callable[[bytes], bytes]:
+    """Another row's fields, and the key that belongs to them where they make a row at all."""
+
+    def change(header: dict[str, Any]) -> None:
+        about = header["__metadata__"]
+        fields = {**json.loads(about["spec"]), **changes}
+        about["spec"] = json.dumps(fields)
+        with contextlib.suppress(UsageError, KeyError):
+            about["key"] = key_of(from_dict(fields))
+
+    return with_header(change)
+
+
+def with_arrays(change: Callable[[dict[str, np.ndarray]], object]) -> Callable[[bytes], bytes]:
+    from safetensors.numpy import load, save
+
+    def work(content: bytes) -> bytes:
+        arrays = load(content)
+        change(arrays)
+        return save(arrays, opened(content)[0]["__metadata__"])
+
+    return work
+
+
+def _one_more_kept(arrays: dict[str, np.ndarray]) -> None:
+    mask = arrays["fc1.weight.mask"]
+    mask[tuple(np.argwhere(~mask)[0])] = True
+
+
+def _other_weight(arrays: dict[str, np.ndarray]) -> None:
+    kept = np.argwhere(arrays["fc1.weight.mask"])[0]
+    arrays["fc1.weight"][tuple(kept)] += np.float32(1e-3)
+
+
+TICKETS: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda c: b"",
+    "three bytes": lambda c: c[:3],
+    "half": lambda c: c[: len(c) // 2],
+    "a byte too many": lambda c: c + b"\0",
+    "zip file": lambda c: b"PK\x03\x04" + c,
+    "pickle": lambda c: pickle.dumps(Bomb(Path("/nonexistent"))),
+    "header longer than the file": lambda c: struct.pack("<Q", 2**62) + c[8:],
+    "header of a megabyte of brackets": lambda c: struct.pack("<Q", 900_000) + b"[" * 900_000,
+    "header that is no table": lambda c: tensors([1, 2]),  # type: ignore[arg-type]
+    "no metadata": with_header(lambda h: h.pop("__metadata__")),
+    "metadata that is no table": with_header(lambda h: h.update(__metadata__=["format"])),
+    "another format": with_header(lambda h: h["__metadata__"].update(format="lth-ticket-0")),
+    "key of another row": with_header(lambda h: h["__metadata__"].update(key="../../etc/passwd")),
+    "row that is no JSON": with_header(lambda h: h["__metadata__"].update(spec="{")),
+    "row that is no table": with_header(lambda h: h["__metadata__"].update(spec="[1]")),
+    "unknown field in the row": with_row(hook="curl"),
+    "another trial's row": with_row(trial=77),
+    "another round's row": with_row(round=2),
+    "a round of 10^18": with_row(round=10**18),
+    "an architecture of a terabyte": with_row(arch="lenet-1000000-1000000"),
+    "an architecture that is no name": with_row(arch=7),
+    "a row whose start cannot be checked": with_row(arm="shuffle"),
+    "tensor of 4 TB": with_header(lambda h: h.update(w=HUGE)),
+    "overlapping tensors": with_header(lambda h: h.update({"fc1.bias": h["fc2.bias"]})),
+    "tensor of another dtype": with_arrays(lambda a: a.update({"fc1.bias": a["fc1.bias"].astype(np.float64)})),
+    "tensor of another shape": with_arrays(lambda a: a.update({"fc1.weight": a["fc1.weight"].T.copy()})),
+    "mask that is no truth value": with_arrays(
+        lambda a: a.update({"fc1.weight.mask": a["fc1.weight.mask"].astype(np.uint8)})),
+    "a tensor too many": with_arrays(lambda a: a.update({"evil": np.zeros(3, np.float32)})),
+    "a tensor too few": with_arrays(lambda a: a.pop("out.bias")),
+    "half the trained weights": with_arrays(lambda a: a.update({"fc1.weight.trained": a["fc1.weight"]})),
+    "one weight more kept": with_arrays(_one_more_kept),
+    "a weight that its row does not draw": with_arrays(_other_weight),
+    "weights that are no numbers": with_arrays(lambda a: a["fc1.weight"].fill(np.nan)),
+}  # fmt: skip
+
+
+def refused(file: Path, whole: Store, capsys: pytest.CaptureFixture) -> None:
+    assert main(["import", str(file), "--from-store", "--store", str(whole.root)]) == 1
+    text = capsys.readouterr().err.strip()
+    assert text.startswith(f"lth_core: {file} is no ticket to be trusted (") and text.isprintable()
+
+
+@pytest.mark.parametrize("name", TICKETS)
+def test_a_forged_ticket_is_refused(name: str, exported: bytes, whole: Store, tmp_path: Path, capsys) -> None:
+    file = tmp_path / "ticket.safetensors"
+    file.write_bytes(TICKETS[name](exported))
+    refused(file, whole, capsys)
+    if name == list(TICKETS)[-1]:
+        tried("Hostile input", "`import` of a forged ticket", len(TICKETS),
+              "refused, exit 1: sizes, shapes, types, rows, masks and weights that do not belong together")  # fmt: skip
+
+
+def test_an_honest_ticket_passes(exported: bytes, whole: Store, tmp_path: Path, capsys) -> None:
+    for name, forge in (("as it is", lambda c: c), ("forged", with_arrays(lambda a: None)), ("row", with_row())):
+        file = tmp_path / name
+        file.write_bytes(forge(exported))
+        assert main(["import", str(file), "--from-store", "--store", str(whole.root)]) == 0, capsys.readouterr().err
+
+
+def test_a_ticket_that_is_no_file_is_refused(exported: bytes, whole: Store, tmp_path: Path, capsys) -> None:
+    (tmp_path / "real").write_bytes(exported)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    with open(tmp_path / "terabyte", "wb") as f:
+        f.write(exported)
+        f.truncate(2**40)
+    names = ("link", "device", "pipe", "folder", "terabyte", "absent")
+    for name in names:
+        refused(tmp_path / name, whole, capsys)
+    tried("Hostile input", "`import` of links, pipes, devices, folders, sparse terabytes", len(names),
+          "each refused, exit 1; nothing followed, opened or allocated")  # fmt: skip
+
+
 # --- Any input --------------------------------------------------------------------------------------------------------
 
 
@@ -373,6 +509,21 @@ def one_cell(whole: Store) -> tuple[str, dict[str, bytes]]:
     return key, {f.name: f.read_bytes() for f in whole.folder(key).iterdir()}
 
 
+def changed(good: bytes, source: st.DataObject) -> bytes:
+    """A file cut short, or with a few pieces written over it or put into it."""
+    content = bytearray(good)
+    for _ in range(source.draw(st.integers(1, 6))):
+        kind, at = source.draw(st.sampled_from("obit")), source.draw(st.integers(0, max(len(content) - 1, 0)))
+        piece = source.draw(st.binary(min_size=1, max_size=12))
+        if kind == "t":
+            del content[at + 1 :]
+        elif kind == "i":
+            content[at:at] = piece
+        else:
+            content[at : at + len(piece)] = piece
+    return bytes(content)
+
+
 def store_properties(key: str, good: dict[str, bytes]) -> list[Callable[[int], None]]:
     """Properties of reading a store: any cell.json, any bytes with right checksums."""
     store = Store(tempfile.mkdtemp())
@@ -409,21 +560,30 @@ def store_properties(key: str, good: dict[str, bytes]) -> list[Callable[[int], N
     @property_of(st.sampled_from(["curves.parquet", "tensors.safetensors"]), st.data())
     def any_file(name: str, source: st.DataObject) -> None:
         """a curve or tensor file with bytes changed, checksums set right: the cell, or one sentence that names it"""
-        content = bytearray(good[name])
-        for _ in range(source.draw(st.integers(1, 6))):
-            kind, at = source.draw(st.sampled_from("obit")), source.draw(st.integers(0, len(content) - 1))
-            piece = source.draw(st.binary(min_size=1, max_size=12))
-            if kind == "t":
-                del content[at + 1 :]
-            elif kind == "i":
-                content[at:at] = piece
-            else:
-                content[at : at + len(piece)] = piece
-        forged = {**cell, "files": {**cell["files"], name: digest(bytes(content))}}
+        content = changed(good[name], source)
+        forged = {**cell, "files": {**cell["files"], name: digest(content)}}
         text = json.dumps({**forged, "digest": _own_digest(forged)}).encode()
-        reads({**good, name: bytes(content), "cell.json": text})
+        reads({**good, name: content, "cell.json": text})
 
     return [any_cell, any_file]
+
+
+def ticket_property(good: bytes) -> Callable[[int], None]:
+    """The property of reading a ticket's file: any bytes changed anywhere."""
+    file = Path(tempfile.mkdtemp()) / "ticket.safetensors"
+
+    @property_of(st.data())
+    def any_ticket(source: st.DataObject) -> None:
+        """a ticket's file with bytes changed: the ticket, or one sentence that names the file"""
+        file.write_bytes(changed(good, source))
+        try:
+            found = exchange.read(file)
+        except StoreError as error:
+            assert str(file) in str(error) and str(error).isprintable()
+        else:  # what its bytes say besides is free text: when it stopped, and who made it
+            assert all(np.isfinite(w).all() for w in found.network.weights.values())
+
+    return any_ticket
 
 
 WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=12)
@@ -445,7 +605,7 @@ OPTIONS = ("--profile", "--trials", "--seed", "--dataset", "--data-dir", "--devi
 
 
 @property_of(
-    st.sampled_from(["status", "audit", "run", "merge", "claims"]), st.lists(VALUES, max_size=2),
+    st.sampled_from(["status", "audit", "run", "merge", "import", "claims"]), st.lists(VALUES, max_size=2),
     st.lists(st.tuples(st.sampled_from(OPTIONS), VALUES), max_size=3),
 )  # fmt: skip
 def any_command(name: str, words: list[str], options: list[tuple[str, str]]) -> None:
@@ -492,8 +652,8 @@ def test_any_input(check: Callable[[int], None]) -> None:
     check(INPUTS if check not in (any_command, any_parameters) else INPUTS // 5)
 
 
-def test_any_store(one_cell: tuple[str, dict[str, bytes]]) -> None:
-    for check in store_properties(*one_cell):
+def test_any_store(one_cell: tuple[str, dict[str, bytes]], exported: bytes) -> None:
+    for check in (*store_properties(*one_cell), ticket_property(exported)):
         check(INPUTS)
 
 
@@ -506,8 +666,8 @@ def test_any_input_longer(check: Callable[[int], None]) -> None:
 
 
 @pytest.mark.slow
-def test_any_store_longer(one_cell: tuple[str, dict[str, bytes]]) -> None:
-    for check in store_properties(*one_cell):
+def test_any_store_longer(one_cell: tuple[str, dict[str, bytes]], exported: bytes) -> None:
+    for check in (*store_properties(*one_cell), ticket_property(exported)):
         check(INPUTS * MORE)
 
 
