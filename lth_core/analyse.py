@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,12 @@ from lth_core.data import EVALUATED
 from lth_core.draws import generator
 
 
-def accuracies(curves: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """The curves with fractions `train`, `val`, `test` beside the counts of right answers."""
-    counts = {part: curves[f"{part}_correct"] / n for part, n in EVALUATED[dataset].items()}
+def accuracies(curves: pd.DataFrame, dataset: str | Mapping[str, int]) -> pd.DataFrame:
+    """The curves with fractions `train`, `val`, `test` beside the counts of right answers.
+
+    `dataset` is a name of `data.EVALUATED`, or the numbers of examples behind the counts themselves."""
+    sizes = EVALUATED[dataset] if isinstance(dataset, str) else dataset
+    counts = {part: curves[f"{part}_correct"] / n for part, n in sizes.items()}
     return curves.assign(**counts)
 
 
@@ -44,7 +47,7 @@ def convergence_index(
     return None
 
 
-def summary(curves: pd.DataFrame, dataset: str) -> dict[str, float]:
+def summary(curves: pd.DataFrame, dataset: str | Mapping[str, int]) -> dict[str, float]:
     """One row about one training: early stopping, end of training, v1's convergence (`successive_iteration`: its other
     reading). Accuracies are fractions."""
     c = accuracies(curves, dataset)
