@@ -26,11 +26,26 @@ from lth_core.kernels import (
     score,
     side_by_side,
 )  # fmt: skip
-from lth_core.lanes import fma, kernel, load, multiply, spread, store, total, zero
+from lth_core.lanes import (
+    add,
+    fma,
+    high,
+    kernel,
+    load,
+    low,
+    multiply,
+    positive,
+    spread,
+    store,
+    store_pairs,
+    total,
+    zero,
+)
 from lth_core.models import Masks, Parameters
 
 # Measured: so many units by 64 images stay in a first-level cache of 48 KB, which pays from this density on.
 TILE_UNITS, TILE_DENSITY = 150, 0.15
+NEAR = 16  # blocks of images evaluated with the same lists of weights
 
 
 class Net(NamedTuple):
@@ -58,6 +73,13 @@ class Room(NamedTuple):
     deltas: NDArray[np.float32]  # their gradients
     top: NDArray[np.float32]  # (lane,)
     norm: NDArray[np.float32]  # (lane,)
+    pairs: NDArray[np.uint32]  # (pixel * lane / 2,): images to evaluate, as `store_pairs` writes them
+    keep: NDArray[np.uint8]  # (input,): inputs whose weights are in the lists
+    begin: NDArray[np.int64]  # (unit of any layer,): where its list of weights begins
+    end: NDArray[np.int64]  # and ends
+    input: NDArray[np.uint16]  # where a listed weight comes from
+    w: NDArray[np.float32]  # and itself
+    bias: NDArray[np.float32]  # (unit of the first layer,): bias with what the inputs' shift adds
 
 
 @kernel
@@ -173,11 +195,109 @@ def train(net, images, rule, batches, labels, first, room):
 
 
 @kernel
+def list_weights(net, layer, first, keep, room):
+    """Lists of living weights for the units of a layer, `first` on in `room.begin`, from the inputs to keep.
+
+    They are even in length, by a weight 0 where need be."""
+    for j in range(first, first + net.sizes[layer + 1]):
+        room.end[j] = room.begin[j]
+    for tile in range(net.tiles[layer], net.tiles[layer + 1]):
+        for k in range(net.sizes[layer]):
+            if keep[k]:
+                for t in range(net.column[net.first[tile] + k], net.column[net.first[tile] + k + 1]):
+                    j = first + net.row[t]
+                    room.input[room.end[j]], room.w[room.end[j]] = k, net.w[t]
+                    room.end[j] += 1
+    for j in range(first, first + net.sizes[layer + 1]):
+        if (room.end[j] - room.begin[j]) % 2:
+            room.input[room.end[j]], room.w[room.end[j]] = 0, 0
+            room.end[j] += 1
+
+
+@kernel
+def shifted_biases(net, shift, bias):
+    """Biases of the first layer with what the inputs' shift adds to them: a black pixel is 0 then."""
+    for j in range(net.sizes[1]):
+        bias[j] = 0
+    if shift != 0:
+        for t in range(net.bias[0]):
+            bias[net.row[t]] += net.w[t]
+    for j in range(net.sizes[1]):
+        bias[j] = bias[j] * shift + net.w[net.bias[0] + j]
+
+
+@kernel
+def units_from_pixels(net, factor, room):
+    """The first layer from `room.pairs`, unit by unit: sums stay in registers. Only listed weights."""
+    z = zero(32)
+    for j in range(net.sizes[1]):
+        a = b = c = d = z
+        for t in range(room.begin[j], room.end[j], 2):
+            o, w = np.int64(room.input[t]) * 32, room.w[t]
+            a, b = fma(w, low(z, room.pairs, o), a), fma(w, high(z, room.pairs, o), b)
+            o, w = np.int64(room.input[t + 1]) * 32, room.w[t + 1]
+            c, d = fma(w, low(z, room.pairs, o), c), fma(w, high(z, room.pairs, o), d)
+        bias = spread(z, room.bias[j])
+        store(fma(factor, add(a, c), bias), room.acts, j * LANES)
+        store(fma(factor, add(b, d), bias), room.acts, j * LANES + 32)
+
+
+@kernel
+def add_rare(net, x, live, factor, keep, out):
+    """Add what the weights in no list contribute: those of inputs that few blocks of images have."""
+    z = zero(64)
+    for k in range(net.sizes[0]):
+        if live[k] and not keep[k]:
+            a = multiply(spread(z, factor), load(z, x, k * LANES))
+            for tile in range(net.tiles[0], net.tiles[1]):
+                for t in range(net.column[net.first[tile] + k], net.column[net.first[tile] + k + 1]):
+                    o = np.int64(net.row[t]) * LANES
+                    store(fma(net.w[t], a, load(z, out, o)), out, o)
+
+
+@kernel
+def units_from_units(net, layer, first, x, out, room):
+    """A later layer, unit by unit, from activations `x` `(unit, lane)`; logits are left as they are."""
+    z = zero(64)
+    for j in range(net.sizes[layer + 1]):
+        a = spread(z, net.w[net.bias[layer] + j])
+        for t in range(room.begin[first + j], room.end[first + j]):
+            a = fma(room.w[t], load(z, x, np.int64(room.input[t]) * LANES), a)
+        store(positive(a) if layer < net.bias.size - 1 else a, out, j * LANES)
+
+
+@kernel
 def evaluate(net, packed, room):
-    """Mean cross-entropy and number of right answers."""
-    loss, right = 0.0, 0
+    """Mean cross-entropy and number of right answers.
+
+    Alike images lie in neighbouring blocks: the lists have the weights of inputs that most of `NEAR` blocks have."""
+    loss, right, first = 0.0, 0, 0
+    shifted_biases(net, packed.shift, room.bias)
+    for layer in range(1, net.bias.size):
+        first += net.sizes[layer]
+        list_weights(net, layer, first, room.ones, room)
     for block in range(packed.x.shape[0]):
-        a = forward_all(net, packed.x[block], packed.live[block], packed.factor, packed.shift, room)
+        x, live = packed.x[block], packed.live[block]
+        if block % NEAR == 0:
+            near = packed.live[block : block + NEAR]
+            for k in range(net.sizes[0]):
+                room.keep[k] = 0
+            for other in range(near.shape[0]):
+                for k in range(net.sizes[0]):
+                    room.keep[k] += near[other, k]
+            for k in range(net.sizes[0]):
+                room.keep[k] = room.keep[k] * 5 > near.shape[0] * 3
+            list_weights(net, 0, 0, room.keep, room)
+        for k in range(net.sizes[0]):
+            if room.keep[k]:
+                store_pairs(x, k * LANES, room.pairs, k * 32)
+        units_from_pixels(net, packed.factor, room)
+        add_rare(net, x, live, packed.factor, room.keep, room.acts)
+        relu(room.acts[: net.sizes[1] * LANES])
+        a, b = 0, net.sizes[1] * LANES
+        for layer in range(1, net.bias.size):
+            units_from_units(net, layer, b // LANES, room.acts[a:b], room.acts[b:], room)
+            a, b = b, b + net.sizes[layer + 1] * LANES
         label = packed.label[block * LANES : (block + 1) * LANES]
         block_loss, block_right = score(room.acts[a:], label, room.top, room.deltas[a:], room.norm)
         loss += block_loss
@@ -214,10 +334,14 @@ class ByWeight:
         w[:] = np.concatenate(values)
         row = np.concatenate(rows).astype(np.uint16)
         self.net = Net(sizes, np.array(tiles), first, np.concatenate(columns), np.array(bias), row, w, m, v, g)
+        listed = np.cumsum(np.concatenate([[0], *(k.sum(0) + k.sum(0) % 2 for k in kept)]))  # even lists, see there
+        begin = listed[:-1].copy()
         outputs = int(sizes[1:].sum()) * LANES
         self.room = Room(
             empty(pixels * LANES, np.uint8), np.zeros(pixels, np.uint8), np.ones(sizes.max(), np.uint8),
             empty(outputs), empty(outputs), empty(LANES), empty(LANES),
+            empty(pixels * LANES // 2, np.uint32), np.zeros(sizes[0], np.uint8), begin, begin.copy(),
+            np.zeros(listed[-1], np.uint16), empty(int(listed[-1])), empty(int(sizes[1])),
         )  # fmt: skip
         assert sizes[-1] == CLASSES
 

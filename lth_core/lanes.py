@@ -212,6 +212,44 @@ def present(typing, a):
 
 
 @intrinsic
+def store_pairs(typing, array, start, out, at):
+    """Write 64 elements of the uint8 `array` as 32 uint32: element i in the low half, i + 32 in the high.
+
+    A half is the upper half of a float32, which holds a byte exactly: half the cache, and quick to load."""
+
+    def build(context, builder, signature, args):
+        stored, word, wide = (ir.VectorType(t, 32) for t in (ir.IntType(8), ir.IntType(32), FLOAT))
+        half = ir.Constant(ir.IntType(64), 32)
+        bits = []
+        for begin in (args[1], builder.add(args[1], half)):
+            value = builder.load(_pointer(context, builder, array, args[0], begin, stored), align=1)
+            bits.append(builder.bitcast(builder.uitofp(value, wide), word))
+        both = builder.or_(builder.lshr(bits[0], ir.Constant(word, [16] * 32)), bits[1])
+        builder.store(both, _pointer(context, builder, out, args[2], args[3], word), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, out, types.intp), build
+
+
+def _half(of_pair):
+    @intrinsic
+    def load_half(typing, like, array, start):
+        def build(context, builder, signature, args):
+            word = ir.VectorType(ir.IntType(32), like.n)
+            value = builder.load(_pointer(context, builder, array, args[1], args[2], word), align=4)
+            return builder.bitcast(of_pair(builder, value, word), ir.VectorType(FLOAT, like.n))
+
+        return like(like, array, types.intp), build
+
+    return load_half
+
+
+# The numbers of a row of `store_pairs`: the first 32, or those from 32 on.
+low = _half(lambda builder, value, word: builder.shl(value, ir.Constant(word, [16] * word.count)))
+high = _half(lambda builder, value, word: builder.and_(value, ir.Constant(word, [0xFFFF0000] * word.count)))
+
+
+@intrinsic
 def lowest(typing, bits):
     """Number of the lowest bit that is set."""
 
