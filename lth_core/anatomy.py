@@ -218,14 +218,16 @@ def per_unit(
         found = ex.opened(specs, study.source)
         for i, name in enumerate(found[0].names):
             shares = [read(o.masks[name]) for o in found]
-            density(ax, np.concatenate(shares), np.linspace(0, 1, 31), LOOKS[i], names[i])
+            n = found[0].masks[name].shape[0 if outgoing else 1]  # possible connections of a unit
+            edges = np.linspace(0, 1, 31) if n > 30 else (np.arange(n + 2) - 0.5) / n  # few of them: a bin each
+            density(ax, np.concatenate(shares), edges, LOOKS[i], names[i])
             cv = np.mean([ex.variation(c) for c in shares])
             said.append(f"{percent(specs[0])}, {names[i]}: coefficient of variation {cv:.2f}.")
         ax.set_title(f"{percent(specs[0])} remaining")
         ax.set_xlabel(f"share of {'outgoing' if outgoing else 'incoming'}\nconnections kept")
         ax.set_ylim(0)
     axes[0][0].set_ylabel("density")
-    axes[0][0].legend(fontsize=8, handlelength=2)
+    axes[0][-1].legend(fontsize=8, handlelength=2)
     return plot.show(
         fig, name=figure, alt=f"{alt} {' '.join(said)}", caption=f"{caption} {figures.scale_note(study, figure)}",
         made=made(study, figure, flat),
@@ -298,7 +300,7 @@ def maps(
         return gone
     found = ex.opened(specs, study.source)
     name = found[0].names[0]
-    fig, axes = plot.canvas(2, len(found), height=4.0, squeeze=False)
+    fig, axes = plot.canvas(2, len(found), height=3.5, squeeze=False)
     said, image = [], None
     for column, o in enumerate(found):
         random = ex.scattered(o)[name]
