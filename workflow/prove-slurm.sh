@@ -76,7 +76,7 @@ END
 mkdir "$WORK/state" "$WORK/spool"
 slurmctld
 slurmd
-for _ in $(seq 60); do
+for _ in $(seq 600); do
     [ "$(sinfo --noheader --format=%t 2> /dev/null)" = idle ] && break
     sleep 0.5
 done
@@ -98,7 +98,7 @@ workflow > "$WORK/first.log" 2>&1 &
 echo $! > "$WORK/snakemake.pid"
 killed=""
 mkdir -p "$WORK/store/cells"
-for _ in $(seq 600); do
+while kill -0 "$(cat "$WORK/snakemake.pid")" 2> /dev/null; do
     cells=$(find "$WORK/store/cells" -name cell.json 2> /dev/null | wc -l)
     job=$(squeue --noheader --states=RUNNING --format=%i | head -n 1)
     if [ "$cells" -ge 8 ] && [ -n "$job" ]; then
