@@ -58,7 +58,7 @@ class Plain(torch.nn.Module):
         for layer, module in zip(self.table, self.layers, strict=True):
             x = module(x if layer.role == "conv" else x.flatten(1))
             x = x if layer.role == "out" else F.relu(x)
-            x = F.max_pool2d(x, 2) if layer.pool_after else x
+            x = F.max_pool2d(x, 2) if layer.pool == "max" else x
         return x
 
 

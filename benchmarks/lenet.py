@@ -32,7 +32,7 @@ Rows = list[dict[str, str | float | None]]
 
 def network(round: int, trial: int = 0, iterations: int = 200) -> Network:
     spec = replace(Spec(iterations=iterations, trial=trial).at_round(round), eval_every=100)
-    masks = prune.random(spec) if round else prune.full(spec)
+    masks = prune.random(spec, prune.plan(spec)) if round else prune.full(spec)
     return Network(spec, prune.masked(initial(spec), masks), masks)
 
 

@@ -58,11 +58,11 @@ def allowed_difference(accuracy: float, n: int) -> float:
 
 def start_of(spec: Spec, source: Store | results.Published, scratch: Store, **how) -> Network:
     """The network as it stood before training: from stored or published masks, else by training its chain again."""
-    if spec.round == 0 or spec.arm in ("random_sparsity", "prune_at_init"):
+    if not spec.grown:
         return tickets.network(spec)
     if isinstance(source, Store):
         return tickets.from_store(spec, source)
-    if spec.arm != "continued" and not spec.rewind and source.has_masks(spec):
+    if spec.arm not in ("continued", "random_sparsity") and not spec.rewind and source.has_masks(spec):
         return tickets.start(spec, source.masks(spec))
     tickets.run(tickets.needs(spec), scratch, **how)
     return tickets.from_store(spec, scratch)

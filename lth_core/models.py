@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -25,8 +25,11 @@ class Layer:
 
     name: str
     role: str
-    shape: tuple[int, ...]  # (out, in) or (out, in, 3, 3)
-    pool_after: bool = False  # 2x2 max-pooling follows
+    shape: tuple[int, ...]  # (out, in) or (out, in, side, side)
+    pool: str = ""  # what follows: "max" (2x2 max-pooling) or "mean" (over the whole map)
+    norm: bool = False  # batch normalisation follows; it has the bias
+    stride: int = 1
+    shortcut: str = ""  # residual nets: "from here", "projected" (this layer projects it) or "added" (to this layer)
 
     @property
     def weight(self) -> str:
@@ -42,12 +45,26 @@ class Layer:
         area = int(np.prod(self.shape[2:], dtype=int))
         return self.shape[1] * area, self.shape[0] * area
 
+    @property
+    def vectors(self) -> dict[str, float]:
+        """The layer's other parameters, one number a unit, and what each starts from."""
+        if not self.norm:
+            return {self.bias: 0.0}
+        return {f"{self.name}.norm.weight": 1.0, f"{self.name}.norm.bias": 0.0}
+
+    @property
+    def statistics(self) -> dict[str, float]:
+        """What batch normalisation remembers of its inputs for evaluation; moved by training, not by gradients."""
+        return {f"{self.name}.norm.running_mean": 0.0, f"{self.name}.norm.running_var": 1.0} if self.norm else {}
+
 
 def layers(arch: str, dataset: str = "mnist") -> tuple[Layer, ...]:
     """The layers of an architecture, input to output.
 
     `lenet-H1-H2-...` is fully connected with ReLU (LeNet-300-100 in the papers); `conv-2`, `conv-4`, `conv-6` are the
     VGG-like nets of ICLR Figure 2. `conv-6-192` has the 192 channels that Conv-6's printed percentages fit.
+    `resnet-18` and `vgg-19` are those of ICLR section 4 (Appendix I); `resnet-18-8` and `vgg-19-8` are narrow ones,
+    whose first layer has 8 channels.
     """
     shape = INPUTS[dataset]
     if re.fullmatch(r"lenet(-[1-9]\d*)+", arch):
@@ -55,23 +72,72 @@ def layers(arch: str, dataset: str = "mnist") -> tuple[Layer, ...]:
         hidden = [Layer(f"fc{i}", "fc", (b, a)) for i, (a, b) in enumerate(pairwise(widths), 1)]
         return (*hidden, Layer("out", "out", (CLASSES, widths[-1])))
     if match := re.fullmatch(r"conv-([246])(?:-([1-9]\d*))?", arch):
-        if len(shape) != 3:
-            raise UsageError(f"arch = {arch!r} needs images, not {dataset!r}: choose cifar10 or digits32.")
-        depth, third = int(match[1]), int(match[2] or 256)
-        channels = [c for c in (64, 64, 128, 128, third, third)][:depth]
-        convs, previous = [], shape[0]
-        for i, c in enumerate(channels, 1):
-            convs.append(Layer(f"conv{i}", "conv", (c, previous, 3, 3), pool_after=i % 2 == 0))
-            previous = c
-        side = shape[1] >> (depth // 2)
-        sizes = [previous * side * side, 256, 256]
-        return (
-            *convs,
-            Layer("fc1", "fc", (sizes[1], sizes[0])),
-            Layer("fc2", "fc", (sizes[2], sizes[1])),
-            Layer("out", "out", (CLASSES, sizes[2])),
-        )
-    raise UsageError(f"arch = {arch!r} does not exist; allowed: lenet-H1-H2-... (e.g. lenet-300-100), conv-2/4/6.")
+        return _conv(int(match[1]), int(match[2] or 256), _images(arch, dataset))
+    if match := re.fullmatch(r"(resnet-18|vgg-19)(?:-([1-9]\d*))?", arch):
+        make, width = (_resnet, 16) if match[1] == "resnet-18" else (_vgg, 64)
+        return make(int(match[2] or width), _images(arch, dataset))
+    raise UsageError(
+        f"arch = {arch!r} does not exist; allowed: lenet-H1-H2-... (e.g. lenet-300-100), conv-2/4/6, resnet-18, vgg-19."
+    )
+
+
+def _images(arch: str, dataset: str) -> tuple[int, ...]:
+    """(channels, height, width) of a data set's images."""
+    shape = INPUTS[dataset]
+    if len(shape) != 3:
+        raise UsageError(f"arch = {arch!r} needs images, not {dataset!r}: choose cifar10 or digits32.")
+    return shape
+
+
+def _conv(depth: int, third: int, images: tuple[int, ...]) -> tuple[Layer, ...]:
+    """Conv-2, -4, -6: pairs of convolutions with max-pooling, then two hidden layers (ICLR Figure 2)."""
+    channels = [images[0], *(c for c in (64, 64, 128, 128, third, third))][: depth + 1]
+    convs = [
+        Layer(f"conv{i}", "conv", (b, a, 3, 3), pool="" if i % 2 else "max")
+        for i, (a, b) in enumerate(pairwise(channels), 1)
+    ]
+    side = images[1] >> (depth // 2)
+    sizes = [channels[-1] * side * side, 256, 256]
+    hidden = [Layer(f"fc{i}", "fc", (b, a)) for i, (a, b) in enumerate(pairwise(sizes), 1)]
+    return (*convs, *hidden, Layer("out", "out", (CLASSES, sizes[-1])))
+
+
+def _resnet(width: int, images: tuple[int, ...]) -> tuple[Layer, ...]:
+    """The 20-layer residual net for CIFAR-10 that the paper calls ResNet-18: 271 thousand weights at width 16.
+
+    Projections on shortcuts and the output layer are never pruned (ICLR I.3); 2,560 and 640 weights at width 16."""
+    made = [Layer("conv1", "conv", (width, images[0], 3, 3), norm=True)]
+    previous = width
+    for stage in range(3):
+        out = width << stage
+        for block in range(3):
+            name, stride = f"stage{stage + 1}.block{block + 1}", 2 if stage and not block else 1
+            begin = "from here"
+            if out != previous:
+                shape = (out, previous, 1, 1)
+                made.append(Layer(f"{name}.shortcut", "free", shape, norm=True, stride=stride, shortcut="projected"))
+                begin = ""
+            made.append(Layer(f"{name}.conv1", "conv", (out, previous, 3, 3), norm=True, stride=stride, shortcut=begin))
+            made.append(Layer(f"{name}.conv2", "conv", (out, out, 3, 3), norm=True, shortcut="added"))
+            previous = out
+    made[-1] = replace(made[-1], pool="mean")
+    return (*made, Layer("out", "free", (CLASSES, previous)))
+
+
+def _vgg(width: int, images: tuple[int, ...]) -> tuple[Layer, ...]:
+    """VGG-19 after Liu et al. (2019): 16 convolutions with batch normalisation, the mean of the last maps, one layer.
+
+    20 million weights at width 64; the output layer's 5,120 are never pruned (ICLR I.2)."""
+    made: list[Layer] = []
+    previous = images[0]
+    for group, (factor, count) in enumerate(((1, 2), (2, 2), (4, 4), (8, 4), (8, 4))):
+        for i in range(count):
+            last = i == count - 1
+            pool = "" if not last else "mean" if group == 4 else "max"
+            shape = (width * factor, previous, 3, 3)
+            made.append(Layer(f"conv{len(made) + 1}", "conv", shape, pool=pool, norm=True))
+            previous = shape[0]
+    return (*made, Layer("out", "free", (CLASSES, previous)))
 
 
 def weight_count(arch: str, dataset: str = "mnist") -> int:
@@ -85,7 +151,7 @@ def init_sd(spec: Spec, layer: Layer) -> float:
 
 
 def initial(spec: Spec, purpose: tuple[str | int, ...] = ("init",)) -> Parameters:
-    """Initial parameters before any mask: weights as `spec.init` says, biases 0.
+    """Initial parameters before any mask: weights as `spec.init` says, biases 0, batch normalisation 1 and 0.
 
     Keyed by seed, trial, `purpose` and layer: the same for every learning rate, round and ticket of a trial.
     """
@@ -94,7 +160,8 @@ def initial(spec: Spec, purpose: tuple[str | int, ...] = ("init",)) -> Parameter
         key = (spec.seed, spec.trial, *purpose, layer.name)
         values = normal(key, layer.shape, truncate=2.0 if spec.init == "truncated" else 0.0)
         made[layer.weight] = values * np.float32(init_sd(spec, layer))
-        made[layer.bias] = np.zeros(layer.shape[0], np.float32)
+        for name, value in {**layer.vectors, **layer.statistics}.items():
+            made[name] = np.full(layer.shape[0], value, np.float32)
     return made
 
 

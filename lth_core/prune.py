@@ -66,10 +66,10 @@ def cut(spec: Spec, weights: Parameters, alive: Masks) -> Masks:
     return {**alive, **{n: part.reshape(alive[n].shape) for n, part in zip(names, parts, strict=True)}}
 
 
-def random(spec: Spec) -> Masks:
-    """Random masks with the ticket's number of weights in each layer (ICLR Figures 1 and 14)."""
+def random(spec: Spec, keep: dict[str, int]) -> Masks:
+    """Random masks with the ticket's number of weights in each layer, `keep` (ICLR Figures 1 and 14)."""
     masks = {}
-    for name, n in plan(spec).items():
+    for name, n in keep.items():
         layer = next(x for x in layers(spec.arch, spec.dataset) if x.weight == name)
         size = int(np.prod(layer.shape))
         rng = generator(spec.seed, spec.trial, "random_mask", spec.round, spec.replicate, name)

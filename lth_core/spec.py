@@ -129,6 +129,13 @@ class Spec:
         )  # fmt: skip
         return replace(self, round=0, **{**changes, **unpruned})
 
+    @property
+    def grown(self) -> bool:
+        """Whether a trained network decides this row's masks. How many weights a layer of a random mask keeps is known
+        beforehand, except where one threshold serves all layers."""
+        chance = self.arm == "prune_at_init" or (self.arm == "random_sparsity" and self.scope == "layer")
+        return self.round > 0 and not chance
+
     def ticket(self, round: int) -> Spec:
         """The network of this row's chain of rounds: its trained weights decide which weights the next round prunes."""
         arm = "continued" if self.search == "continued" else "ticket"

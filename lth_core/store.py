@@ -337,7 +337,7 @@ def _bytes(file: Path, most: int) -> bytes:
 
 def _size(spec: Spec) -> tuple[int, int]:
     """Parameters and evaluations of a row, refused where no cell of ours is that large."""
-    parameters = sum(math.prod(layer.shape) + layer.shape[0] for layer in layers(spec.arch, spec.dataset))
+    parameters = sum(math.prod(layer.shape) + 4 * layer.shape[0] for layer in layers(spec.arch, spec.dataset))
     evaluations = spec.iterations // spec.eval_every + 1
     if parameters > MOST_PARAMETERS or evaluations > MOST_EVALUATIONS:
         raise ValueError(f"it declares {parameters:,} parameters and {evaluations:,} evaluations, too many")
@@ -402,7 +402,8 @@ def _unpack(packed: dict[str, np.ndarray], spec: Spec) -> tuple[Masks, Parameter
         masks[name] = np.unpackbits(bits, count=size).astype(bool).reshape(layer.shape)
         weights[name] = np.zeros(layer.shape, np.float32)
         weights[name][masks[name]] = take(name, np.float32, (int(masks[name].sum()),))
-        weights[layer.bias] = take(layer.bias, np.float32, (layer.shape[0],))
+        for vector in (*layer.vectors, *layer.statistics):
+            weights[vector] = take(vector, np.float32, (layer.shape[0],))
     if packed:
         raise ValueError(f"{sorted(packed)} are no parameters of {spec.arch}")
     return masks, weights

@@ -27,9 +27,7 @@ def parent(spec: Spec) -> Spec | None:
     """The network whose trained weights decide this row's mask, or None where no training does.
 
     A control arm has the parent of its ticket: the ticket of the round before."""
-    if spec.round == 0 or spec.arm in ("random_sparsity", "prune_at_init"):
-        return None
-    return mistakes.steps_of(spec).parent(spec)
+    return mistakes.steps_of(spec).parent(spec) if spec.grown else None
 
 
 def rewound_to(spec: Spec) -> Spec | None:
@@ -65,8 +63,8 @@ def network(spec: Spec, found: Cell | None = None, rewound: Parameters | None = 
     if spec.round == 0:
         return Network(spec, initial(spec), prune.full(spec))
     weights, steps = rewound or initial(spec), mistakes.steps_of(spec)
-    if spec.arm == "random_sparsity":
-        masks = prune.random(spec)
+    if spec.arm == "random_sparsity" and not spec.grown:
+        masks = prune.random(spec, prune.plan(spec))
     elif spec.arm == "prune_at_init":
         masks = prune.cut(spec, weights, prune.full(spec))
     else:
@@ -75,6 +73,8 @@ def network(spec: Spec, found: Cell | None = None, rewound: Parameters | None = 
         if not all(np.isfinite(w).all() for w in found.weights.values()):
             raise Diverged(f"{key_of(found.spec)} diverged: weights that are no numbers have no magnitudes to prune by")
         masks = steps.cut(spec, found.weights, found.masks)
+        if spec.arm == "random_sparsity":
+            masks = prune.random(spec, {name: int(mask.sum()) for name, mask in masks.items()})
         weights = found.weights if spec.arm == "continued" else steps.back(spec, weights, found.weights)
     made = start(spec, masks, weights)
     return replace(made, masks=steps.held(made.masks))

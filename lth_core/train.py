@@ -19,11 +19,11 @@ from torch import Tensor
 
 from lth_core.data import Dataset
 from lth_core.draws import BatchOrder, generator
-from lth_core.models import Layer, Network, Trained, layers
+from lth_core.forward import forward
+from lth_core.models import Network, Trained, layers
 from lth_core.spec import Spec, UsageError
 
 Progress = Callable[[str, int], None]
-Drop = Callable[[Tensor, int], Tensor]  # (activations, index of the layer) -> activations
 COLUMNS = tuple(f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "correct"))
 EVALUATE_AT_ONCE = 2_500  # images per network in one evaluation step
 
@@ -59,38 +59,34 @@ def device_of(name: str) -> torch.device:
     return torch.device(name)
 
 
-def forward(table: Sequence[Layer], weights: dict[str, Tensor], x: Tensor, drop: Drop | None = None) -> Tensor:
-    """Logits `(network, image, class)` of images `(network, image, feature)` or `(network, image, channel, y, x)`.
-
-    Convolutions run network by network, channels last: grouped convolution was 2.7 times slower on a CPU.
-    `drop(x, layer index)` is applied to the output of hidden fully connected layers."""
-    maps = list(x.unbind()) if table[0].role == "conv" else []
-    for i, layer in enumerate(table):
-        w, b = weights[layer.weight], weights[layer.bias]
-        if layer.role == "conv":
-            last = torch.channels_last
-            maps = [F.relu(F.conv2d(m.to(memory_format=last), w[n], b[n], padding=1)) for n, m in enumerate(maps)]
-            maps = [F.max_pool2d(m, 2) for m in maps] if layer.pool_after else maps
-            continue
-        if maps:
-            x, maps = torch.stack([m.flatten(1) for m in maps]), []
-        x = torch.baddbmm(b.unsqueeze(1), x, w.transpose(1, 2))
-        if layer.role != "out":
-            x = F.relu(x) if drop is None else drop(F.relu(x), i)
-    return x
-
-
 def keyed_uniform(keys: Tensor, iteration: Tensor, size: int) -> Tensor:
     """`(network, size)` integers in [0, 2^24) that depend on each network's key and the iteration alone, on any device.
 
-    Dropout must not draw from a device's own generator: a row would then train differently in another cohort.
-    (The mixing is that of SplitMix64.)"""
+    Dropout and augmentation must not draw from a device's own generator: a row would then train differently in another
+    cohort. (The mixing is that of SplitMix64.)"""
     z = torch.arange(size, device=keys.device) * -7046029254386353131 + (
         keys + iteration * 1442695040888963407
     ).unsqueeze(1)
     for shift, factor in ((30, -4658895280553007687), (27, -7723592293110705685)):
         z = (z ^ ((z >> shift) & ((1 << (64 - shift)) - 1))) * factor
     return (z ^ ((z >> 31) & ((1 << 33) - 1))) & 0xFFFFFF
+
+
+def flipped_and_cropped(images: Tensor, draws: Tensor, margin: int = 4) -> Tensor:
+    """Each image mirrored or not, and cut at random out of itself with a black margin: the papers' augmentation.
+
+    - `images`: `(network, image, channel, y, x)`; the result lies channels last
+    - `draws`: `(network, image, 3)` integers: mirror, shift down, shift right
+    """
+    side, flat = images.shape[-1], images.flatten(0, 1)
+    padded = F.pad(flat, [margin] * 4).permute(0, 2, 3, 1)
+    mirror, down, right = draws.flatten(0, 1).unbind(1)
+    along = torch.arange(side, device=images.device)
+    x = torch.where((mirror % 2 == 1).unsqueeze(1), side - 1 - along, along) + (right % (2 * margin + 1)).unsqueeze(1)
+    y = along + (down % (2 * margin + 1)).unsqueeze(1)
+    which = torch.arange(len(flat), device=images.device)
+    cut = padded[which[:, None, None], y[:, :, None], x[:, None, :]]
+    return cut.permute(0, 3, 1, 2).unflatten(0, images.shape[:2])
 
 
 class Images:
@@ -110,7 +106,14 @@ class Images:
 
     def take(self, part: str, index: Tensor) -> tuple[Tensor, Tensor]:
         """Images `(network, image, ...)` float32 and labels `(network, image)` of `index` `(network, image)`."""
-        return (self.images[part][index].float() - self.mean) / self.sd, self.labels[part][index]
+        return self.scaled(self.images[part][index]), self.labels[part][index]
+
+    def augmented(self, index: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of the training pool, flipped and cropped."""
+        return self.scaled(flipped_and_cropped(self.images["pool"][index], draws)), self.labels["pool"][index]
+
+    def scaled(self, pixels: Tensor) -> Tensor:
+        return (pixels.float() - self.mean) / self.sd
 
 
 class Cohort:
@@ -128,7 +131,8 @@ class Cohort:
             raise ValueError("rows of different cohorts cannot train together")
         self.table = layers(self.spec.arch, self.spec.dataset)
         self.images = Images(data, self.spec.inputs, device)
-        shapes = {name: w.shape for name, w in networks[0].weights.items()}
+        remembered = [name for layer in self.table for name in layer.statistics]
+        shapes = {name: w.shape for name, w in networks[0].weights.items() if name not in remembered}
         self.flat = _flat([n.weights for n in networks], shapes).to(device)
         kept = [{name: n.masks.get(name, np.ones(shape, bool)) for name, shape in shapes.items()} for n in networks]
         self.mask = _flat(kept, shapes).to(device)
@@ -138,6 +142,11 @@ class Cohort:
             size = int(np.prod(shape))
             self.weights[name] = self.flat[:, at : at + size].view(-1, *shape).detach().requires_grad_()
             at += size
+        self.statistics = {
+            name: torch.from_numpy(np.stack([n.weights[name] for n in networks])).to(device) for name in remembered
+        }
+        self.weights |= self.statistics
+        self.trained = [self.weights[name] for name in shapes]
         self.adam = self.spec.optimizer == "adam"
         self.first = torch.zeros_like(self.flat)
         self.second = torch.zeros_like(self.flat if self.adam else self.flat[:, :0])
@@ -157,8 +166,13 @@ class Cohort:
             "val": torch.from_numpy(np.stack([val for _, val in splits])).long().to(device),
             "test": torch.arange(len(data.test_labels), device=device).expand(len(networks), -1),
         }
-        draws = [generator(s.seed, s.trial, "dropout", s.round, s.arm, s.replicate).integers(2**62) for s in self.specs]
-        self.keys = torch.tensor(draws, device=device)
+        self.dropped, self.augmented = (
+            torch.tensor(
+                [generator(s.seed, s.trial, what, s.round, s.arm, s.replicate).integers(2**62) for s in self.specs],
+                device=device,
+            )
+            for what in ("dropout", "augment")
+        )
         chunk, n = self.spec.eval_every, len(networks)
         self.iteration = torch.zeros(1, dtype=torch.long, device=device)
         self.step_at = torch.zeros(1, dtype=torch.long, device=device)  # iteration within the chunk
@@ -190,17 +204,21 @@ class Cohort:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.precision == "bf16")
 
     def drop(self, x: Tensor, layer: int) -> Tensor:
-        draws = keyed_uniform(self.keys + layer, self.iteration, x[0].numel()).view(x.shape)
+        draws = keyed_uniform(self.dropped + layer, self.iteration, x[0].numel()).view(x.shape)
         return x * (draws >= int(self.spec.dropout * 2**24)) / (1 - self.spec.dropout)
 
     def step(self) -> None:
         """One iteration of every network, without asking anything of the host."""
         index = self.order.index_select(0, self.step_at)[0].long()
-        x, y = self.images.take("pool", index)
+        if self.spec.augment == "none":
+            x, y = self.images.take("pool", index)
+        else:
+            draws = keyed_uniform(self.augmented, self.iteration, index[0].numel() * 3)
+            x, y = self.images.augmented(index, draws.view(*index.shape, 3))
         with self.autocast():
-            logits = forward(self.table, self.weights, x, self.drop if self.spec.dropout else None)
+            logits = forward(self.table, self.weights, x, self.drop if self.spec.dropout else None, training=True)
         losses = F.cross_entropy(logits.float().flatten(0, 1), y.flatten(), reduction="none").view(y.shape).mean(1)
-        gradients = torch.autograd.grad(losses.sum(), list(self.weights.values()))
+        gradients = torch.autograd.grad(losses.sum(), self.trained)
         rate = self.step_size.index_select(0, self.step_at)[0].unsqueeze(1)
         with torch.no_grad():
             g = torch.cat([part.flatten(1) for part in gradients], dim=1)
@@ -239,7 +257,8 @@ class Cohort:
 
     def state(self) -> list[Tensor]:
         """Everything that training changes."""
-        return [self.flat, self.first, self.second, self.iteration, self.step_at, self.evaluation, self.record]
+        moved = [self.flat, self.first, self.second, *self.statistics.values()]
+        return [*moved, self.iteration, self.step_at, self.evaluation, self.record]
 
     def captured(self, work: Callable[[], None]) -> Callable[[], None]:
         """On CUDA `work` as a graph to replay, recorded without moving the networks; elsewhere `work` itself."""
@@ -315,7 +334,7 @@ def train(
             evaluate()
             if progress:
                 progress(f"{spec.arch}, {len(networks)} networks", spec.eval_every * len(networks))
-    weights = {name: w.detach().cpu().numpy() for name, w in cohort.weights.items()}
+    weights = {name: cohort.weights[name].detach().cpu().numpy() for name in networks[0].weights}
     seconds = (time.perf_counter() - began) / len(networks)
     for i in range(len(networks)):
         yield i, Trained(cohort.curves(i), {n: w[i].copy() for n, w in weights.items()}, seconds, f"dense-{where.type}")

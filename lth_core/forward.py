@@ -1,0 +1,73 @@
+"""From images to logits: networks of one architecture side by side in torch, as their table of layers says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lth_core.models import Layer
+
+Drop = Callable[[Tensor, int], Tensor]  # (activations, index of the layer) -> activations
+
+
+def forward(
+    table: Sequence[Layer],
+    weights: dict[str, Tensor],
+    x: Tensor,
+    drop: Drop | None = None,
+    training: bool = False,
+) -> Tensor:
+    """Logits `(network, image, class)` of images `(network, image, feature)` or `(network, image, channel, y, x)`.
+
+    - `weights`: `(network, ...)` by name; with `training`, the statistics of batch normalisation among them move
+    - `drop(x, layer index)`: applied to the output of hidden fully connected layers
+    """
+    if len(table[0].shape) > 2:
+        x = _convolved(table, weights, x, training)
+    for i, layer in enumerate(table):
+        if len(layer.shape) > 2:
+            continue
+        x = torch.baddbmm(weights[layer.bias].unsqueeze(1), x, weights[layer.weight].transpose(1, 2))
+        if layer is not table[-1]:
+            x = F.relu(x) if drop is None else drop(F.relu(x), i)
+    return x
+
+
+def _convolved(table: Sequence[Layer], weights: dict[str, Tensor], x: Tensor, training: bool) -> Tensor:
+    """Features `(network, image, feature)` after the last convolution.
+
+    Network by network, channels last: grouped convolution was 2.7 times slower on a CPU."""
+    maps = [m.to(memory_format=torch.channels_last) for m in x.unbind()]
+    kept = maps
+    for layer in table:
+        if len(layer.shape) == 2:
+            break
+        if layer.shortcut == "from here":
+            kept = maps
+        made = [_layer(layer, weights, n, m, training) for n, m in enumerate(maps)]
+        if layer.shortcut == "projected":
+            kept = made
+            continue
+        if layer.shortcut == "added":
+            made = [m + k for m, k in zip(made, kept, strict=True)]
+        maps = [F.relu(m) for m in made]
+        if layer.pool == "max":
+            maps = [F.max_pool2d(m, 2) for m in maps]
+        elif layer.pool == "mean":
+            maps = [m.mean((2, 3), keepdim=True) for m in maps]
+    return torch.stack([m.flatten(1) for m in maps])
+
+
+def _layer(layer: Layer, weights: dict[str, Tensor], n: int, x: Tensor, training: bool) -> Tensor:
+    """Convolution of network `n`, with its bias or batch normalisation."""
+    w = weights[layer.weight][n]
+    bias = None if layer.norm else weights[layer.bias][n]
+    x = F.conv2d(x, w, bias, layer.stride, padding=layer.shape[-1] // 2)
+    if not layer.norm:
+        return x
+    mean, variance = (weights[name][n] for name in layer.statistics)
+    scale, shift = (weights[name][n] for name in layer.vectors)
+    return F.batch_norm(x, mean, variance, scale, shift, training)

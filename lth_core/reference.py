@@ -1,0 +1,129 @@
+"""Reference curves: what another implementation should find on MNIST, as one small JSON file with tolerances.
+
+python -m lth_core.reference              make results/reference/lenet-mnist.json from the published networks
+python -m lth_core.reference TABLE.csv    compare another implementation's networks with it (exit 1 where they differ)
+
+TABLE.csv has one row a network: arm ("ticket" or "reinit"), round (cuts of 20%), trial, and any of the columns
+stop_iteration, stop_test, end_test (accuracies as fractions). Its mean over trials agrees when it is no further from
+ours than `tolerance`: the distance between our smallest and largest trial.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lth_core import analyse, figures, paper, results
+from lth_core.spec import UsageError
+from lth_core.study import Study
+
+FIGURE = "iclr-fig04"
+FILE = results.HERE / "reference" / "lenet-mnist.json"
+COLUMNS = {"stop_iteration": 1, "stop_test": 5, "end_test": 5}  # digits after the point
+ARMS = ("ticket", "reinit")
+LEARNING = (0, 3, 7, 12)  # rounds whose learning curves are kept
+
+
+def make() -> dict[str, Any]:
+    """The reference as it is written: `about`, `levels` (one an arm and round) and `learning` (test accuracy by
+    iteration: mean, smallest and largest trial)."""
+    study = Study(notebook=paper.FIGURES[FIGURE].notebook)
+    table = figures.iterative(study.table(FIGURE))
+    table = table[table["arm"].isin(ARMS)]
+    scale = study.scale(FIGURE)
+    about = {
+        "what": "LeNet-300-100 on MNIST, iterative magnitude pruning of 20% a round (output layer 10%) with rewinding",
+        "paper": "Frankle & Carbin, ICLR 2019, section 2, Figure 4",
+        "trials": scale.trials, "iterations": scale.iterations, "rounds": scale.rounds,
+        "commits": sorted(set(table["commit"])), "license": "MIT",
+        "tolerance": "largest minus smallest trial; a mean over trials agrees within it",
+        "units": {"stop_iteration": "minibatches of 60", "stop_test": "fraction right", "end_test": "fraction right"},
+    }  # fmt: skip
+    return {"about": about, "levels": _levels(table), "learning": _learning(study, table)}
+
+
+def _levels(table: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = []
+    for (arm, number), group in table.groupby(["arm", "round"], sort=True):
+        row: dict[str, Any] = {"arm": arm, "round": int(number), "density": round(float(group["density"].iat[0]), 6)}
+        for column, digits in COLUMNS.items():
+            x = group.groupby("trial")[column].mean()
+            low, high = round(float(x.min()), digits), round(float(x.max()), digits)
+            row[column] = {
+                "mean": round(float(x.mean()), digits), "min": low, "max": high,
+                "tolerance": round(high - low, digits), "n": len(x),
+            }  # fmt: skip
+        rows.append(row)
+    return rows
+
+
+def _learning(study: Study, table: pd.DataFrame) -> list[dict[str, Any]]:
+    wanted = table[(table["arm"] == "ticket") & table["round"].isin(LEARNING)].set_index("key")["round"]
+    curves = study.curves(FIGURE)
+    curves = analyse.accuracies(curves[curves["key"].isin(wanted.index)], study.on)
+    rows = []
+    for number, group in curves.groupby(curves["key"].map(wanted)):
+        by = group.groupby("iteration")["test"].agg(["mean", "min", "max"]).iloc[::5]
+        rows.append(
+            {"arm": "ticket", "round": int(number), "iteration": by.index.tolist(),
+             **{c: [round(float(v), 5) for v in by[c]] for c in by}}
+        )  # fmt: skip
+    return rows
+
+
+def write(file: Path = FILE) -> Path:
+    """Make the reference and put it into its file, one level a line so that a change is seen."""
+    made = make()
+    parts = [f'"about": {json.dumps(made["about"], indent=1)}']
+    for name in ("levels", "learning"):
+        parts.append(f'"{name}": [\n' + ",\n".join(json.dumps(row) for row in made[name]) + "\n]")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("{\n" + ",\n".join(parts) + "\n}\n")
+    return file
+
+
+def compare(table: pd.DataFrame, file: Path = FILE) -> pd.DataFrame:
+    """Another implementation against the reference, one row an arm, round and column: theirs, ours, tolerance, agrees.
+
+    `table`: one row a network, with arm, round, trial and any of `COLUMNS`."""
+    if missing := {"arm", "round", "trial"} - set(table):
+        raise UsageError(
+            f"the table lacks the columns {', '.join(sorted(missing))}: one row a network, with each of them."
+        )
+    columns = [c for c in COLUMNS if c in table]
+    if not columns:
+        raise UsageError(f"the table has none of the columns {', '.join(COLUMNS)}: give at least one.")
+    rows = []
+    for level in json.loads(file.read_text())["levels"]:
+        theirs = table[(table["arm"] == level["arm"]) & (table["round"] == level["round"])]
+        for column in columns:
+            x, ours = theirs.groupby("trial")[column].mean().dropna(), level[column]
+            if len(x):
+                near = abs(float(x.mean()) - ours["mean"]) <= ours["tolerance"] + 1e-9
+                rows.append({"arm": level["arm"], "round": level["round"], "column": column, "theirs": float(x.mean()),
+                             "ours": ours["mean"], "tolerance": ours["tolerance"], "agrees": bool(near)})  # fmt: skip
+    return pd.DataFrame(rows, columns=["arm", "round", "column", "theirs", "ours", "tolerance", "agrees"])
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        if not arguments:
+            print(write())
+            return 0
+        found = compare(pd.read_csv(arguments[0]))
+    except (UsageError, OSError, pd.errors.ParserError) as error:
+        print(f"lth_core: {error}", file=sys.stderr)
+        return 2
+    for row in found.itertuples():
+        print(f"{row.arm:<7} round {row.round:>2} {row.column:<15} {row.theirs:>10.5g} {row.ours:>10.5g} "
+              f"+-{row.tolerance:<8.4g} {'agrees' if row.agrees else 'DIFFERS'}")  # fmt: skip
+    return int(found.empty or not np.all(found["agrees"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

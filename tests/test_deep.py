@@ -1,0 +1,223 @@
+"""Convolutional networks: the papers' sizes and schedules, and training that equals plain torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lth_core import data, prune, tickets, train
+from lth_core.forward import forward
+from lth_core.models import Network, initial, layers, weight_count
+from lth_core.spec import Spec, UsageError
+from lth_core.store import Store, key_of
+
+DEEP = dict(dataset="digits32", optimizer="momentum", lr=0.002, weight_decay=0.5, batch_size=16)
+RESNET = Spec(arch="resnet-18-4", iterations=1, eval_every=1, **DEEP).at_round(0)
+VGG = replace(RESNET, arch="vgg-19-4")
+
+
+# --- The papers' networks (ICLR Figure 2) -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arch", "weights", "free"),
+    [("conv-2", 4_300_992, 0), ("conv-4", 2_425_024, 0), ("conv-6", 2_261_184, 0), ("conv-6-192", 1_667_264, 0),
+     ("resnet-18", 270_896, 3_200), ("vgg-19", 20_024_000, 5_120)],
+)  # fmt: skip
+def test_sizes_are_the_papers(arch: str, weights: int, free: int) -> None:
+    assert weight_count(arch, "cifar10") == weights
+    assert sum(math.prod(x.shape) for x in layers(arch, "cifar10") if x.role == "free") == free
+
+
+@pytest.mark.parametrize(
+    ("arch", "step", "printed"),
+    [("resnet-18", 2, (64.4, 41.7, 27.1, 17.8, 11.8, 8.0, 5.5)), ("vgg-19", 4, (41.0, 16.8, 6.9, 2.8, 1.2))],
+)
+def test_global_schedules_are_the_printed_percentages(arch: str, step: int, printed: tuple[float, ...]) -> None:
+    spec = Spec(dataset="cifar10", arch=arch, scope="global", prune_conv=0.2)
+    found = [100 * prune.density(replace(spec, round=step * (i + 1))) for i in range(len(printed))]
+    assert found == pytest.approx(printed, abs=0.051)
+
+
+@pytest.mark.parametrize(
+    ("arch", "conv", "printed"),
+    [("conv-2", 0.10, (80.096, 41.196, 17.029, 1.018)), ("conv-4", 0.10, (81.082, 43.627, 19.619, 2.006)),
+     ("conv-6", 0.15, (82.542, 46.677, 22.107, 2.134)), ("conv-6-192", 0.15, (82.453, 46.477, 21.922, 2.094))],
+)  # fmt: skip
+def test_layer_wise_schedules_are_the_printed_percentages(arch: str, conv: float, printed: tuple[float, ...]) -> None:
+    spec = Spec(dataset="cifar10", arch=arch, prune_conv=conv, prune_fc=0.2, prune_out=0.1)
+    found = [100 * prune.density(replace(spec, round=r)) for r in (1, 4, 8, 21)]
+    assert found == pytest.approx(printed, abs=0.002)
+
+
+def test_networks_of_images_refuse_rows_of_numbers() -> None:
+    with pytest.raises(UsageError, match="needs images"):
+        layers("resnet-18", "mnist")
+
+
+# --- The same as plain torch ------------------------------------------------------------------------------------------
+
+
+class Block(nn.Module):
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.project = before != after
+        if self.project:
+            self.shortcut, self.norm = nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
+        self.conv1 = nn.Conv2d(before, after, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(after)
+        self.conv2 = nn.Conv2d(after, after, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(after)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.norm2(self.conv2(self.norm1(self.conv1(x)).relu()))
+        return (y + (self.norm(self.shortcut(x)) if self.project else x)).relu()
+
+
+def plain_resnet(width: int) -> nn.Sequential:
+    w = width
+    shapes = [(w, w, 1)] * 3 + [(w, 2 * w, 2), *[(2 * w, 2 * w, 1)] * 2, (2 * w, 4 * w, 2), *[(4 * w, 4 * w, 1)] * 2]
+    head = [nn.Conv2d(3, w, 3, 1, 1, bias=False), nn.BatchNorm2d(w), nn.ReLU()]
+    blocks = [Block(*s) for s in shapes]
+    return nn.Sequential(*head, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * w, 10))
+
+
+def plain_vgg(width: int) -> nn.Sequential:
+    made: list[nn.Module] = []
+    before = 3
+    for step in (1, 1, 0, 2, 2, 0, 4, 4, 4, 4, 0, 8, 8, 8, 8, 0, 8, 8, 8, 8):
+        if step == 0:
+            made.append(nn.MaxPool2d(2))
+        else:
+            made += [nn.Conv2d(before, width * step, 3, 1, 1, bias=False), nn.BatchNorm2d(width * step), nn.ReLU()]
+            before = width * step
+    return nn.Sequential(*made, nn.AvgPool2d(2), nn.Flatten(), nn.Linear(before, 10))
+
+
+def tensors(model: nn.Sequential) -> list[torch.Tensor]:
+    """Parameters and statistics in order of our table."""
+    modules = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d | nn.Linear)]
+    found = [getattr(m, name, None) for m in modules for name in ("weight", "bias", "running_mean", "running_var")]
+    return [t for t in found if isinstance(t, torch.Tensor)]
+
+
+def plain(spec: Spec) -> nn.Sequential:
+    """The same network in plain torch, with our initial weights."""
+    made = plain_resnet(4) if spec.arch.startswith("resnet") else plain_vgg(4)
+    for tensor, values in zip(tensors(made), initial(spec).values(), strict=True):
+        tensor.data = torch.from_numpy(values.copy())
+    return made
+
+
+@pytest.mark.parametrize("spec", [RESNET, VGG], ids=lambda s: s.arch)
+def test_training_equals_plain_torch(spec: Spec) -> None:
+    """Weights, batch-norm statistics and evaluation after a step of SGD with weight decay."""
+    digits = data.load("digits32")
+    network = Network(spec, initial(spec), prune.full(spec))
+    ((_, found),) = train.train([network], digits, device="cpu")
+    last = torch.channels_last  # with the same kernels: rounding decides on which side of 0 flat areas lie
+    model = plain(spec).to(memory_format=last)  # type: ignore[call-overload]
+    optimizer = torch.optim.SGD(model.parameters(), lr=spec.lr, momentum=0.9, weight_decay=spec.weight_decay)
+    order = train.BatchOrder(spec, digits.split(spec.seed, spec.trial)[0])
+    model.train()
+    for batch in order.batches(0, spec.iterations):
+        x = (torch.from_numpy(digits.pool_images[batch]).float() / 255).to(memory_format=last)
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x), torch.from_numpy(digits.pool_labels[batch]).long()).backward()
+        optimizer.step()
+    model.eval()
+    expected = [t.detach().numpy() for t in tensors(model)]
+    start = network.weights
+    moves = {n: theirs - start[n] for n, theirs in zip(start, expected, strict=True)}
+    usual = np.sqrt(np.mean(np.concatenate([m.ravel() for n, m in moves.items() if "running" not in n]) ** 2))
+    for name, moved in moves.items():  # sums that nearly cancel leave some gradients small and inexact
+        np.testing.assert_allclose(found.weights[name] - start[name], moved, rtol=1e-3, atol=2e-3 * usual, err_msg=name)
+    x = torch.from_numpy(digits.test_images).float() / 255
+    with torch.no_grad():
+        right = int((model(x).argmax(1).numpy() == digits.test_labels).sum())
+        loss = float(nn.functional.cross_entropy(model(x), torch.from_numpy(digits.test_labels).long()))
+    assert found.curves["test_loss"][-1] == pytest.approx(loss, rel=1e-3)
+    assert abs(found.curves["test_correct"][-1] - right) <= 2
+
+
+def test_evaluation_uses_what_training_remembers_and_changes_nothing() -> None:
+    spec, images = RESNET, torch.rand(1, 5, 3, 32, 32)
+    weights = {n: torch.from_numpy(w.copy()).unsqueeze(0) for n, w in initial(spec).items()}
+    table = layers(spec.arch, spec.dataset)
+    before = {n: w.clone() for n, w in weights.items()}
+    one = forward(table, weights, images[:, :1])
+    many = forward(table, weights, images)
+    torch.testing.assert_close(one, many[:, :1])
+    assert all(torch.equal(before[n], weights[n]) for n in weights)
+    forward(table, weights, images, training=True)
+    moved = {n for n in weights if not torch.equal(before[n], weights[n])}
+    assert moved == {n for layer in table for n in layer.statistics}
+
+
+def test_pruned_weights_stay_zero_and_a_row_alone_equals_the_row_in_a_cohort() -> None:
+    digits, spec = data.load("digits32"), replace(RESNET, prune_conv=0.5, round=1, scope="global", augment="flip_crop")
+    networks = []
+    for trial in range(3):
+        s = replace(spec, trial=trial)
+        masks = prune.cut(s, initial(s), prune.full(s))
+        networks.append(Network(s, prune.masked(initial(s), masks), masks))
+    together = [t for _, t in train.train(networks, digits, device="cpu")]
+    ((_, alone),) = train.train(networks[1:2], digits, device="cpu")
+    for name, values in alone.weights.items():
+        np.testing.assert_allclose(values, together[1].weights[name], atol=1e-6)
+        if name in networks[1].masks:
+            assert np.all(values[~networks[1].masks[name]] == 0)
+    assert all(np.array_equal(alone.curves[c], together[1].curves[c]) for c in alone.curves if "correct" in c)
+
+
+# --- Augmentation -----------------------------------------------------------------------------------------------------
+
+
+def test_flips_and_crops_are_all_of_the_papers_and_keyed() -> None:
+    image = torch.arange(1, 3 * 32 * 32 + 1).view(3, 32, 32).to(torch.int32)
+    draws = torch.cartesian_prod(torch.arange(2), torch.arange(9), torch.arange(9))
+    made = train.flipped_and_cropped(image.expand(1, len(draws), 3, 32, 32), draws.unsqueeze(0))[0]
+    padded = nn.functional.pad(image, [4] * 4)
+    for (mirror, down, right), found in zip(draws.tolist(), made, strict=True):
+        whole = padded.flip(2) if mirror else padded
+        left = 8 - right if mirror else right
+        assert torch.equal(found, whole[:, down : down + 32, left : left + 32])
+    keys = torch.tensor([3, 4])
+    a, b = (train.keyed_uniform(keys, torch.tensor([it]), 30_000) for it in (7, 8))
+    for values in (a[0], a[1], b[0]):
+        counts = torch.bincount(values % 9, minlength=9)
+        assert ((counts - 30_000 / 9).abs() < 5 * math.sqrt(30_000 / 9)).all()
+    assert not torch.equal(a[0], b[0]) and not torch.equal(a[0], a[1])
+
+
+# --- Global pruning ---------------------------------------------------------------------------------------------------
+
+
+def test_global_pruning_spares_projections_and_output_and_random_masks_follow_the_ticket(tmp_path) -> None:
+    store = Store(tmp_path / "store")
+    spec = replace(RESNET, prune_conv=0.5, round=2, scope="global")
+    chance = replace(spec, arm="random_sparsity")
+    tickets.run([spec, chance], store, device="cpu")
+    table = layers(spec.arch, spec.dataset)
+    ticket, other = store.read(key_of(spec)).masks, tickets.from_store(chance, store).masks
+    prunable = sum(math.prod(x.shape) for x in table if x.role == "conv")
+    assert sum(int(ticket[x.weight].sum()) for x in table if x.role == "conv") == prune.kept(prunable, 0.5, 2)
+    assert all(ticket[x.weight].all() for x in table if x.role == "free")
+    shares = {round(float(ticket[x.weight].mean()), 3) for x in table if x.role == "conv"}
+    assert len(shares) > 3  # one threshold for all layers: they keep different shares
+    for name in ticket:
+        assert other[name].sum() == ticket[name].sum()
+    assert any(not np.array_equal(other[n], ticket[n]) for n in ticket)
+
+
+def test_stored_networks_keep_their_statistics(tmp_path) -> None:
+    store = Store(tmp_path / "store")
+    tickets.run([RESNET], store, device="cpu")
+    weights = store.read(key_of(RESNET)).weights
+    assert set(weights) == set(initial(RESNET))
+    assert (weights["conv1.norm.running_var"] != 1).any()

@@ -1,0 +1,157 @@
+"""Exercises: the student's version is its source without solutions; its checks pass with them and fail on stubs."""
+
+from __future__ import annotations
+
+import ast
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lth_core import student, teach
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted(student.SOURCES.glob("*.ipynb"))
+each = pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
+MINUTES = 5  # on a laptop's CPU
+
+
+def read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text("utf-8"))
+
+
+def code(notebook: dict[str, Any]) -> list[dict[str, Any]]:
+    return [c for c in notebook["cells"] if c["cell_type"] == "code"]
+
+
+def text(cell: dict[str, Any]) -> str:
+    return "".join(cell["source"])
+
+
+def outcomes(notebook: dict[str, Any]) -> dict[str, str]:
+    """Run every code cell as Jupyter does, on after errors too: id -> the error's name, or nothing."""
+    space: dict[str, Any] = {}
+    found = {}
+    for cell in code(notebook):
+        try:
+            exec(compile(text(cell), cell["id"], "exec"), space)
+            found[cell["id"]] = ""
+        except Exception as error:
+            found[cell["id"]] = type(error).__name__
+    return found
+
+
+def checks(notebook: dict[str, Any]) -> list[str]:
+    return [c["id"] for c in code(notebook) if "check" in student.tags(c)]
+
+
+@each
+def test_checks_pass_with_the_solutions_and_fail_without(path: Path, capsys: pytest.CaptureFixture) -> None:
+    source = read(path)
+    made = student.student(source)
+    began = time.perf_counter()
+    full = outcomes(student.filled_in(made, student.solutions(source)))
+    seconds = time.perf_counter() - began
+    assert not any(full.values()), full
+    assert seconds < 60 * MINUTES
+    empty = outcomes(made)
+    assert checks(made) and all(empty[c] for c in checks(made)), "a check that passes on an empty stub checks nothing"
+
+
+@each
+def test_the_students_version_has_everything_but_the_solutions(path: Path) -> None:
+    source = read(path)
+    made, answers = student.student(source), student.solutions(source)
+    asked = [c["id"] for c in source["cells"] if "exercise" in student.tags(c)]
+    assert asked and set(answers) == set(asked), "each exercise has one solution"
+    kept = [c["id"] for c in made["cells"]]
+    assert kept == [c["id"] for c in source["cells"] if not student.tags(c) & student.TEACHERS]
+    whole = json.dumps(made)
+    for answer in answers.values():
+        body = ast.parse("".join(answer)).body[-1]
+        if isinstance(body, ast.FunctionDef):
+            assert json.dumps(ast.unparse(body.body[-1]))[1:-1] not in whole, "a solution shows"
+    assert "hide-" not in whole and "{download}" not in whole
+    assert "<details><summary>Hint" in whole or "Hint" not in json.dumps(source), "hints are folded, and there"
+
+
+@each
+def test_a_wrong_answer_is_found(path: Path) -> None:
+    """Each exercise of a plausible wrong kind: the checks are not there to be passed by anything."""
+    source = read(path)
+    answers = student.solutions(source)
+    for exercise, wrong in WRONG[path.stem].items():
+        name = next(i for i, a in answers.items() if exercise in "".join(a))
+        handed_in = student.filled_in(student.student(source), {**answers, name: wrong})
+        first = handed_in["cells"].index(next(c for c in handed_in["cells"] if c["id"] == name))
+        check = next(c for c in handed_in["cells"][first:] if "check" in student.tags(c))
+        handed_in["cells"] = handed_in["cells"][: handed_in["cells"].index(check) + 1]
+        assert outcomes(handed_in)[check["id"]] == "AssertionError", exercise
+
+
+WRONG = {
+    "1_xor_lottery": {
+        "def at_least_one": "def at_least_one(p, tickets):\n    return min(1, p * tickets)",
+        "def worth": "def worth(weights):\n    unit = weights[:-1].reshape(-1, 4, weights.shape[1])\n"
+        "    return abs(unit[:, :3]).mean(1) * abs(unit[:, 3])",
+    },
+    "2_winning_ticket": {
+        "def cut(": "def cut(trained, alive, rate):\n    return alive & (trained > np.quantile(trained[alive], rate))",
+        "def rewind(": "def rewind(initial, mask):\n    initial[~mask] = 0\n    return initial",
+    },
+    "3_controls": {
+        "def reinit(": "def reinit(mask, sd, rng):\n"
+        "    return np.where(rng.permutation(mask), rng.normal(0, sd, mask.shape), 0).astype(np.float32)",
+        "def shuffle(": "def shuffle(initial, mask, rng):\n"
+        "    return np.where(mask, rng.permutation(initial.ravel()).reshape(mask.shape), 0), mask",
+    },
+    "4_find_the_bug": {
+        "def test_data_choose_nothing": "def test_data_choose_nothing(made):\n    pass",
+    },
+}
+
+
+def test_each_bug_is_found_by_its_own_property() -> None:
+    """Each broken implementation fails the test that the solution has for its mistake."""
+    source = read(student.SOURCES / "4_find_the_bug.ipynb")
+    space: dict[str, Any] = {}
+    for cell in code(source)[:1]:
+        exec(text(cell), space)
+    for answer in student.solutions(source).values():
+        exec("".join(answer), space)
+    tests = [
+        f
+        for f in space.values()
+        if callable(f) and getattr(f, "__code__", None) and f.__code__.co_varnames[:1] == ("made",)
+    ]
+    failed = teach.grade(tests)
+    assert len(tests) == 5 and not failed.loc["right"].any()
+    owner = {
+        "unmasked": "pruned_weights_stay_zero", "own_masks": "the_control_changes_values_only",
+        "signed": "the_smallest_magnitudes_go", "test_leak": "test_data_choose_nothing",
+        "not_rewound": "tickets_start_at_initial_values",
+    }  # fmt: skip
+    assert set(teach.BROKEN.values()) == set(owner)
+    for letter, mistake in teach.BROKEN.items():
+        assert failed.loc[letter, owner[mistake]], mistake
+
+
+def test_versions_are_written_and_old_ones_removed(tmp_path: Path) -> None:
+    (tmp_path / "5_gone.ipynb").write_text("{}")
+    written = student.write(tmp_path)
+    assert [p.name for p in written] == [p.name for p in SOURCES] == sorted(p.name for p in tmp_path.iterdir())
+    before = [p.stat().st_mtime_ns for p in written]
+    student.write(tmp_path)
+    assert [p.stat().st_mtime_ns for p in written] == before, "unchanged files stay: the book need not be built again"
+
+
+@each
+def test_sources_are_clean_and_run_on_data_that_come_along(path: Path) -> None:
+    source = read(path)
+    assert all(c["outputs"] == [] and c["execution_count"] is None for c in code(source))
+    ids = [c["id"] for c in source["cells"]]
+    assert len(ids) == len(set(ids))
+    whole = json.dumps(source)
+    assert "mnist" not in whole.replace("MNIST", "") and "data_dir" not in whole and "http" not in whole
