@@ -24,7 +24,11 @@ def accuracies(curves: pd.DataFrame, dataset: str | Mapping[str, int]) -> pd.Dat
 def stop_index(val_loss: NDArray) -> int:
     """Position of the early-stopping evaluation: minimum validation loss, found after the run (ICLR section 2).
 
-    Test data never enter. A network that never had a finite loss stops at 0."""
+    `val_loss`: `(evaluation,)`. Test data never enter. A network that never had a finite loss stops at 0.
+
+    >>> stop_index(np.array([0.9, 0.4, np.nan, 0.5]))
+    1
+    """
     return int(np.nanargmin(val_loss)) if np.isfinite(val_loss).any() else 0
 
 
@@ -35,7 +39,11 @@ def convergence_index(
 
     First evaluation after which the moving average of test accuracy over `window` evaluations (1000 iterations) changes
     by less than `change` for `hold` further evaluations (1000 iterations). Whether the change is counted from that
-    evaluation (default) or between `successive` averages is not stated in the paper."""
+    evaluation (default) or between `successive` averages is not stated in the paper. `test`: `(evaluation,)` fractions.
+
+    >>> convergence_index(np.r_[np.linspace(0, 0.97, 20), np.full(30, 0.97)])  # flat from evaluation 20 on
+    28
+    """
     if len(test) < window + hold:
         return None
     average = np.convolve(test, np.ones(window) / window, mode="valid")  # average[i] ends at evaluation i + window - 1
@@ -75,7 +83,12 @@ def bootstrap(
 ) -> tuple[float, float]:
     """Percentile interval of a statistic over trials, `values` `(trial,)`; `statistic` reduces the last axis.
 
-    With 5 trials an interval over trials is a statement about spread more than about coverage: the pages say n."""
+    With 5 trials an interval over trials is a statement about spread more than about coverage: the pages say n.
+
+    >>> low, high = bootstrap(np.array([0.1, 0.2, 0.3, 0.4]))
+    >>> round(low, 2), round(high, 2)
+    (0.15, 0.35)
+    """
     values = np.asarray(values, float)
     picks = generator("bootstrap", len(values), draws).integers(0, len(values), (draws, len(values)))
     low, high = np.quantile(statistic(values[picks]), [(1 - level) / 2, (1 + level) / 2])
@@ -92,7 +105,15 @@ def by_trial(table: pd.DataFrame, column: str, **where: object) -> pd.Series:
 def paired(
     table: pd.DataFrame, column: str, a: dict[str, object], b: dict[str, object], *, ratio: bool = False
 ) -> dict[str, float]:
-    """How `column` differs between two conditions, paired by trial: mean of a - b (or a / b) with its 95% interval."""
+    """How `column` differs between two conditions, paired by trial: mean of a - b (or a / b) with its 95% interval, in
+    the column's unit.
+
+    >>> arms = ["ticket", "reinit"] * 2
+    >>> table = pd.DataFrame({"trial": [0, 0, 1, 1], "arm": arms, "stop_test": [0.9, 0.8, 0.7, 0.6]})
+    >>> found = paired(table, "stop_test", {"arm": "ticket"}, {"arm": "reinit"})
+    >>> round(found["effect"], 3), round(found["low"], 3), found["n"]
+    (0.1, 0.1, 2)
+    """
     x, y = by_trial(table, column, **a), by_trial(table, column, **b)
     both = x.index.intersection(y.index)
     effect = ((x / y) if ratio else (x - y)).loc[both].dropna().to_numpy()
@@ -105,7 +126,12 @@ def paired(
 def spread(table: pd.DataFrame, column: str, by: list[str]) -> pd.DataFrame:
     """Mean over trials with both intervals the figures show: min-max of trials (the papers') and 95% bootstrap.
 
-    Columns: `by`, mean, min, max, low, high, n (trials)."""
+    Columns: `by`, mean, min, max, low, high, n (trials).
+
+    >>> table = pd.DataFrame({"trial": [0, 1], "round": [3, 3], "stop_test": [0.9, 0.8]})
+    >>> spread(table, "stop_test", ["round"])[["round", "mean", "min", "max", "n"]].round(2).values.tolist()
+    [[3.0, 0.85, 0.8, 0.9, 2.0]]
+    """
     trials = table.groupby([*by, "trial"], as_index=False)[column].mean()
     rows = []
     for values, group in trials.groupby(by):

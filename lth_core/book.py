@@ -21,8 +21,12 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
+from lth_core import slides, status, student
+
 ROOT = Path(__file__).resolve().parents[1]
 JOBS = 2  # notebooks at once
+FOLDERS = ("", "teach")  # of notebooks/: sections, exercises
+SHOWN = ("exercise", "check")  # tags of cells whose code a reader should see
 # What a page of mathematics needs of MathJax 3, which a Python package carries: 0.8 MB in place of 15.
 MATHJAX = (
     "startup.js",
@@ -59,7 +63,7 @@ def tidy(notebook: Any, name: str) -> Any:
             cell.metadata.pop(key, None)
         if cell.cell_type == "code":
             tags = cell.metadata.setdefault("tags", [])
-            if not any(tag.startswith(("hide-", "remove-")) for tag in tags):
+            if not any(tag.startswith(("hide-", "remove-")) or tag in SHOWN for tag in tags):
                 tags.append("hide-input")
     widgets = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {})
     text = json.dumps(notebook)
@@ -92,7 +96,7 @@ def _execute(source: Path, target: Path, parameters: dict[str, Any], inputs: str
             working,
             parameters,
             kernel_name="python3",
-            cwd=source.parents[1],
+            cwd=next(p for p in source.parents if p.name == "notebooks").parent,
             progress_bar=False,
             config=encrypted,
         )
@@ -122,25 +126,29 @@ def made_from(path: Path) -> str:
 def execute_all(root: Path, target: Path, parameters: dict[str, Any], force: bool = False) -> bool:
     """Execute the notebooks whose inputs changed, two at a time; whether all of them succeeded."""
     shared = shared_inputs(root)
-    for page in target.glob("*.ipynb"):  # of a notebook that is no more
-        if made_from(page) and not (root / "notebooks" / page.name).exists():
+    notebooks = root / "notebooks"
+    for page in (p for folder in FOLDERS for p in (target / folder).glob("*.ipynb")):  # of a notebook that is no more
+        if made_from(page) and not (notebooks / page.relative_to(target)).exists():
             page.unlink()
     waiting = {}
-    for source in sorted((root / "notebooks").glob("*.ipynb")):
-        inputs = digest([source, *shared], json.dumps(parameters), sys.version)
-        if force or made_from(target / source.name) != inputs:
-            waiting[source] = inputs
+    for source in sorted(p for folder in FOLDERS for p in (notebooks / folder).glob("*.ipynb")):
+        own = parameters if source.parent == notebooks else {}  # exercises have none
+        inputs = digest([source, *shared], json.dumps(own), sys.version)
+        if force or made_from(target / source.relative_to(notebooks)) != inputs:
+            waiting[source] = own, inputs
     ok = True
     with ProcessPoolExecutor(JOBS) as pool:
-        jobs = {pool.submit(execute, s, target / s.name, parameters, inputs): s for s, inputs in waiting.items()}
+        jobs = {pool.submit(execute, s, target / s.relative_to(notebooks), *how): s for s, how in waiting.items()}
         for job in as_completed(jobs):
-            name = f"notebooks/{jobs[job].name}"
+            name = f"notebooks/{jobs[job].relative_to(notebooks)}"
             seconds, error = job.result()
             if error:
                 ok = False
                 print(f"{name} failed\n  {error}", file=sys.stderr, flush=True)
             else:
                 print(f"{name} done, {seconds:.0f} s", flush=True)
+                when = time.strftime("%Y-%m-%d", time.gmtime())
+                status.record(root, str(jobs[job].relative_to(notebooks)), seconds, when)
     return ok
 
 
@@ -164,6 +172,9 @@ def vendor(target: Path) -> None:
 def build_pages(root: Path, force: bool = False) -> bool:
     """Run Jupyter Book if a page, an asset or a result changed since `_build/html` was made; whether it succeeded."""
     vendor(root / "book" / "_vendor" / "mathjax")
+    if (root / "notebooks" / "teach").exists():
+        student.write(root / "book" / "teach" / "student", root / "notebooks" / "teach")
+        slides.write(root / "book")
     pages = [p for p in (root / "book").rglob("*") if p.is_file() and not {"_vendor", "__pycache__"} & set(p.parts)]
     inputs = digest([*pages, root / "_config.yml", *shared_inputs(root)], sys.version)
     html = root / "_build" / "html"

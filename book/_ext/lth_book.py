@@ -6,7 +6,7 @@ import importlib
 import re
 from pathlib import Path
 
-PLACE = "<!-- lth: reproduced -->"
+PLACE = re.compile(r"<!-- lth: (\w+)\.(\w+) -->")  # a function of a module of lth_core that gives Markdown
 
 # Theme and bibliography write roles that ARIA does not allow where they stand, or names that differ from what is shown.
 # Versions of both are pinned; tests/test_book.py runs axe-core on every page.
@@ -28,13 +28,8 @@ REPAIRS = [
 
 
 def fill_in(app, docname, source):
-    """Put the measured results on the landing page, as soon as the library can tell them as Markdown."""
-    if PLACE in source[0]:
-        try:
-            text = importlib.import_module("lth_core.claims").markdown()
-        except (ImportError, AttributeError):
-            text = ""
-        source[0] = source[0].replace(PLACE, text)
+    """Put measured results into the pages, as Markdown from the library. What it cannot give stops the build."""
+    source[0] = PLACE.sub(lambda m: getattr(importlib.import_module(f"lth_core.{m[1]}"), m[2])(), source[0])
 
 
 def without_thebe(app, pagename, templatename, context, doctree):

@@ -1,0 +1,70 @@
+"""The status page: how long each notebook took and on what, and where each published section comes from."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pandas as pd
+
+from lth_core import results
+
+ROOT = Path(__file__).resolve().parents[1]
+TIMES = "_build/executed.json"  # notebook -> seconds, when: written as notebooks are executed
+PACKAGES = ("lth-core", "torch", "numpy", "numba", "pandas", "pyarrow", "matplotlib", "papermill", "jupyter-book")
+
+
+def record(root: Path, name: str, seconds: float, when: str) -> None:
+    """Remember the last execution of a notebook (its name inside notebooks/)."""
+    file = root / TIMES
+    known = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    known[name] = {"seconds": round(seconds, 1), "when": when}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+def pages(root: Path = ROOT) -> str:
+    """Every notebook of the book with the seconds of its last execution here (Markdown)."""
+    file = root / TIMES
+    known = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    lines = ["| notebook | seconds | executed |", "|---|---:|---|"]
+    for path in sorted(p for p in (root / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts):
+        name = str(path.relative_to(root / "notebooks"))
+        one = known.get(name)
+        lines.append(
+            f"| `{name}` | {one['seconds']:.0f} | {one['when']} |" if one else f"| `{name}` | – | not here yet |"
+        )
+    return "\n".join(lines)
+
+
+def versions() -> str:
+    """Python, machine and packages of this build (Markdown)."""
+    found = [f"Python {platform.python_version()} on {platform.machine()}"]
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"{package} not installed")
+    return ", ".join(found) + "."
+
+
+def published() -> str:
+    """Published networks by section, engine and device: how many, from which commits, seconds of training (Markdown)."""
+    return told(results.Published().cells)
+
+
+def told(cells: pd.DataFrame) -> str:
+    if cells.empty:
+        return "*Nothing is published yet.*"
+    lines = [
+        "| section | networks | engine | device | torch | commits | hours of training |",
+        "|---|---:|---|---|---|---|---:|",
+    ]
+    for (section, engine, device), group in cells.groupby(["section", "engine", "device"]):
+        versions = ", ".join(sorted(set(group["torch"])))
+        commits = ", ".join(f"`{c[:12]}`" for c in sorted(set(group["commit"])))
+        hours = group["seconds"].sum() / 3600
+        lines.append(f"| `{section}` | {len(group):,} | {engine} | {device} | {versions} | {commits} | {hours:.1f} |")
+    return "\n".join(lines)
