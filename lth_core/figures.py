@@ -101,14 +101,15 @@ def scale_note(study: Study, figure: str) -> str:
     same = (here.trials, here.iterations, here.rounds, here.dataset) == (
         there.trials, there.iterations, there.rounds, there.dataset,
     )  # fmt: skip
+    whose = "the main experiment's" if figure.startswith("beyond") else "the paper's"
     ended = len(study.rows(figure)) - len(study.possible(figure))
     lost = f" {ended} networks could not be made: an earlier round of theirs diverged." if ended else ""
     if here.replicates < there.replicates and any(s.arm not in KEEPS_WEIGHTS for s in study.rows(figure)):
-        lost += f" Controls: {here.replicates} of the paper's {there.replicates} redraws of each ticket."
+        lost += f" Controls: {here.replicates} of {whose} {there.replicates} redraws of each ticket."
     if same:
-        return f"Scale: the paper's ({', '.join(parts)}).{lost}"
+        return f"Scale: {whose} ({', '.join(parts)}).{lost}"
     paper_scale = f"{there.trials} trials, {there.iterations:,} iterations"
-    return f"Scale: {', '.join(parts)}, {here.rounds} rounds; the paper's: {paper_scale}.{lost}"
+    return f"Scale: {', '.join(parts)}, {here.rounds} rounds; {whose}: {paper_scale}.{lost}"
 
 
 def provenance(study: Study, table: pd.DataFrame) -> plot.Html:

@@ -49,6 +49,11 @@ class Steps:
     back: Callable[[Spec, Parameters, Parameters], Parameters] = initial_values
     held: Callable[[Masks], Masks] = throughout
 
+    @property
+    def changed(self) -> dict[str, Callable]:
+        """The steps that are not the method's."""
+        return {n: f for n, f in vars(self).items() if n != "label" and f is not vars(METHOD)[n]}
+
 
 METHOD = Steps()
 
@@ -69,7 +74,7 @@ def by_one_threshold(spec: Spec, trained: Parameters, alive: Masks) -> Masks:
 
 
 def any_network(spec: Spec) -> Spec:
-    """Where no training decides, the unpruned network will do."""
+    """No training decides, so the unpruned network serves as parent."""
     return spec.at_round(0)
 
 

@@ -77,12 +77,12 @@ def judged(found: pd.DataFrame) -> int:
 def answer(found: pd.DataFrame, id: str) -> str:
     """What a claim prints, what is measured here, and the verdict, as the end of a sentence."""
     row: Any = next(found.loc[[id]].itertuples())
-    said = claims.measured(row)
+    said, who = claims.measured(row), "commentary" if getattr(row, "paper", "") == "blog" else "paper"
     if not said:
-        return f"The paper says: {printed(row)}. Not measured here yet."
+        return f"The {who} says: {printed(row)}. Not measured here yet."
     words = {claims.UNMEASURED: "this scale cannot show it"}
     verdict = words.get(row.verdict, row.verdict)
-    return signed(f"The paper says: {printed(row)}. Measured: {said}; {verdict}.")
+    return signed(f"The {who} says: {printed(row)}. Measured: {said}; {verdict}.")
 
 
 def takeaway(found: pd.DataFrame, questions: dict[str, str]) -> Markdown:

@@ -115,8 +115,9 @@ def printed(ax: Axes, x: Any, y: Any, label: str | None = "printed in the paper"
 def percent_axis(ax: Axes, percents: Sequence[float]) -> None:
     """The papers' x axis: percent of weights remaining, logarithmic, 100 at the left; ticks at points that exist."""
     ticks: list[float] = []
+    apart = max(1.5, (max(percents) / min(percents)) ** (1 / 9))  # more than ten labels would run into each other
     for p in sorted(set(percents), reverse=True):
-        if not ticks or p < ticks[-1] / 1.5:
+        if not ticks or p < ticks[-1] / apart:
             ticks.append(p)
     ax.set_xscale("log")
     ax.set_xlim(max(percents) * 1.06, min(percents) / 1.06)

@@ -8,15 +8,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from lth_core import mistakes, paper, prune, results, tickets
+from lth_core import leads, mistakes, panels, paper, prune, results, tickets
 from lth_core.models import Network, Parameters, initial
 from lth_core.spec import MISTAKES, SEARCHES, Spec
 from lth_core.store import Store, key_of
+from lth_core.study import Study
 
 BASE = Spec(dataset="digits", arch="lenet-30-20", iterations=60, eval_every=20, lr=5e-3, prune_fc=0.5, prune_out=0.25)
 ROUNDS = (1, 2, 3)
@@ -127,9 +129,7 @@ def test_every_mistake_has_a_name_a_row_and_a_sentence() -> None:
     assert set(SEARCHES) == {"reset", "continued", *MISTAKES}
     assert {s.search for s in paper.rows("beyond-mistakes", "published")} == {"reset", *MISTAKES}
     for steps in mistakes.MISTAKES.values():
-        own = (steps.parent, steps.cut, steps.back, steps.held)
-        changed = [f for f in own if f not in vars(mistakes.METHOD).values()]
-        assert changed and all(f.__doc__ for f in changed), steps.label
+        assert steps.changed and all(f.__doc__ for f in steps.changed.values()), steps.label
 
 
 def test_every_mistake_reports_the_methods_densities(store: Store) -> None:
@@ -149,3 +149,57 @@ def test_mistakes_are_published_without_masks(store: Store, tmp_path: Path) -> N
     published = results.Published(tmp_path)
     assert published.has_masks(row("reset", 3)) and not published.has_masks(row("unmasked", 3))
     assert results.table([row("unmasked", 3)], published)["search"].iat[0] == "unmasked"
+
+
+# --- What the page says -----------------------------------------------------------------------------------------------
+
+
+class Invented:
+    """A study whose networks are a function of their row: the method's tickets gain half a point on every control."""
+
+    def __init__(self) -> None:
+        self.real = Study(notebook="beyond_mistakes", profile="quick", dataset="mnist")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def lacking(self, figure: str) -> int:
+        return 0
+
+    def possible(self, figure: str) -> list[Spec]:
+        return self.real.rows(figure)
+
+    def table(self, figure: str) -> pd.DataFrame:
+        made = {"commit": "c", "engine": "sparse", "device": "cpu", "seconds": 1.0, "stop_iteration": 1000.0}
+        rows = []
+        for s in self.real.rows(figure):
+            lead = {"reset": 0.005, "signed": -0.005}.get(s.search, 0.0) * (s.arm == "ticket" and s.round > 0)
+            rows.append({**results.describe(s), **made, "end_test": 0.97 + 0.001 * s.trial + lead, "stop_test": 0.97})
+        return pd.DataFrame(rows)
+
+    def curves(self, figure: str) -> pd.DataFrame:
+        return pd.DataFrame({"key": [key_of(s) for s in self.real.rows(figure)], "test_correct": 9800})
+
+
+def test_the_page_says_who_is_ahead() -> None:
+    study: Any = Invented()
+    sides: dict[str, Any] = {s: [("end_test", {"search": s}, {"search": s, "arm": "reinit"})] for s in MISTAKES[:3:2]}
+    sides["reset"] = [("end_test", {"search": "reset"}, {"search": "reset", "arm": "reinit"})]
+    said = leads.leads(study, "beyond-mistakes", ["lead"], sides, levels=(6, 12), caption="c").text
+    words = [row.split("<td>")[1].split("</td>")[0] for row in said.split("<tr>")[2:]]
+    assert [w.split(", ")[1] for w in words] == ["<strong>behind</strong>", "no difference found", "ahead"]
+    high = leads.too_high(study, "beyond-mistakes", {"unpruned": {"round": 0}}, caption="c").text
+    assert "97.00" in high and "98.00" in high and "1.00 (1.00 to 1.00)" in high
+
+
+def test_every_mistake_is_on_the_page() -> None:
+    text = leads.catalogue(caption="c").text
+    assert all(
+        steps.label.replace("'", "&#x27;") in text or steps.label in text for steps in mistakes.MISTAKES.values()
+    )
+    lines: panels.Lines = {"ticket": ("ticket", {"search": "signed", "arm": "ticket"})}
+    study: Any = Invented()
+    drawn = panels.each(
+        study, "beyond-mistakes", "end_test", {"a": lines, "b": lines, "c": lines}, alt="a", caption="c"
+    )
+    assert drawn.text.count("percent of weights remaining</text>") == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,27 @@ def test_code_is_folded_away_and_short(path: Path) -> None:
     for cell in cells(path):
         assert any(t.startswith(("hide-", "remove-")) for t in cell["metadata"].get("tags", [])), cell["id"]
         assert len(cell["source"]) <= 60, f"{cell['id']}: definitions belong into lth_core"
+
+
+# Cells whose prose tells what the papers print and how both measure. Percentages alone are sizes of networks.
+TOLD = ("claims", "method", "numbers", "paper-itself")
+COMPARED = "(faster|slower|sooner|earlier|later|higher|lower|better|worse|more|less)"
+RESULT = re.compile(rf"\d[\d.,]*( ?(%|percent)| times| x)( as| {COMPARED})\b|\d[\d.,]*( percentage)? points?\b")
+
+
+@each
+def test_prose_states_no_result(path: Path) -> None:
+    """Results in words are filled from the ledger or the page's own tables; what is typed may only quote the paper."""
+    for cell in cells(path, "markdown"):
+        found = RESULT.search(" ".join("".join(cell["source"]).split()))
+        assert cell["id"] in TOLD or not found, f"{cell['id']}: {found[0] if found else ''}"
+
+
+def test_a_result_in_prose_is_found() -> None:
+    for said in ("38% faster", "12.5 percent lower", "2.5 times as long", "0.3 points above", "3 percentage points"):
+        assert RESULT.search(f"Tickets are {said} here.")
+    for said in ("a ticket of 16.9%", "95% intervals", "20% per round", "27 rounds"):
+        assert not RESULT.search(said)
 
 
 @each_trained

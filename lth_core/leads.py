@@ -1,0 +1,77 @@
+"""Tables that say who is ahead of whom: what a mistaken reimplementation would conclude, and what follow-ups find.
+
+Each takes the figure's id; where its networks are not all measured, a line says so.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lth_core import analyse, figures, plot
+from lth_core.judge import Lacking, Side, ahead, better_low, excludes, select, with_depth
+from lth_core.mistakes import MISTAKES, best_on_test
+from lth_core.study import Study
+from lth_core.tables import frame, interval, missing
+
+LEADS = {1: "ahead", 0: "no difference found", -1: "<strong>behind</strong>"}
+
+
+def leads(
+    study: Study, figure: str, heads: list[str], rows: dict[str, list[tuple[str, Side, Side]]], *,
+    levels: tuple[int, int], caption: str,
+) -> plot.Html:  # fmt: skip
+    """A row a label; under each head the lead of one side over another (column, one, other), averaged over `levels`, in
+    points or percent sooner: "ahead" or "behind" where its interval excludes zero."""
+    if gone := missing(study, figure):
+        return gone
+    table, made = with_depth(study.table(figure)), []
+    for label, sides in rows.items():
+        cells = {}
+        for head, (column, one, other) in zip(heads, sides, strict=True):
+            try:
+                found = ahead(table, column=column, of=one, to=other, levels=levels)
+            except Lacking:
+                cells[head] = "–"
+                continue
+            side = excludes(found.low, found.high)
+            cells[head] = f"{interval(vars(found), 1 if better_low(column) else 2)}, {LEADS[side]}"
+        made.append({"": label, **cells})
+    n = study.scale(figure).trials
+    return frame(pd.DataFrame(made), f"{caption}, 95% intervals over {n} trials. {figures.scale_note(study, figure)}")
+
+
+def too_high(study: Study, figure: str, queries: dict[str, dict[str, Any]], *, caption: str) -> plot.Html:
+    """What stopping on test data adds: accuracy at minimum validation loss, and the run's best on the test set."""
+    if gone := missing(study, figure):
+        return gone
+    best = best_on_test(study.curves(figure), study.on)
+    table = with_depth(study.table(figure)).assign(best=lambda t: t["key"].map(best))
+    rows = []
+    for label, fields in queries.items():
+        own = select(table, **fields)
+        own = own.assign(more=100 * (own["best"] - own["stop_test"])).groupby("trial")[["stop_test", "best", "more"]]
+        means = own.mean()
+        low, high = analyse.bootstrap(means["more"].to_numpy()) if len(means) > 1 else (np.nan, np.nan)
+        added = {"effect": means["more"].mean(), "low": low, "high": high, "n": len(means)}
+        rows.append(
+            {
+                "": label, "at minimum validation loss, %": f"{100 * means['stop_test'].mean():.2f}",
+                "best on the test set, %": f"{100 * means['best'].mean():.2f}", "points too high": interval(added, 2),
+            }
+        )  # fmt: skip
+    return frame(pd.DataFrame(rows), f"{caption}. {figures.scale_note(study, figure)}")
+
+
+def catalogue(*, caption: str) -> plot.Html:
+    """The mistakes as the code has them: the step that goes wrong, and its docstring."""
+    rows = []
+    for name, steps in MISTAKES.items():
+        said = escape(" ".join(" ".join((f.__doc__ or "").split()) for f in steps.changed.values()))
+        code = re.sub(r"`([^`]+)`", r"<code>\1</code>", said)
+        rows.append({"mistake": steps.label, "goes wrong": ", ".join(steps.changed), "how": code, "search": name})
+    return frame(pd.DataFrame(rows), caption, "mistakes")
