@@ -16,7 +16,11 @@ def rate(spec: Spec, layer: Layer) -> float:
 
 
 def kept(n: int, rate: float, round: int) -> int:
-    """Weights of `n` that remain after `round` cuts of `rate`: the closed form n (1 - rate)^round, to the nearest."""
+    """Weights of `n` that remain after `round` cuts of `rate`: the closed form n (1 - rate)^round, to the nearest.
+
+    >>> [kept(1000, 0.2, round) for round in range(4)]
+    [1000, 800, 640, 512]
+    """
     return int(np.floor(n * (1 - rate) ** round + 0.5))
 
 
@@ -44,7 +48,13 @@ def full(spec: Spec) -> Masks:
 
 
 def largest(scores: NDArray, alive: NDArray[np.bool_], keep: int) -> NDArray[np.bool_]:
-    """Keep the `keep` highest `scores` among the `alive`; equal scores fall in index order, so ties are no chance."""
+    """Keep the `keep` highest `scores` among the `alive`; equal scores fall in index order, so ties are no chance.
+
+    All of one shape; the mask is True where a weight stays.
+
+    >>> largest(np.array([3.0, 1.0, 2.0, 9.0]), np.array([True, True, True, False]), 2).tolist()
+    [True, False, True, False]
+    """
     flat = np.where(alive, scores, -np.inf).ravel()
     mask = np.zeros(flat.size, bool)
     mask[np.argsort(-flat, kind="stable")[:keep]] = True

@@ -1,6 +1,6 @@
 """Reference curves: what another implementation should find on MNIST, as one small JSON file with tolerances.
 
-python -m lth_core.reference              make results/reference/lenet-mnist.json from the published networks
+python -m lth_core.reference              make results/reference/lenet-mnist.json and .svg from the published networks
 python -m lth_core.reference TABLE.csv    compare another implementation's networks with it (exit 1 where they differ)
 
 TABLE.csv has one row a network: arm ("ticket" or "reinit"), round (cuts of 20%), trial, and any of the columns
@@ -87,10 +87,39 @@ def write(file: Path = FILE) -> Path:
     return file
 
 
+def draw(file: Path = FILE) -> Path:
+    """The main result as one picture beside the file, for the README: accuracy against size, on white."""
+    from lth_core import plot
+
+    made = json.loads(file.read_text())
+    levels = pd.DataFrame(made["levels"])
+    fig, ax = plot.canvas(width=7, height=3)
+    whole = levels[levels["round"] == 0]["stop_test"].iat[0]["mean"]
+    for arm, label in (("ticket", "winning tickets"), ("reinit", "the same connections, weights drawn again")):
+        own = levels[((levels["arm"] == arm) | (levels["round"] == 0)) & (levels["density"] > 0.01)].sort_values(
+            "round"
+        )
+        mean, low, high = ([100 * x[c] for x in own["stop_test"]] for c in ("mean", "min", "max"))
+        plot.line(ax, 100 * own["density"], mean, low, high, arm=arm, label=label)
+    ax.axhline(100 * whole, color=plot.INK, linewidth=1, linestyle=":", label="whole network")
+    ax.set_ylim(100 * whole - 2.5, 100 * whole + 0.7)
+    ax.set_ylabel("test accuracy, %")
+    plot.percent_axis(ax, sorted(100 * levels.loc[levels["density"] > 0.01, "density"].unique()))
+    ax.legend(loc="lower left")
+    picture = file.with_suffix(".svg")
+    with plot.mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "lth"}):
+        fig.savefig(picture, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+    return picture
+
+
 def compare(table: pd.DataFrame, file: Path = FILE) -> pd.DataFrame:
     """Another implementation against the reference, one row an arm, round and column: theirs, ours, tolerance, agrees.
 
-    `table`: one row a network, with arm, round, trial and any of `COLUMNS`."""
+    `table`: one row a network, with arm, round, trial and any of `COLUMNS`: iterations, or accuracies as fractions.
+
+    >>> compare(pd.DataFrame({"arm": ["ticket"], "round": [7], "trial": [0], "stop_test": [0.5]}))["agrees"].tolist()
+    [False]
+    """
     if missing := {"arm", "round", "trial"} - set(table):
         raise UsageError(
             f"the table lacks the columns {', '.join(sorted(missing))}: one row a network, with each of them."
@@ -114,6 +143,7 @@ def main(arguments: list[str]) -> int:
     try:
         if not arguments:
             print(write())
+            print(draw())
             return 0
         found = compare(pd.read_csv(arguments[0]))
     except (UsageError, OSError, pd.errors.ParserError) as error:

@@ -199,7 +199,8 @@ def publish(
     root = Path(root)
     written: list[Path] = []
     seen: set[str] = set()
-    done: set[str] = set()  # chains whose masks, and networks whose trained weights, an earlier section has written
+    done: set[str] = set()  # chains whose masks an earlier section has written
+    kept: set[str] = set()  # networks whose trained weights one has; a chain is named by the key of such a network
     wanted = set(weights)
     published = Published(root)
     for section, specs in sections.items():
@@ -215,7 +216,7 @@ def publish(
         frames = {"cells": pd.DataFrame(rows), "curves": pd.concat(evaluations, ignore_index=True)} if rows else {}
         if section in masks:
             frames["masks"] = _chains(specs, store, published, section, done)
-        frames["weights"] = _trained([s for s in specs if s in wanted], store, published, section, done)
+        frames["weights"] = _trained([s for s in specs if s in wanted], store, published, section, kept)
         for name, frame in frames.items():
             if frame.empty:
                 continue

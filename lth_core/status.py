@@ -51,7 +51,7 @@ def versions() -> str:
 
 
 def published() -> str:
-    """Published networks by section, engine and device: how many, from which commits, seconds of training (Markdown)."""
+    """Published networks by section, engine and device: how many, from which commits, hours of training (Markdown)."""
     return told(results.Published().cells)
 
 

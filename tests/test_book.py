@@ -17,7 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from lth_core import book
+from lth_core import book, student
 
 ROOT = Path(__file__).resolve().parents[1]
 ARTEFACTS = ROOT / "_artefacts"
@@ -113,7 +113,7 @@ def targets(folder: Path, page: Path) -> Iterator[tuple[str, Path, str]]:
 
 def test_internal_links_resolve(built_book: Path) -> None:
     names: dict[Path, set[str]] = {}
-    for page in built_book.glob("*.html"):
+    for page in built_book.rglob("*.html"):
         soup = BeautifulSoup(page.read_text("utf-8"), "html.parser")
         names[page.resolve()] = {str(n.get("id") or n.get("name")) for n in soup.select("[id], a[name]")}
     broken = [
@@ -137,7 +137,7 @@ def test_page_works_offline_and_is_accessible(tab: Any, name: str, request: pyte
     tab.page.wait_for_timeout(200)  # late scripts
     assert tab.page.evaluate("document.documentElement.dataset.theme") == mode
     ARTEFACTS.mkdir(exist_ok=True)
-    tab.page.screenshot(path=ARTEFACTS / f"{name}-{width}-{mode}.png", full_page=True)
+    tab.page.screenshot(path=ARTEFACTS / f"{name.replace('/', '-')}-{width}-{mode}.png", full_page=True)
     assert not tab.errors
     assert not tab.outside
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width, "the page scrolls sideways"
@@ -239,7 +239,9 @@ def test_a_page_is_light_and_soon_answers(tab: Any, name: str, built_book: Path)
     shared = sum(n for url, n in sizes.items() if "/_static/" in url or url.endswith("/searchindex.js"))
     own = sum(sizes.values()) - shared
     ARTEFACTS.mkdir(exist_ok=True)
-    (ARTEFACTS / f"{name}.json").write_text(json.dumps({"own": own, "shared": shared, "first_answer_ms": round(best)}))
+    (ARTEFACTS / f"{name.replace('/', '-')}.json").write_text(
+        json.dumps({"own": own, "shared": shared, "first_answer_ms": round(best)})
+    )
     assert best < 1500, f"{name}: {best:.0f} ms"
     assert own < 1.5 * MEGABYTE and shared < 2 * MEGABYTE, f"{name}: {own:,} bytes, shared {shared:,}"
 
@@ -258,7 +260,8 @@ def test_previous_and_next_lead_through_the_whole_book(built_book: Path) -> None
     for before, after in pairwise(order):
         for page, link, other in ((before, "a.right-next", after), (after, "a.left-prev", before)):
             soup = BeautifulSoup((built_book / f"{page}.html").read_text("utf-8"), "html.parser")
-            assert [a["href"] for a in soup.select(link)] == [f"{other}.html"], page
+            leads = [(built_book / page).parent / a["href"] for a in soup.select(link)]
+            assert [p.resolve() for p in leads] == [(built_book / f"{other}.html").resolve()], page
 
 
 @pytest.mark.browser
@@ -288,3 +291,66 @@ def test_each_notebook_page_offers_itself_as_a_notebook(built_book: Path, tab: A
         tab.page.goto(f"/{source.stem}.html")
         assert tab.page.locator(f"a[href$='_sources/{source.name}'][download]").count() == 1
         nbformat.read(built_book / "_sources" / source.name, as_version=4)
+
+
+# --- The lesson -------------------------------------------------------------------------------------------------------
+
+
+def test_students_versions_are_what_the_sources_say(built_book: Path) -> None:
+    """The files behind the links of the lesson, byte for byte what `student` makes of the sources."""
+    lesson = BeautifulSoup((built_book / "teach" / "lesson.html").read_text("utf-8"), "html.parser")
+    files = [(built_book / "teach" / unquote(str(a["href"]))).resolve() for a in lesson.select("a.download")]
+    assert len(files) == len(list(student.SOURCES.glob("*.ipynb"))) == 4
+    for file in files:
+        source = json.loads((student.SOURCES / file.name).read_text("utf-8"))
+        assert json.loads(file.read_text("utf-8")) == student.student(source)
+        nbformat.validate(nbformat.read(file, as_version=4))
+
+
+def test_solutions_are_folded_and_checks_are_not(built_book: Path) -> None:
+    for source in sorted(student.SOURCES.glob("*.ipynb")):
+        page = BeautifulSoup((built_book / "teach" / f"{source.stem}.html").read_text("utf-8"), "html.parser")
+        solutions = page.select("div.cell.tag_solution")
+        assert solutions and all(cell.select_one("details") for cell in solutions)
+        assert not any(cell.select_one("details") for cell in page.select("div.cell.tag_exercise, div.cell.tag_check"))
+        assert not page.select("div.cell_output .traceback") and page.select("article details summary")
+
+
+def test_the_first_use_of_a_term_links_to_the_glossary(built_book: Path) -> None:
+    for page in ("intro.html", "iclr_2_lenet.html", "teach/lesson.html"):
+        soup = BeautifulSoup((built_book / page).read_text("utf-8"), "html.parser")
+        links = [str(a["href"]).split("#")[1] for a in soup.select("a[href*='glossary.html#term-']")]
+        assert links and len(links) == len(set(links)), f"{page}: a term is linked once"
+    glossary = BeautifulSoup((built_book / "glossary.html").read_text("utf-8"), "html.parser")
+    assert len(glossary.select("dt[id^=term-]")) > 20
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("tab", [(375, "dark"), (1280, "light")], indirect=True, ids="{0[0]} {0[1]}".format)
+def test_slides_work_by_keyboard_and_are_accessible(tab: Any) -> None:
+    page = tab.page
+    page.goto("/teach/slides.html", wait_until="load")
+    slides = page.locator(".slide")
+    total = slides.count()
+    assert total >= 12 and page.locator(".slide:visible").count() == 1
+    axe, violations = Axe(), []
+    for number in range(1, total + 1):
+        assert page.locator(".slide:visible").get_attribute("id") == f"s{number}"
+        assert page.locator("#where").inner_text() == f"{number} / {total}"
+        assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"], number
+        violations += axe.run(page).response["violations"] if number in (1, 3, 5, 8, 9, 11) else []
+        page.keyboard.press("ArrowRight")
+    assert page.locator(".slide:visible").get_attribute("id") == f"s{total}", "the last slide stays"
+    page.keyboard.press("Home")
+    assert page.locator("#s1").is_visible() and not page.locator("#s1 .note").is_visible()
+    page.keyboard.press("n")
+    assert page.locator("#s1 .note").is_visible()
+    page.keyboard.press("End")
+    page.keyboard.press("PageUp")
+    assert page.url.endswith(f"#s{total - 1}")
+    assert page.locator("figure svg").count() >= 4, "figures of the book"
+    page.emulate_media(media="print")
+    assert page.locator(".slide:visible").count() == total and page.locator(".note:visible").count() > 5
+    page.screenshot(path=ARTEFACTS / f"slides-{page.viewport_size['width']}.png")
+    assert not violations, "\n".join(f"{v['id']}: {n['html'][:200]}" for v in violations for n in v["nodes"])
+    assert not tab.errors and not tab.outside
