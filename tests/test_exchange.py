@@ -119,6 +119,7 @@ def trained_plainly(file: Path, iterations: int) -> tuple[float, dict[str, int]]
     """The page's five lines, then Adam on batches of 60: test accuracy, and weights of each layer that are not 0."""
     import torch
 
+    torch.set_num_threads(1)  # layers this small gain nothing from a second one, and lose where cores are shared
     space: dict = {}
     exec(anatomy.RECIPE.format(file=file), space)
     net, mnist = space["net"], data.load("mnist")
