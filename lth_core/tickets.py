@@ -12,6 +12,7 @@ import numpy as np
 from lth_core import mistakes, prune, sparse
 from lth_core.data import Dataset, load
 from lth_core.draws import generator, normal
+from lth_core.halfway import Shelf
 from lth_core.models import Masks, Network, Parameters, Trained, init_sd, initial, layers
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Cell, Store, key_of
@@ -178,8 +179,12 @@ def train_all(
     engine: str = "auto",
     progress: Tick | None = None,
     stop: Callable[[], bool] | None = None,
+    shelf: Shelf | None = None,
 ) -> Iterator[tuple[Network, Trained]]:
-    """Train networks of any kind, each with its engine, cohort by cohort; yields each as it is done."""
+    """Train networks of any kind, each with its engine, cohort by cohort; yields each as it is done.
+
+    - `shelf`: where trainings of the dense engine are kept that are stopped halfway, to go on from there
+    """
     dense: dict[tuple, list[Network]] = {}
     fast: list[Network] = []
     for n in networks:
@@ -193,11 +198,21 @@ def train_all(
         for i, trained in sparse.train(fast, data, progress=progress, stop=stop):
             yield fast[i], trained
     for cohort in dense.values():
-        yield from _train_dense(cohort, data, device, progress, stop)
+        at: dict[int, list[Network]] = {}
+        for n in cohort:
+            at.setdefault(shelf.iteration(n.spec) if shelf else 0, []).append(n)
+        for iteration, part in sorted(at.items(), reverse=True):
+            yield from _train_dense(part, data, device, progress, stop, shelf, iteration)
 
 
 def _train_dense(
-    cohort: list[Network], data: Dataset, device: str, progress: Tick | None, stop: Callable[[], bool] | None
+    cohort: list[Network],
+    data: Dataset,
+    device: str,
+    progress: Tick | None,
+    stop: Callable[[], bool] | None,
+    shelf: Shelf | None,
+    iteration: int,
 ) -> Iterator[tuple[Network, Trained]]:
     """A cohort in parts that fit on the device: where one does not, it and all that follow are halved.
 
@@ -207,8 +222,12 @@ def _train_dense(
     at_once = DENSE_COHORT
     while cohort:
         part = cohort[:at_once]
+        halves = [half for n in part if shelf and iteration and (half := shelf.load(n.spec))]
+        keep = (lambda i, half, part=part: shelf.save(part[i].spec, half)) if shelf else None
         try:
-            for i, trained in dense.train(part, data, device=device, progress=progress, stop=stop):
+            for i, trained in dense.train(
+                part, data, device=device, progress=progress, stop=stop, halves=halves, keep=keep
+            ):
                 yield part[i], trained
             cohort = cohort[at_once:]
             continue
@@ -270,7 +289,7 @@ def run(
         return (deadline is not None and time.monotonic() > deadline) or (stop is not None and stop())
 
     todo = with_ancestors(rows)
-    report = Report()
+    report, shelf = Report(), Shelf(store.root)
     missing = [s for s in todo if not store.has(s)]
     report.stored = len(todo) - len(missing)
     if begin:
@@ -287,9 +306,12 @@ def run(
                     report.refused[s] = str(error)
             if networks:
                 data = load(networks[0].spec.dataset, data_dir)
-                done = train_all(networks, data, device=device, engine=engine, progress=progress, stop=late)
+                done = train_all(
+                    networks, data, device=device, engine=engine, progress=progress, stop=late, shelf=shelf
+                )
                 for net, trained in done:
                     store.save(net, trained)
+                    shelf.remove(net.spec)
                     report.trained.append(net.spec)
         if not mine:
             time.sleep(0.5)  # another runner trains what is ready

@@ -20,11 +20,13 @@ from torch import Tensor
 from lth_core.data import Dataset
 from lth_core.draws import BatchOrder, generator
 from lth_core.forward import forward
+from lth_core.halfway import Halfway
 from lth_core.models import Network, Trained, layers
 from lth_core.spec import Spec, UsageError
 
 Progress = Callable[[str, int], None]
 COLUMNS = tuple(f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "correct"))
+KEEP_SECONDS = 300  # between two states kept of a long training
 EVALUATE_AT_ONCE = 2_500  # images per network in one evaluation step
 
 # Fields that every row of a cohort shares; everything else is a column.
@@ -260,6 +262,27 @@ class Cohort:
         moved = [self.flat, self.first, self.second, *self.statistics.values()]
         return [*moved, self.iteration, self.step_at, self.evaluation, self.record]
 
+    def rows(self) -> dict[str, Tensor]:
+        """Of what training changes, the tensors with a row per network."""
+        return {"flat": self.flat, "first": self.first, "second": self.second, **self.statistics}
+
+    def halfway(self, i: int, iteration: int) -> Halfway:
+        """What network `i` needs to go on after `iteration` steps."""
+        arrays = {name: tensor[i].cpu().numpy() for name, tensor in self.rows().items()}
+        done = iteration // self.spec.eval_every + 1
+        return Halfway(iteration, {**arrays, "record": self.record[:done, :, i].cpu().numpy()})
+
+    @torch.no_grad()
+    def restore(self, halves: Sequence[Halfway]) -> None:
+        """Put all networks where they stopped, which has to be the same iteration."""
+        (iteration,) = {h.iteration for h in halves}
+        for i, half in enumerate(halves):
+            for name, tensor in self.rows().items():
+                tensor[i].copy_(torch.from_numpy(half.arrays[name]))
+            self.record[: len(half.arrays["record"]), :, i].copy_(torch.from_numpy(half.arrays["record"]))
+        self.iteration.fill_(iteration)
+        self.evaluation.fill_(iteration // self.spec.eval_every + 1)
+
     def captured(self, work: Callable[[], None]) -> Callable[[], None]:
         """On CUDA `work` as a graph to replay, recorded without moving the networks; elsewhere `work` itself."""
         if self.device.type != "cuda":
@@ -311,20 +334,35 @@ def train(
     device: str = "auto",
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
+    halves: Sequence[Halfway] = (),
+    keep: Callable[[int, Halfway], None] | None = None,
 ) -> Iterator[tuple[int, Trained]]:
     """Train the networks of one cohort together; yields `(index, Trained)` of each once all are done.
 
-    Nothing is yielded if `stop()` turns true between two evaluations."""
+    Nothing is yielded if `stop()` turns true between two evaluations.
+
+    - `halves`: where each network stopped before, all at the same iteration; none: all begin
+    - `keep(index, halfway)`: told every `KEEP_SECONDS` and when stopped, so that nothing of a long round is lost
+    """
     where, began = device_of(device), time.perf_counter()
     cohort = Cohort(networks, data, where)
-    spec, starts = cohort.spec, range(0, cohort.spec.iterations, cohort.spec.eval_every)
+    if halves:
+        cohort.restore(halves)
+    spec, first = cohort.spec, halves[0].iteration if halves else 0
+    kept = began
     with _precision(spec.precision), ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(cohort.chunk, 0)  # the host shuffles the next batches while the device trains
+        coming = ahead.submit(cohort.chunk, first)  # the host shuffles the next batches while the device trains
         cohort.load(coming.result())
         step, evaluate = cohort.captured(cohort.step), cohort.captured(cohort.evaluate)
-        evaluate()
-        for start in starts:
-            if stop and stop():
+        if not halves:
+            evaluate()
+        for start in range(first, spec.iterations, spec.eval_every):
+            stopped = stop is not None and stop()
+            if keep and start > first and (stopped or time.perf_counter() - kept > KEEP_SECONDS):
+                for i in range(len(networks)):
+                    keep(i, cohort.halfway(i, start))
+                kept = time.perf_counter()
+            if stopped:
                 return
             cohort.load(coming.result())
             if start + spec.eval_every < spec.iterations:

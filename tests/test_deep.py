@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from torch import nn
 
 from lth_core import data, prune, tickets, train
 from lth_core.forward import forward
+from lth_core.halfway import Halfway, Shelf
 from lth_core.models import Network, initial, layers, weight_count
 from lth_core.spec import Spec, UsageError
-from lth_core.store import Store, key_of
+from lth_core.store import Store, StoreError, key_of
 
 DEEP = dict(dataset="digits32", optimizer="momentum", lr=0.002, weight_decay=0.5, batch_size=16)
 RESNET = Spec(arch="resnet-18-4", iterations=1, eval_every=1, **DEEP).at_round(0)
@@ -221,3 +223,39 @@ def test_stored_networks_keep_their_statistics(tmp_path) -> None:
     weights = store.read(key_of(RESNET)).weights
     assert set(weights) == set(initial(RESNET))
     assert (weights["conv1.norm.running_var"] != 1).any()
+
+
+# --- Stopped halfway --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_stopped_in_the_middle_of_a_round_it_goes_on_bit_for_bit(tmp_path, optimizer: str) -> None:
+    rows = [replace(RESNET, iterations=8, optimizer=optimizer, augment="flip_crop", trial=t) for t in range(2)]
+    whole, parts = Store(tmp_path / "whole"), Store(tmp_path / "parts")
+    tickets.run(rows, whole, device="cpu")
+    seen = set()
+    while len(parts.keys()) < len(rows):
+        looks = iter([False] * 4)  # as if time ran out after few steps, again and again
+        tickets.run(rows, parts, device="cpu", stop=partial(next, looks, True))
+        seen.add(Shelf(parts.root).iteration(rows[0]))
+    assert len(seen) > 3 and not list((parts.root / "halfway").iterdir())
+    for spec in rows:
+        one, other = whole.read(key_of(spec)), parts.read(key_of(spec))
+        assert one.curves.equals(other.curves)
+        assert all(np.array_equal(one.weights[n], other.weights[n]) for n in one.weights)
+
+
+def test_damaged_halfway_states_are_refused(tmp_path) -> None:
+    shelf = Shelf(tmp_path)
+    assert shelf.load(RESNET) is None
+    shelf.save(RESNET, Halfway(3, {"flat": np.arange(9, dtype=np.float32)}))
+    half = shelf.load(RESNET)
+    assert half is not None and half.iteration == 3 and np.array_equal(half.arrays["flat"], np.arange(9))
+    (file,) = shelf.root.iterdir()
+    sound = file.read_bytes()
+    for damaged in (sound[:-1], sound[:-1] + bytes([sound[-1] ^ 1]), b"", b"{}"):
+        file.write_bytes(damaged)
+        with pytest.raises(StoreError, match="is damaged: delete it"):
+            shelf.load(RESNET)
+    shelf.remove(RESNET)
+    assert shelf.iteration(RESNET) == 0
