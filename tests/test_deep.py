@@ -235,7 +235,7 @@ def test_stopped_in_the_middle_of_a_round_it_goes_on_bit_for_bit(tmp_path, optim
     tickets.run(rows, whole, device="cpu")
     seen = set()
     while len(parts.keys()) < len(rows):
-        looks = iter([False] * 4)  # as if time ran out after few steps, again and again
+        looks = iter([False] * 3)  # as if time ran out after few steps, again and again
         tickets.run(rows, parts, device="cpu", stop=partial(next, looks, True))
         seen.add(Shelf(parts.root).iteration(rows[0]))
     assert len(seen) > 3 and not list((parts.root / "halfway").iterdir())
