@@ -28,6 +28,7 @@ from lth_core.store import Store, StoreError, key_of
 HERE = Path(__file__).resolve().parent.parent / "results"
 POINTS = 125  # evaluations kept of a curve; early stopping and convergence are computed from all of them first
 NEVER = 255  # a weight that the chain never prunes
+FINER = 2.0**10  # by which changes of weights are multiplied before they become float16, so that no small one turns into 0
 
 
 def chain_of(spec: Spec) -> str:
@@ -184,7 +185,7 @@ class Published:
             raise StoreError(f"no trained weights are published for {key_of(spec)}: train it with `run`.")
         change = self._weights[self._weights["key"] == key_of(spec)].set_index("parameter")["change"]
         start = masked(initial(spec), masks(spec, self))
-        moved = {n: np.frombuffer(change[n], np.float16).astype(np.float32) for n in start}
+        moved = {n: np.frombuffer(change[n], np.float16).astype(np.float32) / np.float32(FINER) for n in start}
         return {n: w + moved[n].reshape(w.shape) for n, w in start.items()}
 
 
@@ -267,6 +268,6 @@ def _trained(specs: list[Spec], store: Store, published: Published, section: str
         done.add(key)
         cell = store.read(key)
         start = masked(initial(spec), cell.masks)
-        changes = {n: (w - start[n]).astype(np.float16) for n, w in cell.weights.items()}
+        changes = {n: (FINER * (w - start[n])).astype(np.float16) for n, w in cell.weights.items()}
         rows += [{"key": key, "parameter": n, "change": c.tobytes()} for n, c in changes.items()]
     return pd.DataFrame(rows)
