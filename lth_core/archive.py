@@ -18,6 +18,7 @@ import tarfile
 from pathlib import Path
 
 import lth_core
+from lth_core import student
 from lth_core.spec import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,6 +77,9 @@ def neurolibre(root: Path, target: Path) -> list[Path]:
             shutil.copyfile(source, page)
     config = (root / "_config.yml").read_text("utf-8").replace("book/_ext", "_ext")
     config = config.replace('execute_notebooks: "off"', 'execute_notebooks: "auto"')
+    config = config.replace("[_assets, _vendor]", "[_assets]")
+    config = re.sub(r"^ *(?:html_extra_path|mathjax_path):.*\n", "", config, flags=re.M)  # made by lth_core.book
+    student.write(content_folder / "teach" / "student", root / "notebooks" / "teach")
     (content_folder / "_config.yml").write_text(config, "utf-8")
     binder.mkdir(parents=True)
     shutil.copyfile(root / "requirements.lock", binder / "requirements.txt")

@@ -1,5 +1,10 @@
 // One slide at a time. Arrows, Page Up and Down, Space, Home and End move; n shows the teacher's notes.
 (() => {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const mode = () => (document.documentElement.dataset.theme = dark.matches ? "dark" : "light"); // figures look here
+  dark.addEventListener("change", mode);
+  mode();
+
   const slides = [...document.querySelectorAll(".slide")];
   const root = document.documentElement;
   root.classList.add("deck");

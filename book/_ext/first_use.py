@@ -18,7 +18,7 @@ AMBIGUOUS = {"round", "store", "cell", "audit", "arm", "ticket", "profile", "shu
 CLOSED = (
     nodes.title, nodes.reference, nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.caption,
     nodes.raw, nodes.term, nodes.rubric, nodes.thead, nodes.citation, nodes.sidebar, addnodes.pending_xref,
-    addnodes.desc,
+    addnodes.desc, nodes.comment, nodes.substitution_definition,
 )  # fmt: skip
 
 
