@@ -30,6 +30,7 @@ ln -sf "$WORK/slurm.conf" "$CONF"
 
 stop() {
     status=$?
+    scancel --quiet --partition=main 2> /dev/null || true
     for name in snakemake slurmd slurmctld munged; do
         if [ -s "$WORK/$name.pid" ]; then kill "$(cat "$WORK/$name.pid")" 2> /dev/null || true; fi
     done
@@ -86,15 +87,15 @@ PYTHON=$PWD/.venv/bin/python
 say "one process, for comparison"
 $PYTHON -m lth_core run $FIGURE $SCALE --device cpu --store "$WORK/single" --quiet
 
-workflow() {
-    _build/snakemake/bin/snakemake train --workflow-profile workflow/profiles/slurm --jobs 3 --retries 0 \
+workflow() { # in a subshell, which becomes Snakemake: its process number is Snakemake's own
+    exec _build/snakemake/bin/snakemake train --workflow-profile workflow/profiles/slurm --jobs 3 --retries 0 \
         --slurm-status-command squeue --seconds-between-status-checks 2 --slurm-init-seconds-before-status-checks 4 \
         --latency-wait 5 --slurm-logdir "$WORK/joblogs" --config python="$PYTHON" figures=$FIGURE profile=quick \
         dataset=digits trials=3 shards=3 device=cpu threads=1 memory=2000 store="$WORK/store" "$@"
 }
 
 say "three jobs; one is killed"
-workflow > "$WORK/first.log" 2>&1 &
+(workflow) > "$WORK/first.log" 2>&1 &
 echo $! > "$WORK/snakemake.pid"
 killed=""
 mkdir -p "$WORK/store/cells"
@@ -121,7 +122,7 @@ echo "job $killed was killed with $cells networks stored; the workflow said:"
 grep -m 3 -E "failed, SLURM|Error in rule" "$WORK/first.log"
 
 say "the workflow again"
-workflow > "$WORK/second.log" 2>&1
+(workflow) > "$WORK/second.log" 2>&1
 grep -E "^(shard|total) " "$WORK/second.log" | head -n 2
 
 say "complete, and equal to the single process?"
