@@ -282,7 +282,7 @@ def ranked(study: Study, figure: str, *, alt: str, caption: str) -> plot.Html:
         ax.set_xlabel("unit, by rank")
         ax.set_ylim(0)
     axes[0].set_ylabel("connected units in the layer before")
-    axes[-1].legend(fontsize=8, title="% remaining", title_fontsize=8, handlelength=2)
+    axes[0].legend(fontsize=8, title="% remaining", title_fontsize=8, handlelength=2)
     note = "Lines: mean over trials, rank by rank; bands: smallest and largest trial. "
     return plot.show(
         fig, name=figure, alt=f"{alt} {' '.join(said)}", caption=f"{caption} {note}{figures.scale_note(study, figure)}",

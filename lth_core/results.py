@@ -28,7 +28,7 @@ from lth_core.store import Store, StoreError, key_of
 HERE = Path(__file__).resolve().parent.parent / "results"
 POINTS = 125  # evaluations kept of a curve; early stopping and convergence are computed from all of them first
 NEVER = 255  # a weight that the chain never prunes
-FINER = 2.0**10  # by which changes of weights are multiplied before they become float16, so that no small one turns into 0
+FINER = 2.0**10  # changes of weights are multiplied by this before they become float16, so that small ones stay
 
 
 def chain_of(spec: Spec) -> str:
