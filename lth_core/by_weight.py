@@ -45,7 +45,8 @@ from lth_core.models import Masks, Parameters
 
 # Measured: so many units by 64 images stay in a first-level cache of 48 KB, which pays from this density on.
 TILE_UNITS, TILE_DENSITY = 150, 0.15
-NEAR = 16  # blocks of images evaluated with the same lists of weights
+# Evaluation: blocks of images that share lists of weights; first layers with fewer weights do without.
+NEAR, LISTED = 16, 6000
 
 
 class Net(NamedTuple):
@@ -267,37 +268,51 @@ def units_from_units(net, layer, first, x, out, room):
 
 
 @kernel
-def evaluate(net, packed, room):
-    """Mean cross-entropy and number of right answers.
+def list_common(net, near, room):
+    """Lists for the first layer: weights of inputs that most of some blocks have, `near` `(block, input)`."""
+    for k in range(net.sizes[0]):
+        room.keep[k] = 0
+    for block in range(near.shape[0]):
+        for k in range(net.sizes[0]):
+            room.keep[k] += near[block, k]
+    for k in range(net.sizes[0]):
+        room.keep[k] = room.keep[k] * 5 > near.shape[0] * 3
+    list_weights(net, 0, 0, room.keep, room)
 
-    Alike images lie in neighbouring blocks: the lists have the weights of inputs that most of `NEAR` blocks have."""
+
+@kernel
+def forward_lists(net, x, live, factor, room):
+    """As `forward_all`, for a block of images to evaluate, with weights in lists."""
+    for k in range(net.sizes[0]):
+        if room.keep[k]:
+            store_pairs(x, k * LANES, room.pairs, k * 32)
+    units_from_pixels(net, factor, room)
+    add_rare(net, x, live, factor, room.keep, room.acts)
+    relu(room.acts[: net.sizes[1] * LANES])
+    a, b = 0, net.sizes[1] * LANES
+    for layer in range(1, net.bias.size):
+        units_from_units(net, layer, b // LANES, room.acts[a:b], room.acts[b:], room)
+        a, b = b, b + net.sizes[layer + 1] * LANES
+    return a
+
+
+@kernel
+def evaluate(net, packed, room):
+    """Mean cross-entropy and number of right answers. Alike images lie in neighbouring blocks, so they share lists."""
     loss, right, first = 0.0, 0, 0
+    listed = net.bias[0] >= LISTED or packed.shift != 0
     shifted_biases(net, packed.shift, room.bias)
     for layer in range(1, net.bias.size):
         first += net.sizes[layer]
         list_weights(net, layer, first, room.ones, room)
     for block in range(packed.x.shape[0]):
         x, live = packed.x[block], packed.live[block]
-        if block % NEAR == 0:
-            near = packed.live[block : block + NEAR]
-            for k in range(net.sizes[0]):
-                room.keep[k] = 0
-            for other in range(near.shape[0]):
-                for k in range(net.sizes[0]):
-                    room.keep[k] += near[other, k]
-            for k in range(net.sizes[0]):
-                room.keep[k] = room.keep[k] * 5 > near.shape[0] * 3
-            list_weights(net, 0, 0, room.keep, room)
-        for k in range(net.sizes[0]):
-            if room.keep[k]:
-                store_pairs(x, k * LANES, room.pairs, k * 32)
-        units_from_pixels(net, packed.factor, room)
-        add_rare(net, x, live, packed.factor, room.keep, room.acts)
-        relu(room.acts[: net.sizes[1] * LANES])
-        a, b = 0, net.sizes[1] * LANES
-        for layer in range(1, net.bias.size):
-            units_from_units(net, layer, b // LANES, room.acts[a:b], room.acts[b:], room)
-            a, b = b, b + net.sizes[layer + 1] * LANES
+        if listed and block % NEAR == 0:
+            list_common(net, packed.live[block : block + NEAR], room)
+        if listed:
+            a = forward_lists(net, x, live, packed.factor, room)
+        else:
+            a = forward_all(net, x, live, packed.factor, packed.shift, room)
         label = packed.label[block * LANES : (block + 1) * LANES]
         block_loss, block_right = score(room.acts[a:], label, room.top, room.deltas[a:], room.norm)
         loss += block_loss

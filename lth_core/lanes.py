@@ -26,11 +26,18 @@ def kernel(function: Callable, **options: Any) -> Any:
     """`numba.njit` without the interpreter's lock, kept on disk until any of `SOURCES` changes.
 
     No "nnan" or "ninf": a diverged network must stay NaN. No "reassoc": `exp` needs its order, sums have `total`.
+    No "contract": LLVM fused other products in the process that compiles a kernel than in those that load it from disk,
+    so that the same row came out with other last bits.
     No "nrt", so no allocation inside: counting references to arrays took two thirds of the time of a short row."""
-    flags: dict[str, Any] = dict(nogil=True, _nrt=False, error_model="numpy", fastmath={"contract", "nsz"})
+    flags: dict[str, Any] = dict(nogil=True, _nrt=False, error_model="numpy", fastmath={"nsz"})
     try:
         made: Any = njit(cache=True, **flags, **options)(function)
-        made._cache._cache_file._source_stamp = STAMP  # Numba itself watches only the file of the outermost kernel
+        # Numba itself watches only the file of the outermost kernel, and writes its index before the code that this
+        # points to: under the same name, a process killed in between would leave there what older sources gave.
+        cache = made._cache
+        cache._cache_file = type(cache._cache_file)(
+            cache._cache_path, f"{cache._impl.filename_base}-{STAMP[:12]}", STAMP
+        )
     except RuntimeError:  # neither this folder nor a home can be written: every process compiles for itself
         made = njit(**flags, **options)(function)
     return made

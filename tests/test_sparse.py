@@ -171,9 +171,12 @@ def test_chunks_do_not_show(digits, monkeypatch):
 
 
 @LAYOUTS
-def test_evaluation_agrees_with_numpy(digits, monkeypatch, crossover):
+@pytest.mark.parametrize("fields", [{}, {"arch": "lenet-300-100"}, {"arch": "lenet-300-100", "inputs": "standard"}])
+def test_evaluation_agrees_with_numpy(digits, monkeypatch, crossover, fields):
+    """The larger network has weights enough for the lists of `by_weight`."""
     monkeypatch.setattr(sparse, "CROSSOVER", crossover)
-    net = network(0.5, iterations=60, eval_every=20, rewind=40)
+    net = network(0.5, iterations=60, eval_every=20, rewind=40, **fields)
+    scale = sparse.input_scale(net.spec, digits)
     result = trained(net, digits)
     assert result.curves["iteration"].tolist() == [0, 20, 40, 60]
     assert result.snapshot is not None
@@ -186,12 +189,12 @@ def test_evaluation_agrees_with_numpy(digits, monkeypatch, crossover):
     for at, weights in ((0, net.weights), (2, result.snapshot), (3, result.weights)):
         p = {n: torch.tensor(w.astype(np.float64)) for n, w in weights.items()}
         for name, (images, labels) in sets.items():
-            out, y = logits(net, p, torch.tensor(images / 255)), torch.tensor(labels.astype(int))
+            out, y = logits(net, p, inputs(net.spec, images, digits.pool_images)), torch.tensor(labels.astype(int))
             loss = torch.nn.functional.cross_entropy(out, y).item()
             right = int((out.argmax(1) == y).sum())
             assert result.curves[f"{name}_correct"][at] == right
             assert result.curves[f"{name}_loss"][at] == pytest.approx(loss, rel=1e-6)
-            assert sparse.evaluate(weights, images, labels) == (pytest.approx(loss, rel=1e-6), right)
+            assert sparse.evaluate(weights, images, labels, scale) == (pytest.approx(loss, rel=1e-6), right)
 
 
 @LAYOUTS
