@@ -53,7 +53,7 @@ LANES = 64  # networks trained side by side in one block: four 512-bit or eight 
 ZERO, ONE = np.float32(0), np.float32(1)
 
 
-@njit(nogil=True, fastmath={"contract"}, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=True)
 def _wrong(t):
     """1 / (1 + exp(t)), the probability given to the wrong class at margin t. Cephes' polynomial instead of the
     library's exp, which LLVM cannot run in SIMD lanes."""
@@ -69,7 +69,7 @@ def _wrong(t):
     return ONE / (ONE + (p * r * r + r + ONE) * power)
 
 
-@njit(nogil=True, fastmath={"contract"}, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=True)
 def _descend(w, iterations, step):
     """Full-batch gradient descent in place on one block of `LANES` networks.
 

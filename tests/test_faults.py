@@ -582,3 +582,32 @@ def test_divergence_on_the_command_line(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(paper, "rows", lambda *_, **__: rows)
     assert main(["run", "iclr-fig03", "--quiet", "--device", "cpu", "--store", str(tmp_path)]) == 1
     assert "2 networks cannot be made" in said(capsys)
+
+
+COMPILED = """
+import hashlib, sys
+from dataclasses import replace
+sys.path.insert(0, {tests!r})
+from test_store import tiny_rows
+from lth_core import data, prune, sparse, tickets
+first = tiny_rows()[0]
+spec = replace(first, round=1, arm="random_sparsity", prune_fc=0.8, prune_out=0.5)
+few = prune.random(spec, prune.plan(spec))
+networks = [tickets.start(first, prune.full(first)), tickets.start(first, few)]  # by row and by weight
+for _, trained in sorted(sparse.train(networks, data.load("digits")), key=lambda x: x[0]):
+    numbers = [*trained.curves.values(), *trained.weights.values()]
+    print(hashlib.sha256(b"".join(n.tobytes() for n in numbers)).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_who_compiles_changes_no_bit(tmp_path: Path) -> None:
+    """The process that compiles the kernels, and those that find them on disk, train the same networks bit for bit."""
+    code = COMPILED.format(tests=str(Path(__file__).parent))
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    said = [
+        subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+        for _ in range(3)
+    ]
+    assert len(said[0].split()) == 2 and said[1] == said[0] and said[2] == said[0]
+    tried("Stopped", "kernels compiled by one run, loaded from disk by the next", 2, "same bits")
