@@ -20,7 +20,7 @@ from lth_core.models import Masks, Network, Parameters, initial, layers
 from lth_core.spec import Spec
 from lth_core.store import Store, key_of
 
-# Seconds on a laptop, and small enough that a twentieth of the weights is few: tickets then beat their controls clearly.
+# Seconds on a laptop; a twentieth of these weights is so few that tickets beat their controls clearly.
 DIGITS = Spec(dataset="digits", arch="lenet-100-50", iterations=1_000, eval_every=50, prune_fc=0.3, prune_out=0.15)
 WEIGHTS = [layer.weight for layer in layers(DIGITS.arch, DIGITS.dataset)]  # "fc1.weight", "fc2.weight", "out.weight"
 RATES = {layer.weight: prune.rate(DIGITS, layer) for layer in layers(DIGITS.arch, DIGITS.dataset)}
