@@ -21,6 +21,7 @@ from lth_core.spec import Spec, UsageError
 from lth_core.store import Store, StoreError, key_of
 from lth_core.study import store_folder
 
+DATA = "own: as the profile says; mnist, cifar10: the papers', each figure's own; digits: images that come along"
 STOPPED = "lth_core: stopped; nothing stored is lost. Run the same command again to go on."
 
 
@@ -129,7 +130,7 @@ def status(args: argparse.Namespace) -> int:
     else:
         for x in lines:
             ended = f" ({x['ended']} cannot be: their chains diverged)" if x["ended"] else ""
-            print(f"{x['figure']:<12} {x['have']:>5} of {x['of']:>5}  {x['notebook']:<30} {x['title']}{ended}")
+            print(f"{x['figure']:<18} {x['have']:>5} of {x['of']:>5}  {x['notebook']:<34} {x['title']}{ended}")
     return int(any(x["have"] < x["of"] for x in lines))
 
 
@@ -310,7 +311,7 @@ def parser() -> argparse.ArgumentParser:
         p.add_argument("--profile", default="paper", choices=paper.PROFILES)
         p.add_argument("--trials", type=int, default=0, help="0: the profile's own number")
         p.add_argument("--seed", type=int, default=0)
-        p.add_argument("--dataset", default="mnist", choices=("mnist", "digits"))
+        p.add_argument("--dataset", default="own", choices=("own", *paper.ALONG, "digits"), help=DATA)
         p.add_argument("--data-dir", default=None, help="folder of the data sets (default: $LTH_DATA_DIR)")
 
     def engines(p: argparse.ArgumentParser) -> None:
@@ -359,7 +360,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--results", type=Path, default=results.HERE)
     p.add_argument("--from-store", action="store_true", help="judge the store at --profile instead of results/")
     p.add_argument("--profile", default="paper", choices=paper.PROFILES)
-    p.add_argument("--dataset", default="mnist", choices=("mnist", "digits"))
+    p.add_argument("--dataset", default="own", choices=("own", *paper.ALONG, "digits"), help=DATA)
     return top
 
 

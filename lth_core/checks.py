@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lth_core import data, models, paper, prune, xor
 from lth_core.analyse import bootstrap
-from lth_core.judge import Lacking, Result, Test, excludes, rank_correlation
+from lth_core.judge import PRUNING, Lacking, Result, Test, excludes, rank_correlation
 from lth_core.spec import Spec, UsageError
 
 NAN = float("nan")
@@ -175,7 +175,7 @@ def setting(*, figure: str, wanted: dict[str, Any], where: dict[str, Any] | None
         raise Lacking(f"{figure} is not declared yet")
     wanted = {k: tuple(v) if isinstance(v, list) else v for k, v in wanted.items()}
     rows = [r for r in paper.rows(figure) if all(getattr(r, k) == v for k, v in (where or {}).items())]
-    rows = [r for r in rows if r.round or not {"prune_fc", "prune_out", "prune_conv"} & set(wanted)]
+    rows = [r for r in rows if r.round or not PRUNING & set(wanted)]
     wrong = sum(any(getattr(r, k) != v for k, v in wanted.items()) for r in rows)
     holds = bool(rows) and wrong == 0
     return Result(float(len(rows) - wrong), NAN, NAN, 1, holds, holds, f"{len(rows)} rows declared, {wrong} differ")

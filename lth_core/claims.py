@@ -143,7 +143,6 @@ class Rows:
     declared: pd.DataFrame
     have: np.ndarray
     table: pd.DataFrame
-    scale: paper.Scale
 
 
 class Bench:
@@ -161,34 +160,45 @@ class Bench:
             declared = pd.DataFrame([vars(s) for s in specs])
             there = [s for s, h in zip(specs, have, strict=True) if h]
             table = with_depth(results.table(there, self.source)) if there else pd.DataFrame()
-            scale = paper.scale_of(paper.FIGURES[figure], profile, **self.options)
-            self.cache[figure, profile] = Rows(specs, declared, have, table, scale)
+            self.cache[figure, profile] = Rows(specs, declared, have, table)
         return self.cache[figure, profile]
 
-    def ask(self, figure: str, where: dict[str, Any]) -> tuple[pd.DataFrame, list[Spec], paper.Scale]:
-        """The measured networks of a figure that fit `where`, their rows and their scale."""
+    def ask(self, figure: str, where: dict[str, Any]) -> tuple[pd.DataFrame, list[Spec]]:
+        """The measured networks of a figure that fit `where`, and their rows."""
         if figure not in paper.FIGURES:
             raise Lacking(f"{figure} is not declared yet")
-        best = 0.0
+        shares = []  # measured of each profile that declares such networks
         for profile in self.profiles:
             rows = self.rows(figure, profile)
             fits = select(rows.declared, **where).index
             if len(fits) == 0:
-                raise Lacking(f"{figure} declares no networks with {where}")
-            best = max(best, rows.have[fits].mean())
+                continue
+            shares.append(rows.have[fits].mean())
             if rows.have[fits].all():
-                return select(rows.table, **where), [rows.specs[i] for i in fits], rows.scale
+                return select(rows.table, **where), [rows.specs[i] for i in fits]
+        if not shares:
+            raise Lacking(f"{figure} declares no networks with {where}")
+        best = max(shares)
         raise Lacking("no network is published yet" if best == 0 else f"only {best:.0%} of the networks are published")
 
 
-def shortfall(figure: str, scale: paper.Scale) -> str:
+@lru_cache(maxsize=64)
+def in_full(figure: str) -> pd.DataFrame:
+    """A figure's rows at the paper's scale."""
+    return pd.DataFrame([vars(s) for s in paper.rows(figure)])
+
+
+def shortfall(figure: str, rows: Sequence[Spec], where: dict[str, Any]) -> str:
     """What of the paper's scale is missing: nothing, or "10,000 of 50,000 iterations, 3 of 5 trials"."""
-    full = paper.FIGURES[figure].paper
-    short = [
-        f"{getattr(scale, k):,} of {getattr(full, k):,} {k}"
-        for k in ("iterations", "trials") if getattr(scale, k) < getattr(full, k)
-    ]  # fmt: skip
-    return ", ".join([*short, *([f"{scale.dataset} for {full.dataset}"] if scale.dataset != full.dataset else [])])
+    full, data = select(in_full(figure), **where), paper.FIGURES[figure].paper.dataset
+    if full.empty:
+        return "settings that the paper does not have"
+    counts = {
+        "iterations": (max(s.iterations for s in rows), int(full["iterations"].max())),
+        "trials": (len({s.trial for s in rows}), int(full["trial"].nunique())),
+    }
+    short = [f"{here:,} of {there:,} {name}" for name, (here, there) in counts.items() if here < there]
+    return ", ".join([*short, *([f"{rows[0].dataset} for {data}"] if rows[0].dataset != data else [])])
 
 
 def columns_of(arguments: dict[str, Any]) -> list[str]:
@@ -202,10 +212,10 @@ def test_one(bench: Bench, claim: Claim, part: Part) -> tuple[Result, str]:
         return ALONE[part.test](**part.arguments), ""
     tables, specs, short = [], [], ""
     for figure in (part.figure, *claim.also):
-        table, rows, scale = bench.ask(figure, part.where)
+        table, rows = bench.ask(figure, part.where)
         tables.append(table)
         specs += rows
-        short = short or shortfall(figure, scale)
+        short = short or shortfall(figure, rows, part.where)
     if part.test in MASKS:
         return MASKS[part.test](bench.source, specs, **part.arguments), short
     together = pd.concat(tables, ignore_index=True).drop_duplicates("key")
@@ -274,7 +284,7 @@ def describe(part: Part) -> str:
 
 def judge(
     source: Any = None, claims: Iterable[Claim] | None = None, *, profile: str = "published", trials: int = 0,
-    seed: int = 0, dataset: str = "mnist",
+    seed: int = 0, dataset: str = "own",
 ) -> pd.DataFrame:  # fmt: skip
     """One row a claim. Published results are judged at the paper's scale where they reach it; another `profile` (with
     `trials`, `seed` and `dataset` as for a notebook) judges what a store holds of it."""

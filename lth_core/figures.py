@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lth_core import analyse, plot
 from lth_core.models import weight_count
+from lth_core.spec import Spec
 from lth_core.store import KEEPS_WEIGHTS
 from lth_core.study import Study
 
@@ -22,6 +23,7 @@ NAMES = {
     "random_sparsity": "random sparse network", "reinit_from_ticket": "redrawn from the ticket",
     "noise": "ticket plus noise", "prune_at_init": "pruned before training", "continued": "training continued",
 }  # fmt: skip
+DATA = {"mnist": "MNIST", "cifar10": "CIFAR-10"}  # the papers' own
 AXES = {
     "stop_iteration": "early-stopping iteration", "stop_test": "test accuracy at early stopping",
     "stop_val": "validation accuracy at early stopping", "stop_train": "training accuracy at early stopping",
@@ -93,23 +95,30 @@ def scale_note(study: Study, figure: str) -> str:
     from lth_core import paper
 
     here, there = study.scale(figure), paper.FIGURES[figure].paper
-    parts = [
-        f"{study.on.upper() if study.on == 'mnist' else study.on}",
-        f"{here.trials} trial{'s' if here.trials > 1 else ''}",
-        f"{here.iterations:,} iterations",
-    ]
-    same = (here.trials, here.iterations, here.rounds, here.dataset) == (
-        there.trials, there.iterations, there.rounds, there.dataset,
+    rows = study.rows(figure)
+    parts = [DATA.get(here.dataset, here.dataset), *counts(rows), *([here.precision] * (here.precision != "fp32"))]
+    same = (here.trials, here.iterations, here.rounds, here.dataset, here.precision) == (
+        there.trials, there.iterations, there.rounds, there.dataset, there.precision,
     )  # fmt: skip
     whose = "the main experiment's" if figure.startswith("beyond") else "the paper's"
-    ended = len(study.rows(figure)) - len(study.possible(figure))
+    ended = len(rows) - len(study.possible(figure))
     lost = f" {ended} networks could not be made: an earlier round of theirs diverged." if ended else ""
-    if here.replicates < there.replicates and any(s.arm not in KEEPS_WEIGHTS for s in study.rows(figure)):
+    if here.replicates < there.replicates and any(s.arm not in KEEPS_WEIGHTS for s in rows):
         lost += f" Controls: {here.replicates} of {whose} {there.replicates} redraws of each ticket."
     if same:
         return f"Scale: {whose} ({', '.join(parts)}).{lost}"
-    paper_scale = f"{there.trials} trials, {there.iterations:,} iterations"
-    return f"Scale: {', '.join(parts)}, {here.rounds} rounds; {whose}: {paper_scale}.{lost}"
+    full = ", ".join(counts(paper.rows(figure)))
+    return f"Scale: {', '.join(parts)}, {max(s.round for s in rows)} rounds; {whose}: {full}.{lost}"
+
+
+def counts(rows: list[Spec]) -> list[str]:
+    """Trials and iterations of networks: "1 to 2 trials", "20,000 to 30,000 iterations"."""
+    trials: dict[str, set[int]] = {}
+    for s in rows:
+        trials.setdefault(s.arch, set()).add(s.trial)
+    found = {"trial": {len(t) for t in trials.values()}, "iteration": {s.iterations for s in rows}}
+    said = {name: " to ".join(f"{n:,}" for n in dict.fromkeys((min(v), max(v)))) for name, v in found.items()}
+    return [f"{words} {name}{'s' * (words != '1')}" for name, words in said.items()]
 
 
 def provenance(study: Study, table: pd.DataFrame) -> plot.Html:
@@ -130,13 +139,20 @@ def waiting(study: Study, figure: str, *, again: bool = False) -> plot.Html:
     `again`: another view of networks that the page has asked for already."""
     if again:
         return plot.Html(f"<p><em>Another view of {escape(figure)}, not measured yet.</em></p>", figure)
+    from lth_core import costs, paper
+
     lacking, rows = study.lacking(figure), study.possible(figure)
     iterations = sum(s.iterations for s in rows)
-    command = f"python -m lth_core run {figure} --profile published && python -m lth_core publish {study.notebook}"
+    page = [f.id for f in paper.figures_of(study.notebook)]
+    ready = [f for f in page if f == figure or not study.lacking(f)]  # a section is published as a whole
+    section = study.notebook if ready == page else " ".join(ready)
+    command = f"python -m lth_core run {figure} --profile published && python -m lth_core publish {section}"
+    time = costs.estimate(s for s in rows if not study.source.has(s))
     text = (
         f"<p><strong>{escape(figure)} is not measured yet:</strong> {lacking:,} of {len(rows):,} networks are missing "
         f"({iterations:,} iterations in all). This line measures them:</p>"
         f'<div class="highlight"><pre style="white-space: pre-wrap">{escape(command)}</pre></div>'
+        f"{f'<p>{escape(time)}</p>' if time else ''}"
     )
     return plot.Html(
         f'<div class="admonition note"><p class="admonition-title">Not measured yet</p>{text}</div>', figure
@@ -159,7 +175,7 @@ def by_density(
         if linear:
             ax.set_xscale("linear")
             ax.set_xlim(102, 0)
-        if not column.endswith("iteration") and study.on == "mnist":
+        if not column.endswith("iteration") and study.data(figure) == "mnist":
             zoom(ax, table, column, below)
     axes[0][0].legend()
     caption = f"{caption} Bars: smallest and largest trial; bands: 95% bootstrap interval of the mean. "
@@ -178,7 +194,7 @@ def sweep(
     number, as the papers draw it where network sizes differ. `name` turns a value into its label."""
     if study.lacking(figure):
         return waiting(study, figure)
-    table = levelled(study.table(figure), study.on)
+    table = levelled(study.table(figure), study.data(figure))
     axis = "weights" if weights else "hidden" if hidden else "percent"
     values = sorted(table.loc[table["round"] > 0, field].unique(), key=_natural)
     fig, axes = plot.canvas(1, len(columns), height=3.6, width=4 * len(columns), squeeze=False)
@@ -213,7 +229,7 @@ def sweep(
             ax.set_xlim(102, 0)
             ax.set_xticks([100, 80, 60, 40, 20, 0], ["100", "80", "60", "40", "20", "0"])
         ax.set_xlabel(X["density" if axis == "percent" else axis])
-        if not column.endswith("iteration") and study.on == "mnist":
+        if not column.endswith("iteration") and study.data(figure) == "mnist":
             top = table.groupby([field, axis])[column].mean().max()
             if np.isfinite(top):
                 ax.set_ylim(top - below, top + below / 6)

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from IPython.display import Markdown
 
-from lth_core import claims, paper, plot
+from lth_core import claims, figures, paper, plot
 from lth_core.study import Study
 
 WORDS = {
@@ -27,8 +27,10 @@ def verdicts(study: Study) -> pd.DataFrame:
     """One row a claim of this section, judged on this page's networks (columns: see `claims.judge_one`).
 
     Claims about convolutional networks are left to the chapters that train them."""
-    asked = [c for c in claims.for_section(study.notebook) if not c.counted and c.dataset != "cifar10"]
-    options = dict(profile=study.profile, trials=study.trials, seed=study.seed, dataset=study.on)
+    here = {f.paper.dataset for f in paper.FIGURES.values() if f.notebook == study.notebook}
+    elsewhere = {"cifar10"} - here
+    asked = [c for c in claims.for_section(study.notebook) if not c.counted and c.dataset not in elsewhere]
+    options = dict(profile=study.profile, trials=study.trials, seed=study.seed, dataset=study.option)
     return claims.judge(study.source, asked, **options).set_index("id", drop=False)  # type: ignore[arg-type]
 
 
@@ -137,8 +139,8 @@ def claims_of(study: Study, found: pd.DataFrame) -> Markdown:
     counts = found["verdict"].value_counts()
     said = ", ".join(f"{counts[v]} {v}" for v in claims.VERDICTS if v in counts)
     full = {paper.FIGURES[f.id].paper.iterations for f in paper.figures_of(study.notebook)}
-    data = "MNIST" if study.on == "mnist" else study.on
-    note = "" if study.on == "mnist" and study.profile != "quick" else (
+    data = figures.DATA.get(study.on, study.on)
+    note = "" if study.on in figures.DATA and study.profile != "quick" else (
         f" These networks are far from the paper's scale ({data}, at most a few thousand of {max(full):,} iterations): "
         "read the verdicts as a demonstration of the method."
     )  # fmt: skip

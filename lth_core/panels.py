@@ -41,9 +41,12 @@ def width(n: int) -> float:
 
 
 def draw(
-    ax: Axes, table: pd.DataFrame, column: str, shown: Lines, *, x: str = "density", log: bool = True
-) -> list[str]:
-    """The lines of one panel, unpruned networks first, and what they look like in words."""
+    ax: Axes, table: pd.DataFrame, column: str, shown: Lines, *, x: str = "density", log: bool = True,
+    reference: bool = True,
+) -> list[str]:  # fmt: skip
+    """The lines of one panel, unpruned networks first, and what they look like in words.
+
+    `reference`: a dotted line at the mean of the unpruned networks."""
     said = []
     axis = "percent" if x == "density" else x
     for label, (look, fields, *more) in shown.items():
@@ -57,7 +60,7 @@ def draw(
         ax.vlines(part["x"], part["min"], part["max"], color=bars, linewidth=1.1, alpha=0.7)
         said.append(f"{label}: {at(part, 1 if column.endswith('iteration') else 100)}")
     unpruned = table.loc[table["round"] == 0, column].mean()
-    if np.isfinite(unpruned):
+    if reference and np.isfinite(unpruned):
         dotted: Any = (0, plot.ARMS["unpruned"][3])
         ax.axhline(unpruned, label=figures.NAMES["unpruned"], color=plot.INK, linewidth=1, linestyle=dotted)
     percents = sorted({round(v, 3) for v in table[axis]})
@@ -67,7 +70,7 @@ def draw(
         ax.set_xlim(102, 0)
         ax.set_xticks([100, 80, 60, 40, 20, 0], ["100", "80", "60", "40", "20", "0"])
     ax.set_xlabel(figures.X[x])
-    ax.set_ylabel(figures.AXES[column])
+    ax.set_ylabel(figures.AXES.get(column, column))
     return said
 
 
@@ -78,7 +81,7 @@ def against_size(
     """One panel a column, one line a query, against how much of the network remains."""
     if study.lacking(figure):
         return figures.waiting(study, figure, again=name not in ("", figure))
-    table = figures.levelled(pick(study.table(figure)), study.on)
+    table = figures.levelled(pick(study.table(figure)), study.data(figure))
     rows = 2 if len(columns) == 4 else 1
     wide = len(columns) // rows
     fig, axes = plot.canvas(rows, wide, height=3.2 * rows, width=width(wide), squeeze=False)
@@ -86,7 +89,7 @@ def against_size(
     for ax, column in zip(axes.flat, columns, strict=True):
         words = "; ".join(draw(ax, table, column, shown, x=x, log=log))
         said.append(f"{figures.AXES[column]}, {words}." if words else f"{figures.AXES[column]}: no values.")
-        if column.endswith(("test", "val", "train")) and study.on == "mnist":
+        if column.endswith(("test", "val", "train")) and study.data(figure) == "mnist":
             figures.zoom(ax, table, column, below)
         elif column == "converged":
             ax.set_ylim(-0.03, 1.05)
@@ -108,7 +111,7 @@ def each(
     """One column, one panel a title with its own lines; two panels a row, all with one y axis."""
     if study.lacking(figure):
         return figures.waiting(study, figure, again=name not in ("", figure))
-    table = figures.levelled(study.table(figure), study.on)
+    table = figures.levelled(study.table(figure), study.data(figure))
     rows = -(-len(shown) // 2)
     fig, axes = plot.canvas(rows, 2, height=3.1 * rows, width=7.2, squeeze=False, sharey=True)
     said = []
@@ -119,7 +122,7 @@ def each(
         ax.tick_params(labelleft=True)
     for ax in axes.flat[len(shown) :]:
         ax.remove()
-    if study.on == "mnist":
+    if study.data(figure) == "mnist":
         figures.zoom(axes[0][0], table, column, below)
     axes[0][0].legend(fontsize=8)
     note = "Bars: smallest and largest trial; bands: 95% bootstrap interval of the mean. "
@@ -138,7 +141,7 @@ def gaps(
     Accuracies in points; iterations in percent of the other's. Bands are 95% bootstrap intervals of the mean."""
     if study.lacking(figure):
         return figures.waiting(study, figure, again=True)
-    table = figures.levelled(pick(study.table(figure)), study.on)
+    table = figures.levelled(pick(study.table(figure)), study.data(figure))
     axis = "percent" if x == "density" else x
     fig, axes = plot.canvas(1, len(columns), height=2.9, width=width(len(columns)), squeeze=False)
     said = []
@@ -190,8 +193,10 @@ def over_training(
     """
     if study.lacking(figure):
         return figures.waiting(study, figure)
-    curves, table = (figures.levelled(t, study.on) for t in (study.curves(figure), study.table(figure)))
-    curves["y"] = curves["val_loss"] if value == "val_loss" else curves[f"{value}_correct"] / EVALUATED[study.on][value]
+    curves, table = (figures.levelled(t, study.data(figure)) for t in (study.curves(figure), study.table(figure)))
+    curves["y"] = (
+        curves["val_loss"] if value == "val_loss" else curves[f"{value}_correct"] / EVALUATED[study.data(figure)][value]
+    )
     axis = "percent" if x == "density" else x
     shades = level_shades(list(table.loc[table["round"] > 0, axis].round(2).unique()))
     last = min(until, int(curves["iteration"].max()))
@@ -225,7 +230,7 @@ def over_training(
         ax.set_title(title, fontsize=9)
         ax.set_xlabel("training iteration")
         ax.legend(title="% remaining", fontsize=8, title_fontsize=8, ncols=2 if len(series) > 4 else 1)
-        if limits and study.on == "mnist":
+        if limits and study.data(figure) == "mnist":
             ax.set_ylim(*limits)
         elif value == "val_loss":
             ax.set_ylim(0, 4 * curves.groupby("iteration")["y"].mean().min())

@@ -2,83 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+from lth_core import cifar
+from lth_core.protocols import Figure, Rows, Scale, iterative, lenet, one_shot, rounds_down_to, sweep
 from lth_core.spec import MISTAKES, Spec, UsageError
 
+__all__ = ["FIGURES", "NOTEBOOKS", "Figure", "Rows", "Scale", "figures_of", "iterative", "lenet", "one_shot", "rows"]
+
 PROFILES = ("published", "quick", "paper")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scale:
-    """How big an experiment is; the defaults are the ICLR paper's for LeNet."""
-
-    dataset: str = "mnist"
-    iterations: int = 50_000
-    trials: int = 5
-    replicates: int = 3  # redraws of each control per ticket
-    rounds: int = 27
-    percent_step: float = 2.5  # spacing of one-shot levels, in percent of hidden weights removed
-    noise_every: int = 1  # rounds between two that are trained with noise (ICLR F.7)
-    seed: int = 0
-
-
-Rows = Callable[[Scale], list[Spec]]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure or table: where it stands, which notebook draws it, and the networks it shows."""
-
-    id: str
-    notebook: str
-    title: str
-    rows: Rows
-    paper: Scale = Scale()  # the paper's own scale
-    published: Scale | None = None  # the scale in results/ where it is not the paper's
-    quick: Scale | None = None  # profile quick, where it is not QUICK
-    quick_rows: Rows | None = None  # profile quick: fewer networks, where all of them would take too long
-    masks: bool = False  # results/ keeps the masks of its tickets
-    trained: tuple[int, ...] = ()  # results/ keeps the trained weights of its tickets at these rounds
-
-
-def lenet(scale: Scale, **changes) -> list[Spec]:
-    """Unpruned LeNet-300-100 of ICLR section 2 (Adam 1.2e-3, batch 60), one row per trial."""
-    base = Spec(dataset=scale.dataset, iterations=scale.iterations, seed=scale.seed, **changes)
-    return [replace(base, trial=t).at_round(0) for t in range(scale.trials)]
-
+ALONG = {"mnist": "digits", "cifar10": "digits32"}  # data that come along, in place of those that must be fetched
 
 V1: dict[str, Any] = dict(optimizer="sgd", lr=0.05, batch_size=100, init="truncated", init_sd=0.1)  # v1 section 3.1
-
-
-def iterative(
-    scale: Scale, arms: Iterable[str] = ("ticket",), *, rounds: Iterable[int] | None = None, rate: float = 0.2,
-    each: dict | None = None, **changes,
-) -> list[Spec]:  # fmt: skip
-    """Iterative pruning with resetting: every round of every trial, in each arm; control arms with replicates.
-
-    `each` are fields that only pruned networks have (search, sigma, ...); `changes` are fields of all."""
-    rows = lenet(scale, **changes)
-    pruned = dict(prune_fc=rate, prune_out=rate / 2, **(each or {}))
-    for first in list(rows):
-        for r in rounds if rounds is not None else range(1, scale.rounds + 1):
-            for arm in arms:
-                copies = 1 if arm in ("ticket", "continued", "prune_at_init", "signs") else scale.replicates
-                rows += [first.at_round(r, arm=arm, replicate=i, **pruned) for i in range(copies)] if r else []
-    return rows
-
-
-def one_shot(
-    scale: Scale, arms: Iterable[str] = ("ticket",), *, percents: Iterable[float] | None = None, **changes
-) -> list[Spec]:
-    """One cut to each level: p percent of both hidden layers and p/2 percent of the output layer are removed."""
-    if percents is None:
-        percents = [scale.percent_step * i for i in range(1, int(100 / scale.percent_step))]
-    return [s for p in percents for s in iterative(scale, arms, rounds=(1,), rate=p / 100, **changes)]
-
-
 V1_PERCENTS = [100 - p for p in (90, 75, 55, 40, 35, 30, 25, 15, 10, 5)]  # levels named in v1's text
 SIZES = ("25-9", "50-17", "100-34", "150-50", "200-67", "300-100", "400-134", "500-167", "700-233", "900-300")
 V1_SIZES = ("300-100", "600-200", "900-300", "1200-400")  # legend lost; the text calls them multiples of 300-100
@@ -103,11 +40,6 @@ QUICK_PERCENTS = (25, 65, 75, 90)  # of the levels that v1's text names
 def named_levels(scale: Scale, arms: Iterable[str] = ("ticket",), **changes) -> list[Spec]:
     """One-shot pruning to the levels that v1's text names: its full grid is not printed."""
     return one_shot(scale, arms, percents=V1_PERCENTS, **changes)
-
-
-def sweep(name: str, values: Iterable, make: Callable[..., list[Spec]] = iterative, **fixed) -> Rows:
-    """The rows that `make` gives for each value of one field."""
-    return lambda s: [row for v in values for row in make(s, **{**fixed, name: v})]
 
 
 def _figures() -> list[Figure]:
@@ -259,15 +191,7 @@ def mistaken(scale: Scale, names: Iterable[str] = MISTAKES) -> list[Spec]:
     return rows
 
 
-def rounds_down_to(rate: float, density: float) -> range:
-    """Rounds of `rate` until at most about `density` of the weights remain."""
-    r = 1
-    while (1 - rate) ** r > density * 1.05:
-        r += 1
-    return range(1, r + 1)
-
-
-FIGURES = {f.id: f for f in _figures()}
+FIGURES = {f.id: f for f in [*_figures(), *cifar.figures()]}
 NOTEBOOKS = tuple(dict.fromkeys(f.notebook for f in FIGURES.values()))
 
 
@@ -281,22 +205,29 @@ def figures_of(name: str) -> list[Figure]:
     return found
 
 
-def scale_of(figure: Figure, profile: str, *, trials: int = 0, seed: int = 0, dataset: str = "mnist") -> Scale:
-    """The scale of a figure in a profile; `trials` = 0 keeps the profile's own number."""
+def scale_of(figure: Figure, profile: str, *, trials: int = 0, seed: int = 0, dataset: str = "own") -> Scale:
+    """The scale of a figure in a profile; `trials` = 0 keeps the profile's own number.
+
+    `dataset`: "own" as the profile says, "mnist" or "cifar10" the papers' data (each figure has its own), "digits"
+    images that come along, in the size that the figure's networks take."""
     if profile not in PROFILES:
         raise UsageError(f"profile = {profile!r} does not exist; allowed: {', '.join(PROFILES)}.")
+    if dataset not in ("own", "digits", *ALONG):
+        raise UsageError(f"dataset = {dataset!r} does not exist; allowed: own, {', '.join(ALONG)}, digits.")
     own = {"paper": figure.paper, "published": figure.published, "quick": figure.quick or QUICK}[profile]
     scale = own or figure.paper
     if not 0 <= trials <= 1000:
         raise UsageError(f"trials = {trials} must be from 1 to 1000, or 0 for the profile's own number.")
-    return replace(scale, seed=seed, dataset=dataset, trials=trials or scale.trials)
+    papers = figure.paper.dataset
+    data = scale.dataset if dataset == "own" else ALONG[papers] if dataset == "digits" else papers
+    return replace(scale, seed=seed, dataset=data, trials=trials or scale.trials)
 
 
-def rows(name: str, profile: str = "paper", *, trials: int = 0, seed: int = 0, dataset: str = "mnist") -> list[Spec]:
+def rows(name: str, profile: str = "paper", *, trials: int = 0, seed: int = 0, dataset: str = "own") -> list[Spec]:
     """The networks of a figure (or of all figures of a notebook), each once."""
     made: dict[Spec, None] = {}
     for figure in figures_of(name):
         scale = scale_of(figure, profile, trials=trials, seed=seed, dataset=dataset)
-        declared = figure.quick_rows if profile == "quick" and figure.quick_rows else figure.rows
-        made.update(dict.fromkeys(declared(scale)))
+        fewer = {"quick": figure.quick_rows, "published": figure.published_rows}.get(profile)
+        made.update(dict.fromkeys((fewer or figure.rows)(scale)))
     return list(made)

@@ -43,8 +43,9 @@ def describe(spec: Spec) -> dict[str, object]:
 
 def thinned(curves: pd.DataFrame, points: int = POINTS) -> pd.DataFrame:
     """At most `points` evaluations plus the first: every k-th, always including the last."""
-    step = -(-(len(curves) - 1) // points)
-    return curves.iloc[::step].reset_index(drop=True)
+    last = len(curves) - 1
+    step = max(1, -(-last // points))
+    return curves.iloc[[*range(0, last, step), last]].reset_index(drop=True)
 
 
 def table(specs: Iterable[Spec], source: Store | Published) -> pd.DataFrame:

@@ -14,8 +14,6 @@ from lth_core import data, paper, results
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
 
-DATASETS = ("auto", "mnist", "digits")
-
 
 def store_folder(root: str | Path | None = None) -> Path:
     """Where trainings are kept: `root`, else `$LTH_STORE`, else `_store` in the working folder."""
@@ -46,8 +44,9 @@ class Study:
             raise UsageError(f"profile = {self.profile!r} does not exist; allowed: {', '.join(paper.PROFILES)}.")
         if self.device not in ("auto", "cpu", "cuda"):
             raise UsageError(f"device = {self.device!r} does not exist; allowed: auto, cpu, cuda.")
-        if self.dataset not in DATASETS:
-            raise UsageError(f"dataset = {self.dataset!r} does not exist; allowed: {', '.join(DATASETS)}.")
+        allowed = ("auto", *(dict.fromkeys(f.paper.dataset for f in self._figures) or ("mnist",)), "digits")
+        if self.dataset not in allowed:
+            raise UsageError(f"dataset = {self.dataset!r} does not exist; allowed: {', '.join(allowed)}.")
         if not isinstance(self.trials, int) or not 0 <= self.trials <= 1000:
             raise UsageError(f"trials = {self.trials!r} must be from 1 to 1000, or 0 for the profile's own.")
         if not isinstance(self.seed, int) or self.seed < 0:
@@ -55,13 +54,33 @@ class Study:
         if not isinstance(self.data_dir, str) or (self.data_dir and not _is_folder(self.data_dir)):
             raise UsageError(f"data_dir = {self.data_dir!r} is no folder; give one that exists, or leave it empty.")
 
-    @cached_property
-    def on(self) -> str:
-        """The data set in use: what is asked for; "auto" is MNIST, in profile quick only where it is at hand."""
+    @property
+    def _figures(self) -> list[paper.Figure]:
+        return [f for f in paper.FIGURES.values() if f.notebook == self.notebook]
+
+    def _asked(self, figure: paper.Figure | None = None) -> str:
+        """`dataset` for `paper`; "auto" is what the profile says, in profile quick only where it is at hand."""
         if self.dataset != "auto":
             return self.dataset
-        at_hand = self.profile != "quick" or data.available("mnist", self.data_dir or None)
-        return "mnist" if at_hand else "digits"
+        own = paper.scale_of(figure, self.profile).dataset if figure else "mnist"
+        at_hand = self.profile != "quick" or data.available(own, self.data_dir or None)
+        return "own" if at_hand else "digits"
+
+    @property
+    def option(self) -> str:
+        """`dataset` as `paper` and `claims` take it."""
+        return self._asked(self._figures[0] if self._figures else None)
+
+    def data(self, figure: str) -> str:
+        """The data set that a figure's networks are trained on."""
+        return self.scale(figure).dataset
+
+    @cached_property
+    def on(self) -> str:
+        """The data set of the page's first figure, or of a page without figures."""
+        if self._figures:
+            return self.data(self._figures[0].id)
+        return {"own": "mnist"}.get(self.option, self.option)
 
     @cached_property
     def source(self) -> Store | results.Published:
@@ -81,17 +100,19 @@ class Study:
             bar[0].set_postfix_str(message, refresh=False)
             bar[0].update(iterations)
 
-        wanted = self.rows(self.notebook)
+        wanted = list(dict.fromkeys(s for f in self._figures for s in self.rows(f.id)))
         tickets.run(wanted, store, data_dir=self.data_dir or None, device=self.device, begin=begin, progress=progress)
         for b in bar:
             b.close()
         return store
 
     def rows(self, figure: str) -> list[Spec]:
-        return paper.rows(figure, self.profile, trials=self.trials, seed=self.seed, dataset=self.on)
+        asked = self._asked(paper.FIGURES[figure])
+        return paper.rows(figure, self.profile, trials=self.trials, seed=self.seed, dataset=asked)
 
     def scale(self, figure: str) -> paper.Scale:
-        return paper.scale_of(paper.FIGURES[figure], self.profile, trials=self.trials, seed=self.seed, dataset=self.on)
+        one = paper.FIGURES[figure]
+        return paper.scale_of(one, self.profile, trials=self.trials, seed=self.seed, dataset=self._asked(one))
 
     def table(self, figure: str) -> pd.DataFrame:
         """One row per network of a figure: its spec, density, summary and provenance."""

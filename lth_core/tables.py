@@ -38,18 +38,21 @@ def interval(found: dict[str, Any], digits: int = 1) -> str:
 def pattern(
     study: Study, figure: str, field: str, name: Callable[[Any], str] | None = None, *,
     time: str = "stop_iteration", accuracy: str = "stop_val", rule: str = "early stopping",
+    where: dict[str, Any] | None = None, head: str = "",
 ) -> plot.Html:  # fmt: skip
     """The lottery ticket pattern at each value of a field: unpruned, earliest, most accurate, last as accurate.
+
+    `where` are fields that all its networks have, `head` says what the values are.
 
     The gains are those of the best level, so chance alone makes them a little positive."""
     if gone := missing(study, figure):
         return gone
-    table = figures.levelled(study.table(figure), study.on)
+    table = select(figures.levelled(study.table(figure), study.data(figure)), **(where or {}))
     heads = (
         f"unpruned: {rule}, iteration", "unpruned: accuracy, %", f"{rule} sooner than unpruned, at best",
         "points above unpruned, at best", "sparsest level as accurate",
     )  # fmt: skip
-    rows, head, called = [], figures.FIELDS.get(field, field), name or figures.namer(field)
+    rows, head, called = [], head or figures.FIELDS.get(field, field), name or figures.namer(field)
     for value in sorted(table.loc[table["round"] > 0, field].unique(), key=figures._natural):
         own = table[(table[field] == value) | ((table["round"] == 0) & field.startswith("prune"))]
         means = own.groupby("percent")[[time, accuracy]].mean().sort_index(ascending=False)
@@ -68,7 +71,7 @@ def pattern(
         ]  # fmt: skip
         cells = [c.replace("-", "−") for c in cells]
         rows.append({head: called(value), **dict(zip(heads, cells, strict=True))})
-    trials = study.scale(figure).trials
+    trials = table["trial"].nunique()
     caption = f"Means over {trials} trial{'s' * (trials > 1)}; levels are percent of all weights remaining. "
     return frame(pd.DataFrame(rows), caption + figures.scale_note(study, figure), f"{figure} pattern")
 
@@ -81,12 +84,15 @@ def missing(study: Study, figure: str) -> plot.Html | None:
 
 
 def differences(
-    study: Study, figure: str, column: str, pairs: dict[str, tuple[dict, dict]], *, caption: str, every: int = 3
-) -> plot.Html:
-    """Differences of two queries in points, paired by trial, with intervals: a row every `every` rounds."""
+    study: Study, figure: str, column: str, pairs: dict[str, tuple[dict, dict]], *, caption: str, every: int = 3,
+    where: dict[str, Any] | None = None,
+) -> plot.Html:  # fmt: skip
+    """Differences of two queries in points, paired by trial, with intervals: a row every `every` rounds.
+
+    `where` are fields that all its networks have."""
     if gone := missing(study, figure):
         return gone
-    table = figures.levelled(study.table(figure), study.on)
+    table = select(figures.levelled(study.table(figure), study.data(figure)), **(where or {}))
     rows = []
     for r in sorted(table.loc[table["round"] > 0, "round"].unique())[every - 1 :: every]:
         level = table[table["round"] == r]
@@ -122,8 +128,10 @@ def last_good(
 
 def ticket_curves(study: Study, figure: str) -> pd.DataFrame:
     """Evaluations of the tickets of iterative pruning, with `percent`."""
-    curves = select(figures.levelled(study.curves(figure), study.on), arm="ticket", path="iterative")
-    return curves.assign(val=curves["val_correct"] / EVALUATED[study.on]["val"]).sort_values(["key", "iteration"])
+    curves = select(figures.levelled(study.curves(figure), study.data(figure)), arm="ticket", path="iterative")
+    return curves.assign(val=curves["val_correct"] / EVALUATED[study.data(figure)]["val"]).sort_values(
+        ["key", "iteration"]
+    )
 
 
 def turns(study: Study, figure: str, *, caption: str) -> plot.Html:

@@ -96,7 +96,7 @@ WRONG = {
     "device": ("abacus", "auto, cpu, cuda"),
     "seed": (-3, "0 or a positive"),
     "data_dir": ("/no/such/folder", "one that exists"),
-    "dataset": ("cats", "auto, mnist, digits"),
+    "dataset": ("cats", "digits"),
 }
 
 

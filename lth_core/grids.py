@@ -1,0 +1,131 @@
+"""Figures about several networks on images: a row of panels a network, or a panel a checkpoint of training.
+
+Which networks and settings a figure has is read off its rows, so that the same call draws every profile.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pandas as pd
+
+from lth_core import figures, paper, plot
+from lth_core.claims import with_curves
+from lth_core.judge import select
+from lth_core.panels import Lines, draw
+from lth_core.study import Study
+
+NAMES = {"conv": "Conv", "resnet": "ResNet", "vgg": "VGG", "lenet": "LeNet"}
+DASHES: dict[str, Any] = {"ticket": "-", "reinit": (0, (5, 2)), "random_sparsity": (0, (1, 1.2))}
+MARKERS = "osD^vP<>Xd"
+Rows = dict[str, tuple[dict[str, Any], Lines]]  # title of a row of panels: (fields of its networks, its lines)
+
+
+def called(arch: str) -> str:
+    """ "conv-2" as the papers write it: "Conv-2"."""
+    return re.sub(r"^[a-z]+", lambda name: NAMES.get(name[0], name[0]), arch)
+
+
+def archs(study: Study, figure: str) -> list[str]:
+    """The networks of a figure at this profile."""
+    return sorted({s.arch for s in study.rows(figure)}, key=figures._natural)
+
+
+def by_net(study: Study, figure: str, lines: Lines) -> Rows:
+    """The same lines for each network of a figure."""
+    return {called(arch): ({"arch": arch}, lines) for arch in archs(study, figure)}
+
+
+def swept(study: Study, figure: str, field: str) -> Rows:
+    """For each network of a figure, one line a value of a field, blue to red with rising value."""
+    rows: Rows = {}
+    for arch in archs(study, figure):
+        pruned = [s for s in study.rows(figure) if s.arch == arch and s.round]
+        values = sorted({getattr(s, field) for s in pruned})
+        looks = [style(i, len(values)) for i in range(len(values))]
+        name = figures.namer(field)
+        rows[called(arch)] = (
+            {"arch": arch},
+            {name(v): ("ticket", {field: v, "arm": "ticket"}, look) for v, look in zip(values, looks, strict=True)},
+        )
+    return rows
+
+
+def style(i: int, n: int) -> dict[str, Any]:
+    """Colour and marker of the i-th of n lines."""
+    color = plot.SEQUENCE[round(i * (len(plot.SEQUENCE) - 1) / max(1, n - 1))]
+    return {"color": color, "marker": MARKERS[i % len(MARKERS)], "markersize": 3.5, "linewidth": 1.3}
+
+
+def settings(study: Study, figure: str, arms: tuple[str, ...] = ("ticket",), **fields: Any) -> Lines:
+    """One line a learning rate and warmup of a figure in each arm: solid for tickets, dashed for controls."""
+    found = sorted({(s.lr, s.warmup) for s in study.rows(figure)})
+    lines: Lines = {}
+    for i, (lr, warmup) in enumerate(found):
+        setting = f"{lr:g}" + (f", warmup {warmup:,}" if warmup else "")
+        for arm in arms:
+            label = setting + (f", {figures.NAMES[arm]}" if arm != "ticket" else "")
+            look = {**style(i, len(found)), "linestyle": DASHES[arm]}
+            lines[label] = (arm, {"lr": lr, "warmup": warmup, "arm": arm, **fields}, look)
+    return lines
+
+
+def scopes(study: Study, figure: str) -> Lines:
+    """The settings of a figure pruned layer by layer (solid) and all layers at once (dotted)."""
+    lines: Lines = {}
+    for scope, words, dashes in (("layer", "layer-wise", "-"), ("global", "global", (0, (1, 1.2)))):
+        for label, (arm, fields, look) in settings(study, figure, scope=scope).items():
+            lines[f"{label}, {words}"] = (arm, fields, {**look, "linestyle": dashes})
+    return lines
+
+
+def checkpoints(study: Study, figure: str, at: tuple[int, ...], part: str = "test") -> dict[str, str]:
+    """Columns of accuracy at the paper's iterations `at`, as much sooner as this profile trains for fewer."""
+    share = study.scale(figure).iterations / paper.FIGURES[figure].paper.iterations
+    long = {"test": "test", "val": "validation"}[part]
+    return {f"{part}@{round(share * n)}": f"{long} accuracy at {round(share * n):,}" for n in at}
+
+
+def grid(
+    study: Study, figure: str, rows: Rows, columns: list[str] | dict[str, str], *, alt: str, caption: str,
+    x: str = "density", reference: bool = True, name: str = "", below: float = 0.0,
+) -> plot.Html:  # fmt: skip
+    """A row of panels for each of `rows`, a panel for each column, against how much of the network remains.
+
+    - `columns`: of `results.table` or `claims.with_curves`, with labels where these are not the usual ones
+    - `reference`: a dotted line for the unpruned networks of the row
+    - `below`: on CIFAR-10, accuracies are cut off so far under the best (as a fraction)
+    """
+    if study.lacking(figure):
+        return figures.waiting(study, figure, again=name not in ("", figure))
+    table = figures.levelled(study.table(figure), study.data(figure))
+    table = with_curves(table, columns, study.source, study.possible(figure))
+    labels = columns if isinstance(columns, dict) else {c: figures.AXES[c] for c in columns}
+    fig, axes = plot.canvas(
+        len(rows), len(labels), height=0.5 + 2.7 * len(rows), width=max(4.5, 2.9 * len(labels)), squeeze=False
+    )
+    said = []
+    for (title, (where, lines)), line_of_axes in zip(rows.items(), axes, strict=True):
+        own = select(table, **where)
+        for ax, (column, label) in zip(line_of_axes, labels.items(), strict=True):
+            words = "; ".join(draw(ax, own, column, lines, x=x, reference=reference))
+            said.append(f"{title + ', ' if title else ''}{label}, {words or 'no values'}.")
+            ax.set_ylabel(label)
+            ax.set_title(title, fontsize=9)
+            top = own.groupby("percent")[column].mean().max()
+            if below and study.data(figure) == "cifar10" and not column.endswith("iteration") and pd.notna(top):
+                ax.set_ylim(top - below, top + below / 6)
+        line_of_axes[0].legend(fontsize=7)
+    made = figures.provenance(study, table)
+    note = "Bars: smallest and largest trial; bands: 95% bootstrap interval of the mean. "
+    alt = f"{alt} Values at {figures.X[x]}: {' '.join(said)}"
+    caption = f"{caption} {note}{left_out(study, figure)}{figures.scale_note(study, figure)}"
+    return plot.show(fig, name=name or figure, alt=alt, caption=caption, made=made)
+
+
+def left_out(study: Study, figure: str) -> str:
+    """The paper's networks that this profile does not have, as a sentence."""
+    here, there = archs(study, figure), sorted({s.arch for s in paper.rows(figure)}, key=figures._natural)
+    gone = [called(a) for a in there if not any(b == a or b.startswith(f"{a}-") for b in here)]
+    return f"Not measured here: {', '.join(gone)}. " if gone else ""
