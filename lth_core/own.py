@@ -201,7 +201,7 @@ def masked(weights: State, masks: Masks) -> State:
     >>> masked({"weight": torch.ones(2)}, {"weight": torch.tensor([True, False])})["weight"].tolist()
     [1.0, 0.0]
     """
-    return {n: w * masks[n].to(w) if n in masks else w.clone() for n, w in weights.items()}
+    return {n: w.masked_fill(~masks[n], 0) if n in masks else w.clone() for n, w in weights.items()}
 
 
 def cut(experiment: Experiment, trained: State, alive: Masks, round: int) -> Masks:
@@ -236,7 +236,7 @@ def hold(module: nn.Module, masks: Masks, *, gradients: bool = False) -> None:
         if name in masks:
             values = p.grad if gradients else p
             if values is not None:
-                values.mul_(masks[name].to(values))
+                values.masked_fill_(~masks[name], 0)  # not a product: that leaves -0 and, of a NaN, a NaN
 
 
 def seeded(experiment: Experiment, *key: int | str) -> int:
@@ -264,7 +264,7 @@ def start(experiment: Experiment, arm: str, weights: State, masks: Masks, key: t
         if arm in ("shuffle", "random_sparsity"):
             order = torch.from_numpy(generator(experiment.seed, "own", *key, name).permutation(mask.numel()))
             masks[name] = mask.flatten()[order].reshape(mask.shape)
-            weights[name] = (weights[name] * mask).flatten()[order].reshape(mask.shape)
+            weights[name] = weights[name].masked_fill(~mask, 0).flatten()[order].reshape(mask.shape)
     if arm in ("reinit", "random_sparsity"):
         weights = drawn(experiment, *key)
     return Ticket(masked(weights, masks), masks)

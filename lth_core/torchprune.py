@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
-from lth_core.own import Masks, State, Ticket
+from lth_core.own import Masks, State, Ticket, masked
 from lth_core.spec import UsageError
 
 ORIG, MASK = "_orig", "_mask"
@@ -54,7 +54,7 @@ def ticket_of(module: nn.Module, initial: State) -> Ticket:
     masks = masks_of(module)
     if missing := set(masks) - set(initial):
         raise UsageError(f"the initial weights lack {', '.join(sorted(missing))}: give the module's whole state dict.")
-    return Ticket({n: w * masks[n].to(w) if n in masks else w.clone() for n, w in initial.items()}, masks)
+    return Ticket(masked(initial, masks), masks)
 
 
 def apply(module: nn.Module, ticket: Ticket) -> nn.Module:
