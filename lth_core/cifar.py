@@ -135,7 +135,7 @@ FIRST = Scale(dataset="cifar10", iterations=3_000, trials=2, replicates=1, round
 # Minutes on two cores, on enlarged digits: evaluating on CIFAR-10's 20,000 images would take longer than training.
 QUICK = Scale(dataset="digits32", iterations=40, eval_every=20, trials=1, replicates=1, rounds=3)
 QUICK_H = replace(QUICK, iterations=20, eval_every=10, rounds=2)
-QUICK_DEEP = replace(QUICK, rounds=2)
+QUICK_DEEP = replace(QUICK, iterations=30, eval_every=10, rounds=2)
 FAST = replace(CONV[0], prune=dict(prune_conv=0.3, prune_fc=0.6, prune_out=0.3))  # small sizes in few rounds
 FAST_DROPOUT = replace(DROPOUT[0], prune=FAST.prune)
 STEEP = {**GLOBAL, "prune_conv": 0.6}

@@ -135,8 +135,8 @@ def test_fewer_iterations_keep_the_shape_of_the_schedule():
 
 PAGES = ("iclr_3_conv", "iclr_3_dropout", "iclr_4_vgg_resnet", "iclr_h_conv_hyperparameters",
          "iclr_i_vgg_resnet_hyperparameters")  # fmt: skip
-STEP = 0.05  # seconds of two idle cores for a step of a narrow deep network: calls cost more than arithmetic
-SPEED = 50e9  # multiply-adds a second of two idle cores; the benchmark's, measured beside other work, is 70e9
+STEP = 0.1  # seconds of two idle cores for a step of a narrow deep network; 0.17 of one busy core
+SPEED = 50e9  # multiply-adds a second of two idle cores; 45e9 of one busy core, the benchmark has 70e9
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -144,7 +144,7 @@ def test_quick_stays_within_five_minutes_on_a_cpu(page):
     rows = set(paper.rows(page, "quick"))
     assert len(rows) <= 50
     steps = sum(
-        s.iterations + 2 * (s.iterations // s.eval_every + 1) for s in rows if len(layers(s.arch, s.dataset)) > 10
+        s.iterations + 4 * (s.iterations // s.eval_every + 1) for s in rows if len(layers(s.arch, s.dataset)) > 10
     )
     assert sum(costs.work(s) for s in rows) / SPEED + STEP * steps < 280
 
