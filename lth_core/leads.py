@@ -40,7 +40,7 @@ def leads(
                 continue
             side = excludes(found.low, found.high)
             cells[head] = f"{interval(vars(found), 1 if better_low(column) else 2)}, {LEADS[side]}"
-        made.append({"": label, **cells})
+        made.append({"variant": label, **cells})
     n = study.scale(figure).trials
     return frame(pd.DataFrame(made), f"{caption}, 95% intervals over {n} trials. {figures.scale_note(study, figure)}")
 
@@ -60,7 +60,7 @@ def too_high(study: Study, figure: str, queries: dict[str, dict[str, Any]], *, c
         added = {"effect": means["more"].mean(), "low": low, "high": high, "n": len(means)}
         rows.append(
             {
-                "": label, "at minimum validation loss, %": f"{100 * means['stop_test'].mean():.2f}",
+                "network": label, "at minimum validation loss, %": f"{100 * means['stop_test'].mean():.2f}",
                 "best on the test set, %": f"{100 * means['best'].mean():.2f}", "points too high": interval(added, 2),
             }
         )  # fmt: skip
