@@ -128,7 +128,14 @@ def test_internal_links_resolve(built_book: Path) -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("name", pages())
 @pytest.mark.parametrize(
-    "tab", [(w, m) for w in (375, 1280) for m in ("light", "dark")], indirect=True, ids="{0[0]} {0[1]}".format
+    "tab",
+    [
+        (375, "dark"),
+        (1280, "light"),
+        *(pytest.param(x, marks=pytest.mark.slow) for x in ((375, "light"), (1280, "dark"))),
+    ],
+    indirect=True,
+    ids="{0[0]} {0[1]}".format,
 )
 def test_page_works_offline_and_is_accessible(tab: Any, name: str, request: pytest.FixtureRequest) -> None:
     width, mode = request.node.callspec.params["tab"]
