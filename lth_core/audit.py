@@ -10,7 +10,7 @@ import numpy as np
 from lth_core import results, tickets
 from lth_core.data import EVALUATED, load
 from lth_core.models import Network
-from lth_core.spec import Spec
+from lth_core.spec import Spec, UsageError
 from lth_core.store import Store, digest_arrays, key_of
 
 
@@ -84,6 +84,11 @@ def audit(
     made = results.table([spec], source).iloc[0]
     same_start = digest_arrays(network.weights) == made["initial"] and digest_arrays(network.masks) == made["masks"]
     stored = results.curves([spec], source).set_index("iteration").drop(columns="key")
+    if iterations and iterations < stored.index[1]:
+        raise UsageError(
+            f"iterations = {iterations}: the first kept evaluation of {key_of(spec)} is at iteration {stored.index[1]}, "
+            "so give at least that many."
+        )
     short = replace(spec, iterations=iterations) if iterations else spec
     ((_, trained),) = tickets.train_all(
         [Network(short, network.weights, network.masks)], load(spec.dataset, data_dir), device=device, engine=engine

@@ -11,7 +11,7 @@ import pytest
 from lth_core import paper, results, tickets, train
 from lth_core.audit import audit
 from lth_core.data import load
-from lth_core.spec import Spec
+from lth_core.spec import Spec, UsageError
 from lth_core.store import Store, key_of
 
 TINY = paper.Scale(dataset="digits", iterations=200, trials=1, rounds=2, replicates=1)
@@ -126,3 +126,9 @@ def test_command_line_audits(store, capsys):
     assert main(arguments) == 0
     (said,) = json.loads(capsys.readouterr().out)
     assert said["key"] == key and said["agrees"]
+
+
+def test_too_few_iterations_to_compare_are_refused(store, tmp_path):
+    """Published curves are thinned: an audit that ends before the second evaluation would compare nothing."""
+    with pytest.raises(UsageError, match="first kept evaluation"):
+        audit(rows()[-1], store, Store(tmp_path), device="cpu", iterations=rows()[-1].eval_every // 2)
