@@ -86,7 +86,7 @@ def audit(
     stored = results.curves([spec], source).set_index("iteration").drop(columns="key")
     if iterations and iterations < stored.index[1]:
         raise UsageError(
-            f"iterations = {iterations}: the first kept evaluation of {key_of(spec)} is at iteration {stored.index[1]}, "
+            f"iterations = {iterations}: the first kept evaluation of {key_of(spec)} is at {stored.index[1]}, "
             "so give at least that many."
         )
     short = replace(spec, iterations=iterations) if iterations else spec
