@@ -100,15 +100,20 @@ class Study:
             bar[0].set_postfix_str(message, refresh=False)
             bar[0].update(iterations)
 
-        wanted = list(dict.fromkeys(s for f in self._figures for s in self.rows(f.id)))
+        wanted = self.rows(self.notebook)
         tickets.run(wanted, store, data_dir=self.data_dir or None, device=self.device, begin=begin, progress=progress)
         for b in bar:
             b.close()
         return store
 
     def rows(self, figure: str) -> list[Spec]:
-        asked = self._asked(paper.FIGURES[figure])
-        return paper.rows(figure, self.profile, trials=self.trials, seed=self.seed, dataset=asked)
+        """The networks of a figure, or of all figures of a notebook, each once."""
+        made: dict[Spec, None] = {}
+        for one in paper.figures_of(figure):
+            asked = self._asked(one)
+            rows = paper.rows(one.id, self.profile, trials=self.trials, seed=self.seed, dataset=asked)
+            made |= dict.fromkeys(rows)
+        return list(made)
 
     def scale(self, figure: str) -> paper.Scale:
         one = paper.FIGURES[figure]
