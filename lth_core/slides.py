@@ -42,7 +42,8 @@ def make(source: str, pages: Path, value: Callable[[str], str]) -> str:
     parts = re.split(r"^---$", text, flags=re.M)
     for number, part in enumerate(parts, 1):
         body, _, note = part.partition("\nNote:")
-        html = FIGURE.sub(lambda m: figure(pages, m[1], m[2]), markdown.render(body))
+        headed = re.sub(r"<(/?)h2>", r"<\1h1>", markdown.render(body))  # a slide is seen alone: its heading is the page's
+        html = FIGURE.sub(lambda m: figure(pages, m[1], m[2]), headed)
         aside = f'<aside class="note">{markdown.render(note)}</aside>' if note.strip() else ""
         made.append(
             f'<section class="slide" id="s{number}" aria-label="Slide {number} of {len(parts)}" tabindex="-1">'
