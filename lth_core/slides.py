@@ -42,7 +42,7 @@ def make(source: str, pages: Path, value: Callable[[str], str]) -> str:
     parts = re.split(r"^---$", text, flags=re.M)
     for number, part in enumerate(parts, 1):
         body, _, note = part.partition("\nNote:")
-        headed = re.sub(r"<(/?)h2>", r"<\1h1>", markdown.render(body))  # a slide is seen alone: its heading is the page's
+        headed = re.sub(r"<(/?)h2>", r"<\1h1>", markdown.render(body))  # seen alone, a slide is a page
         html = FIGURE.sub(lambda m: figure(pages, m[1], m[2]), headed)
         aside = f'<aside class="note">{markdown.render(note)}</aside>' if note.strip() else ""
         made.append(
