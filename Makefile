@@ -5,7 +5,7 @@ READY := .venv/.ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 UV := $(BIN)/python -m uv --quiet
 
-.PHONY: book quick test test-all bench lint serve format lock workflow clean
+.PHONY: book quick test test-slow test-all bench lint serve format lock workflow clean
 
 book: $(READY)  ## execute notebooks/ against results/, build _build/html
 	$(BIN)/python -m lth_core.book
@@ -15,6 +15,9 @@ quick: $(READY)  ## every notebook live, at a scale of minutes on a CPU
 
 test: $(READY)  ## at most ten minutes on two cores
 	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(READY)  ## what `test` leaves out: a quarter of an hour
+	$(BIN)/python -m pytest -m slow
 
 test-all: $(READY)
 	$(BIN)/python -m pytest

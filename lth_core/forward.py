@@ -30,7 +30,8 @@ def forward(
     for i, layer in enumerate(table):
         if len(layer.shape) > 2:
             continue
-        x = torch.baddbmm(weights[layer.bias].unsqueeze(1), x, weights[layer.weight].transpose(1, 2))
+        # weights on the left: their gradient then lies as they do and is not turned over in every step
+        x = torch.baddbmm(weights[layer.bias].unsqueeze(2), weights[layer.weight], x.transpose(1, 2)).transpose(1, 2)
         if layer is not table[-1]:
             x = F.relu(x) if drop is None else drop(F.relu(x), i)
     return x
@@ -53,10 +54,10 @@ def _convolved(table: Sequence[Layer], weights: dict[str, Tensor], x: Tensor, tr
             continue
         if layer.shortcut == "added":
             made = [m + k for m, k in zip(made, kept, strict=True)]
+        if layer.pool == "max":  # before the rectifier, which commutes with it and then has a quarter of the work
+            made = [F.max_pool2d(m, 2) for m in made]
         maps = [F.relu(m) for m in made]
-        if layer.pool == "max":
-            maps = [F.max_pool2d(m, 2) for m in maps]
-        elif layer.pool == "mean":
+        if layer.pool == "mean":
             maps = [m.mean((2, 3), keepdim=True) for m in maps]
     return torch.stack([m.flatten(1) for m in maps])
 

@@ -24,7 +24,7 @@ from lth_core.data import Dataset
 from lth_core.draws import BatchOrder
 from lth_core.kernels import ADAM, CLASSES, LANES, MOMENTUM, SGD, Images, Packed, Rule, empty, list_fours, pack
 from lth_core.models import Masks, Network, Parameters, Trained
-from lth_core.spec import Spec, UsageError
+from lth_core.spec import Spec, UsageError, learning_rates
 
 CROSSOVER = 0.5  # denser networks train by row, others by weight: measured on LeNet-300-100 (benchmarks/lenet.py)
 CHUNK = 500  # iterations between looks at `stop` and reports of progress, at most
@@ -34,17 +34,6 @@ def supports(spec: Spec) -> bool:
     """Whether this engine can train the row: fully connected, float32, no augmentation, no dropout."""
     plain = spec.precision == "fp32" and spec.augment == "none" and spec.dropout == 0
     return plain and spec.arch.startswith("lenet-")
-
-
-def learning_rates(spec: Spec) -> NDArray[np.float64]:
-    """Learning rate of every iteration, `(iteration,)`: linear warmup from 0, then a tenth from each drop on."""
-    t = np.arange(spec.iterations)
-    rates = np.full(spec.iterations, spec.lr)
-    if spec.warmup:
-        rates *= np.minimum(1.0, (t + 1) / spec.warmup)
-    for drop in spec.lr_drops:
-        rates[t >= drop] *= 0.1
-    return rates
 
 
 def input_scale(spec: Spec, data: Dataset) -> tuple[np.float32, np.float32]:

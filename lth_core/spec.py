@@ -8,6 +8,9 @@ import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 SCHEMA = 1  # raise when the meaning of a field or of a stored cell changes: old cells are then refused, not reused
 
 ARMS = (
@@ -145,6 +148,17 @@ class Spec:
         """Identity of the cell this row makes: hash of all fields, the schema version and the data set's checksum."""
         text = json.dumps({"schema": SCHEMA, "data": data_checksum, **asdict(self)}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def learning_rates(spec: Spec) -> NDArray[np.float64]:
+    """Learning rate of each iteration, `(iteration,)` float64: linear warmup from 0, times 0.1 at each drop."""
+    t = np.arange(spec.iterations)
+    rates = np.full(spec.iterations, spec.lr)
+    if spec.warmup:
+        rates *= np.minimum(1.0, (t + 1) / spec.warmup)
+    for drop in spec.lr_drops:
+        rates[t >= drop] *= 0.1
+    return rates
 
 
 def _number(name: str, value: Any, kind: type) -> Any:

@@ -16,7 +16,7 @@ import pytest
 from lth_core import analyse, draws, models, prune, results, sparse, tickets, train
 from lth_core.data import Dataset, load
 from lth_core.models import Network, Trained, initial, layers
-from lth_core.spec import ARMS, Spec
+from lth_core.spec import ARMS, Spec, learning_rates
 from lth_core.store import Store, key_of
 
 BASE = Spec(dataset="digits", arch="lenet-30-20", iterations=40, eval_every=20, lr=5e-3)
@@ -328,7 +328,7 @@ def test_batches_cover_each_epoch_once():
 
 def test_learning_rate_schedule():
     spec = Spec(lr=1.0, iterations=100, warmup=10, lr_drops=(50, 80))
-    rates = train.learning_rates(spec)
+    rates = learning_rates(spec)
     assert np.allclose(rates[:10], np.arange(1, 11) / 10)
     assert np.allclose(rates[[49, 50, 80]], [1, 0.1, 0.01])
 

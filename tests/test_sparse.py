@@ -19,7 +19,7 @@ from lth_core.data import Dataset
 from lth_core.draws import BatchOrder, generator
 from lth_core.models import Network, Parameters, initial
 from lth_core.prune import masked
-from lth_core.spec import Spec, UsageError
+from lth_core.spec import Spec, UsageError, learning_rates
 
 BY_ROW, BY_WEIGHT = 0.0, 2.0  # values of CROSSOVER that force a layout
 LAYOUTS = pytest.mark.parametrize("crossover", [BY_ROW, BY_WEIGHT], ids=["by_row", "by_weight"])
@@ -74,7 +74,7 @@ def torch_training(net: Network, data: Dataset) -> Parameters:
     else:
         momentum = 0.9 if s.optimizer == "momentum" else 0.0
         optimizer = torch.optim.SGD(p.values(), lr=s.lr, momentum=momentum, weight_decay=s.weight_decay)
-    for index, rate in zip(batches, sparse.learning_rates(s), strict=True):
+    for index, rate in zip(batches, learning_rates(s), strict=True):
         optimizer.param_groups[0]["lr"] = rate
         x, y = inputs(s, data.pool_images[index], data.pool_images), torch.tensor(data.pool_labels[index].astype(int))
         optimizer.zero_grad()

@@ -25,7 +25,7 @@ SMALL = dict(arch="lenet-20-10", eval_every=20)
 
 
 def tiny_rows() -> list[Spec]:
-    return paper.iterative(TINY, ("ticket", "reinit"), **SMALL)
+    return paper.iterative(TINY, ("ticket", "reinit"), rate=0.5, **SMALL)
 
 
 @pytest.fixture
