@@ -131,7 +131,8 @@ PAPER_H = replace(PAPER, trials=3, replicates=0, rounds=30)
 PAPER_R = replace(PAPER, rounds=14)
 PAPER_V = replace(PAPER, iterations=112_480, rounds=32)
 # What results/ holds until somebody has a GPU: Conv-2, and one trial of Conv-4.
-FIRST = Scale(dataset="cifar10", iterations=3_000, trials=2, replicates=1, rounds=10, precision="bf16")
+FIRST = Scale(dataset="cifar10", iterations=3_000, eval_every=250, trials=2, replicates=1, rounds=10, precision="bf16")
+SHORT = Scale(dataset="cifar10", iterations=1_000, eval_every=250, trials=3)  # to compare precisions
 # Minutes on two cores, on enlarged digits: evaluating on CIFAR-10's 20,000 images would take longer than training.
 QUICK = Scale(dataset="digits32", iterations=40, eval_every=20, trials=1, replicates=1, rounds=3)
 QUICK_H = replace(QUICK, iterations=20, eval_every=10, rounds=2)
@@ -145,6 +146,11 @@ SMALL_RESNET, SMALL_VGG = replace(RESNET, arch="resnet-18-4", prune=STEEP), repl
 def first_published(*arms: str) -> Rows:
     """Conv-2 at the scale's trials, Conv-4 in one."""
     return lambda s: grown(CONV[0], s, arms) + grown(CONV[1], replace(s, trials=1), arms)
+
+
+def precisions(nets: Iterable[Net], *names: str) -> Rows:
+    """The same unpruned networks, trained in several precisions."""
+    return lambda s: [row for net in nets for name in names for row in unpruned(net, replace(s, precision=name))]
 
 
 def figures() -> list[Figure]:
@@ -168,6 +174,10 @@ def _conv() -> list[Figure]:
         Figure("iclr-fig13", page, "Conv-2, -4, -6: training accuracy at early stopping and at the end",
                each(CONV, *both), PAPER, published=FIRST, published_rows=first_published(*both), quick=QUICK,
                quick_rows=each([FAST], *both)),
+        Figure("beyond-precision", page, "The same networks in single and in lower precision",
+               precisions((*CONV, RESNET, VGG), "fp32", "tf32", "bf16"), replace(PAPER_V, trials=3),
+               published=SHORT, published_rows=precisions(CONV, "fp32", "bf16"),
+               quick=QUICK, quick_rows=precisions([FAST], "fp32", "bf16")),
     ]  # fmt: skip
 
 

@@ -132,7 +132,9 @@ class Published:
 
     @cached_property
     def _masks(self) -> pd.DataFrame:
-        return self._read("masks")
+        """Each chain once: of two sections' the one that reaches further, which holds all rounds of the other."""
+        found = self._read("masks")
+        return found.sort_values("rounds").drop_duplicates(["chain", "layer"], keep="last") if len(found) else found
 
     @cached_property
     def _weights(self) -> pd.DataFrame:
@@ -194,14 +196,14 @@ def publish(
     sections: dict[str, list[Spec]], store: Store, root: str | Path = HERE, *, masks: Iterable[str] = (),
     weights: Iterable[Spec] = (),
 ) -> list[Path]:  # fmt: skip
-    """Write each section's networks from `store` to `root`; sections named in `masks` also keep their masks, and the
-    networks in `weights` their trained weights.
+    """Write each section's networks from `store` to `root`; sections named in `masks`, or that have masks already, also
+    keep their masks, and the networks in `weights` their trained weights.
 
     What an earlier section already holds is not written twice. Returns the files written."""
     root = Path(root)
     written: list[Path] = []
     seen: set[str] = set()
-    done: set[str] = set()  # chains whose masks an earlier section has written
+    done: dict[str, int] = {}  # chains whose masks an earlier section has written, and to which round
     kept: set[str] = set()  # networks whose trained weights one has; a chain is named by the key of such a network
     wanted = set(weights)
     published = Published(root)
@@ -216,13 +218,14 @@ def publish(
             rows.append({**describe(spec), "spec": fields, **cell.made, **summary(cell.curves, spec.dataset)})
             evaluations.append(thinned(cell.curves).assign(key=key_of(spec)))
         frames = {"cells": pd.DataFrame(rows), "curves": pd.concat(evaluations, ignore_index=True)} if rows else {}
-        if section in masks:
+        if section in masks or (root / section / "masks.parquet").exists():
             frames["masks"] = _chains(specs, store, published, section, done)
         frames["weights"] = _trained([s for s in specs if s in wanted], store, published, section, kept)
-        for name, frame in frames.items():
-            if frame.empty:
+        for name in ("cells", "curves", "masks", "weights"):
+            file, frame = root / section / f"{name}.parquet", frames.get(name, pd.DataFrame())
+            if frame.empty:  # what an earlier publication left would describe other networks
+                file.unlink(missing_ok=True)
                 continue
-            file = root / section / f"{name}.parquet"
             file.parent.mkdir(parents=True, exist_ok=True)
             frame.to_parquet(file, compression="zstd", compression_level=15, index=False)
             written.append(file)
@@ -233,7 +236,7 @@ def publish(
     return written
 
 
-def _chains(specs: list[Spec], store: Store, published: Published, section: str, done: set[str]) -> pd.DataFrame:
+def _chains(specs: list[Spec], store: Store, published: Published, section: str, done: dict[str, int]) -> pd.DataFrame:
     """Nested masks of each chain as the round in which every weight was pruned: about 4 bits a weight compressed."""
     old = published._masks
     there = {} if old.empty else old[old["section"] != section].groupby("chain")["rounds"].max().to_dict()
@@ -244,9 +247,9 @@ def _chains(specs: list[Spec], store: Store, published: Published, section: str,
             deepest[chain_of(s)] = s
     rows = []
     for chain, last in deepest.items():
-        if chain in done or there.get(chain, 0) >= last.round:
+        if max(done.get(chain, 0), there.get(chain, 0)) >= last.round:
             continue
-        done.add(chain)
+        done[chain] = last.round
         gone: dict[str, np.ndarray] = {}
         for r in range(1, last.round + 1):
             for name, mask in store.read(key_of(replace(last, round=r))).masks.items():

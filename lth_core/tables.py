@@ -105,6 +105,32 @@ def differences(
     return frame(pd.DataFrame(rows), f"{caption}. {figures.scale_note(study, figure)}")
 
 
+def precisions(study: Study, figure: str, name: Callable[[Any], str], *, caption: str) -> plot.Html:
+    """Accuracy at the end in fp32, and by how much each lower precision differs, paired by trial.
+
+    What another draw of weights and batches changes stands beside it: the standard deviation of the fp32 networks."""
+    if gone := missing(study, figure):
+        return gone
+    table = figures.levelled(study.table(figure), study.data(figure))
+    table = table.assign(test=100 * table["end_test"], training=100 * table["end_train"])
+    rows = []
+    for arch in sorted(table["arch"].unique(), key=figures._natural):
+        own = table[table["arch"] == arch]
+        exact = own[own["precision"] == "fp32"]
+        for lower in [p for p in ("tf32", "bf16") if (own["precision"] == p).any()]:
+            sides: tuple[dict[str, object], ...] = {"precision": lower}, {"precision": "fp32"}
+            rows.append(
+                {
+                    "network": name(arch), "precision": lower, "fp32: test accuracy, %": f"{exact['test'].mean():.2f}",
+                    "difference, points": interval(analyse.paired(own, "test", *sides), 2),
+                    "training accuracy, difference": interval(analyse.paired(own, "training", *sides), 2),
+                    "spread of fp32 trials": f"{exact['test'].std():.2f}" if len(exact) > 1 else "–",
+                    "n": exact["trial"].nunique(),
+                }
+            )  # fmt: skip
+    return frame(pd.DataFrame(rows), f"{caption}, 95% intervals over trials. {figures.scale_note(study, figure)}")
+
+
 def last_good(
     study: Study, figure: str, queries: dict[str, dict[str, Any]], columns: dict[str, str], *, caption: str
 ) -> plot.Html:

@@ -72,6 +72,28 @@ def test_nothing_is_published_twice(store: Store, tmp_path: Path) -> None:
     assert results.Published(tmp_path).has_masks(TICKET)
 
 
+def test_masks_of_a_chain_in_two_sections(store: Store, tmp_path: Path) -> None:
+    """One section opens a chain's early rounds, another all: either way each network has its own masks."""
+    rows = [s for s in tiny_rows() if s.arm == "ticket"]
+    early = [s for s in rows if s.round < 2]
+    for sections in ({"early": early, "all": rows}, {"all": rows}, {"early": early}):
+        results.publish(sections, store, tmp_path, masks=list(sections))
+        published = results.Published(tmp_path)
+        for spec in rows:
+            own, whole = results.masks(spec, published), results.masks(spec, store)
+            assert all(np.array_equal(own[name], whole[name]) for name in whole)
+
+
+def test_published_again_nothing_old_remains(store: Store, tmp_path: Path) -> None:
+    """Masks beside cells of a later publication would be those of networks that are no longer there."""
+    rows = [s for s in tiny_rows() if s.arm == "ticket"]
+    results.publish({"some": rows}, store, tmp_path, masks=["some"], weights=rows)
+    results.publish({"some": [s for s in rows if s.trial == 0]}, store, tmp_path)
+    published = results.Published(tmp_path)
+    assert [published.has_masks(s) for s in rows if s.round] == [s.trial == 0 for s in rows if s.round]
+    assert not any(published.has_trained(s) for s in rows)
+
+
 def test_export_and_import_from_the_command_line(store: Store, tmp_path: Path, capsys) -> None:
     where = ["--store", str(store.root), "--from-store"]
     assert main(["export", key_of(TICKET), "--out", str(tmp_path / "out"), *where]) == 0
