@@ -239,7 +239,8 @@ def word(found: Result) -> str:
 
 
 def judge_one(bench: Bench, claim: Claim) -> dict[str, Any]:
-    """A claim's row of the ledger: its verdict and what it rests on. Effect, interval and n are its first test's."""
+    """A claim's row of the ledger: its verdict and what it rests on. Effect, interval and n are its first test's; `but`
+    tells those of the first that holds less, which then decides."""
     found: dict[int, Result] = {}
     lacking: dict[str, str] = {}  # network: why it cannot be judged
     short = ""
@@ -250,7 +251,8 @@ def judge_one(bench: Bench, claim: Claim) -> dict[str, Any]:
             short = short or lacks
         except Lacking as error:
             lacking.setdefault(part.net, str(error))
-    judged = [found[i] for i, part in parts if part.net not in lacking]
+    counts = [i for i, part in parts if part.net not in lacking]
+    judged = [found[i] for i in counts]
     if claim.cannot:
         verdict, reason = CANNOT, claim.cannot
     elif not judged:
@@ -262,12 +264,16 @@ def judge_one(bench: Bench, claim: Claim) -> dict[str, Any]:
         reason = f"judged on {on} alone: {next(iter(lacking.values()))}" if lacking else ""
         reason = reason or (f"does not show at {short}" if verdict == UNMEASURED else "")
     nan = float("nan")
-    first = next(iter(found.values()), Result(nan, nan, nan, 0, False, False))
+    units = {i: unit_of(part) for i, part in parts}
+    at = next(iter(found), 0)
+    first = found.get(at, Result(nan, nan, nan, 0, False, False))
+    decides = min(counts, key=lambda i: (found[i].agrees, found[i].direction), default=at)  # the first of the worst
+    but = "" if word(found.get(decides, first)) == word(first) else said(found[decides], units[decides])
     alone = all(part.test in ALONE for _, part in parts)
     return {
         "id": claim.id, "verdict": verdict, "effect": first.effect, "low": first.low, "high": first.high, "n": first.n,
-        "unit": unit_of(claim), "says": claim.says, "number": number_of(claim), "scale": short, "reason": reason,
-        "notes": "; ".join(dict.fromkeys(f.note for f in found.values() if f.note)),
+        "unit": units.get(at, ""), "but": but, "says": claim.says, "number": number_of(claim), "scale": short,
+        "reason": reason, "notes": "; ".join(dict.fromkeys(f.note for f in found.values() if f.note)),
         "tests": [f"{describe(part)}: {word(found[i]) if i in found else 'not made'}" for i, part in parts],
         "figure": claim.figure, "command": "" if alone else f"python -m lth_core run {claim.figure}",
         "notebook": claim.notebook, "paper": claim.paper, "section": claim.section, "dataset": claim.dataset,
@@ -300,11 +306,9 @@ def ledger() -> pd.DataFrame:
     return judge()
 
 
-def unit_of(claim: Claim) -> str:
-    """Unit of a claim's effect, that of its first test."""
-    if not claim.tests:
-        return ""
-    name, arguments = claim.parts[0][:2]
+def unit_of(part: Part) -> str:
+    """Unit of a test's effect."""
+    name, arguments = part[:2]
     time = any("iteration" in c for c in columns_of(arguments))
     if name == "ratio":
         return {"times": "×", "less": "% earlier", "more": "% later"}[arguments.get("form", "times")]
@@ -350,15 +354,19 @@ def amount(x: float) -> str:
     return f"{x:,.0f}" if abs(x) >= 100 else f"{x:.3g}"
 
 
-def measured(row: Any) -> str:
+def said(found: Any, unit: str) -> str:
     """An effect with its unit, interval and n; empty where nothing was measured."""
-    if not np.isfinite(row.effect):
+    if not np.isfinite(found.effect):
         return ""
-    glued = row.unit[:1] in ("%", "×")
-    text = f"{amount(row.effect)}{'' if glued or not row.unit else ' '}{row.unit}"
-    if np.isfinite(row.low) and row.high > row.low:
-        text += f" (95% interval {amount(row.low)} to {amount(row.high)}, n = {row.n:,})"
+    text = f"{amount(found.effect)}{'' if unit[:1] in ('%', '×') or not unit else ' '}{unit}"
+    if np.isfinite(found.low) and found.high > found.low:
+        text += f" (95% interval {amount(found.low)} to {amount(found.high)}, n = {found.n:,})"
     return text
+
+
+def measured(row: Any) -> str:
+    """What a claim's first test found and, where another decides the verdict, what that one found."""
+    return "; but ".join(filter(None, (said(row, row.unit), row.but)))
 
 
 def value(id: str, verdicts: pd.DataFrame | None = None) -> str:

@@ -5,6 +5,7 @@ Plain HTML with a few lines of script beside it (`ledger.js`): without the scrip
 
 from __future__ import annotations
 
+import re
 from html import escape
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def _row(claim: claims.Claim, row) -> str:
     tests = "<br>".join(f"<code>{escape(t)}</code>" for t in row.tests)
     listed += f"<dt>{'tests' if len(row.tests) > 1 else 'test'}</dt><dd>{tests}</dd>" if tests else ""
     listed += f"<dt>measure it</dt><dd><code>{escape(row.command)}</code></dd>" if row.command else ""
-    short = found.replace("95% interval ", "").replace(f", n = {row.n:,}", "")
+    short = re.sub(r"95% interval |, n = [\d,]+", "", found)
     return (
         f'<tr id="claim-{claim.id}" data-page="{claim.notebook}" data-paper="{claim.paper}" '
         f'data-verdict="{slug(row.verdict)}" data-dataset="{claim.dataset}" data-importance="{claim.importance}">'

@@ -21,6 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+LABEL = 0.45  # inches that a tick's label takes along the x axis
 INK, PAGE = "#010203", "#fefdfc"  # what is drawn in these takes the page's own text and background colours
 # arm: (colour on a light page, on a dark page, marker, dashes). Lightness alone tells the arms apart (5 steps of L* or
 # more), so greyscale print and colour-blind readers lose nothing; marker and dashes say it once more.
@@ -115,7 +116,8 @@ def printed(ax: Axes, x: Any, y: Any, label: str | None = "printed in the paper"
 def percent_axis(ax: Axes, percents: Sequence[float]) -> None:
     """The papers' x axis: percent of weights remaining, logarithmic, 100 at the left; ticks at points that exist."""
     ticks: list[float] = []
-    apart = max(1.5, (max(percents) / min(percents)) ** (1 / 9))  # more than ten labels would run into each other
+    labels = max(2.0, ax.get_window_extent().width / ax.figure.dpi / LABEL)
+    apart = max(1.5, (max(percents) / min(percents)) ** (1 / labels))  # nearer, they would run into each other
     for p in sorted(set(percents), reverse=True):
         if not ticks or p < ticks[-1] / apart:
             ticks.append(p)

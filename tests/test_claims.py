@@ -9,6 +9,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -518,8 +519,6 @@ def test_one_missing_network_is_not_measured() -> None:
 
 
 def test_less_than_the_papers_scale_is_never_reproduced(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
     small = Scale(trials=3, rounds=20, iterations=10_000)
     monkeypatch.setitem(paper.FIGURES, "iclr-fig04", replace(paper.FIGURES["iclr-fig04"], published=small))
     invented.cache_clear()
@@ -540,6 +539,20 @@ def test_verdict_words(agrees: bool, direction: bool) -> None:
     assert claims.verdict_of(found, "") == full
     assert claims.verdict_of(found, "3 of 5 trials") == (claims.DIRECTION if agrees or direction else claims.UNMEASURED)
     assert claims.verdict_of(found, "", partly=True) == (claims.DIRECTION if agrees else full)
+
+
+def test_a_claim_tells_what_the_test_that_decides_found() -> None:
+    """Where the first test holds and another does not, the first's number alone would contradict the verdict."""
+    cells = invented("paper").copy()
+    faster_but_worse = next(c for c in claims.load() if c.id == "iclr-f7-noise-3-beats-reinit")
+    parts = [{"ahead": {**p.arguments, "of": {"arm": "ticket"}}} for p in faster_but_worse.parts]
+    claim = replace(faster_but_worse, figure="iclr-fig04", tests=parts)
+    (row,) = claims.judge(Invented(cells), [claim]).itertuples()
+    assert row.verdict == claims.REPRODUCED and row.but == "" and "but" not in claims.measured(row)
+    cells.loc[cells["arm"] == "ticket", "stop_test"] -= 0.1
+    (row,) = claims.judge(Invented(cells), [claim]).itertuples()
+    assert row.verdict == claims.NOT and row.unit == "% earlier" and row.effect > 0
+    assert re.fullmatch(r".*% earlier \(.*n = 5\); but -\d+(\.\d+)? points \(.*n = 5\)", claims.measured(row))
 
 
 def test_the_ledger_takes_seconds_and_is_complete() -> None:
