@@ -25,6 +25,7 @@ V1_TEN = replace(V1_SCALE, trials=10)  # v1 Figure 10 collects ten trials
 ONE_REDRAW = Scale(replicates=1)  # what results/ holds: the paper's scale, one redraw of each control instead of three
 SGD: dict[str, Any] = dict(optimizer="sgd", lr=0.8)  # ICLR Appendix F's other optimizer
 F_LEVELS, V1_LEVELS = (4, 8, 12), (3, 8, 13)  # rounds at which ICLR Appendix F and v1 section 5 open their tickets
+SGD_LEVELS = range(4, 13, 2)  # rounds of Appendix F's statements about SGD that results/ holds
 BEYOND = Scale(trials=3, replicates=1)  # the same for what goes past the papers
 FIRST = Scale(trials=3, rounds=12, iterations=10_000, percent_step=12.5)  # what results/ holds until more is measured
 
@@ -73,6 +74,14 @@ def _figures() -> list[Figure]:
                lambda s: iterative(s, ("ticket", "reinit", "reinit_from_ticket")), published=ONE_REDRAW),
         Figure("iclr-fig18", "iclr_f_examining", "Magnitude pruning before training",
                lambda s: iterative(s, ("ticket", "reinit", "prune_at_init")), published=ONE_REDRAW),
+        Figure("iclr-unplotted-f3-sgd", "iclr_f_examining", "The same with SGD (told in the text, not drawn)",
+               lambda s: iterative(s, (*both, "reinit_from_ticket"), **SGD), published=ONE_REDRAW,
+               published_rows=lambda s: iterative(s, (*both, "reinit_from_ticket"), rounds=SGD_LEVELS, **SGD),
+               quick_rows=lambda s: iterative(s, (*both, "reinit_from_ticket"), rounds=F_LEVELS, **SGD)),
+        Figure("iclr-unplotted-f4-sgd", "iclr_f_examining", "Pruning before training with SGD (told, not drawn)",
+               lambda s: iterative(s, (*both, "prune_at_init"), **SGD), published=ONE_REDRAW,
+               published_rows=lambda s: iterative(s, (*both, "prune_at_init"), rounds=SGD_LEVELS, **SGD),
+               quick_rows=lambda s: iterative(s, (*both, "prune_at_init"), rounds=F_LEVELS, **SGD)),
         Figure("iclr-fig19", "iclr_f_examining", "How far weights move, in and outside the ticket",
                lambda s: opened(s, rounds=(8,))),
         Figure("iclr-fig20", "iclr_f_examining", "Movement away from zero, in and outside the ticket",
