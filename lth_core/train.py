@@ -31,6 +31,7 @@ COLUMNS = tuple(f"{part}_{what}" for part in ("train", "val", "test") for what i
 KEEP_SECONDS = 300  # between two states kept of a long training
 EVALUATE_AT_ONCE = 2_500  # images per network in one evaluation step
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+KEPT = 2**30  # bytes that a process keeps when it has freed them
 
 # Fields that every row of a cohort shares; everything else is a column.
 COHORT = ("dataset", "inputs", "arch", "optimizer", "batch_size", "iterations", "eval_every", "augment", "precision",
@@ -61,7 +62,7 @@ def keep_freed_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:
         mallopt(M_MMAP_MAX, 0)
-        mallopt(M_TRIM_THRESHOLD, -1)
+        mallopt(M_TRIM_THRESHOLD, KEPT)
 
 
 def keyed_uniform(keys: Tensor, iteration: Tensor, size: int) -> Tensor:
