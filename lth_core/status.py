@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pandas as pd
 
-from lth_core import results
+from lth_core import paper, results
+from lth_core.store import key_of
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMES = "_build/executed.json"  # notebook -> seconds, when: written as notebooks are executed
@@ -48,6 +50,29 @@ def versions() -> str:
         except PackageNotFoundError:
             found.append(f"{package} not installed")
     return ", ".join(found) + "."
+
+
+def sections() -> str:
+    """Which figures of each page are measured and which are waiting, as numbered in the papers (Markdown)."""
+    source = results.Published()
+    have = set(source.cells["key"])
+    lines = ["| Page | Measured | Waiting |", "|---|---|---|", "| {doc}`v1_2_xor` | 1, 2, live in each build | |"]
+    for page in paper.NOTEBOOKS:
+        parts: dict[bool, list[str]] = {True: [], False: []}
+        for figure in paper.figures_of(page):
+            rows = results.possible(paper.rows(figure.id, "published"), source)
+            parts[all(key_of(s) in have for s in rows)].append(numbered(figure.id))
+        lines.append(f"| {{doc}}`{page}` | {', '.join(parts[True]) or '–'} | {', '.join(parts[False])} |")
+    return "\n".join(lines)
+
+
+def numbered(figure: str) -> str:
+    """ "iclr-fig04c" as a reader says it: "4c"; experiments without a figure keep their name."""
+    found = re.fullmatch(r"(?:iclr|v1)-fig0*(\d+[a-z]?)(?:-(.+))?", figure)
+    if not found:
+        return re.sub(r"^(iclr|v1|beyond)-(unplotted-)?", "", figure).replace("-", " ")
+    number, network = found.groups()
+    return f"{number} ({network})" if network else number
 
 
 def published() -> str:

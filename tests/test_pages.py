@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from lth_core import claims, figures, pages, panels, plot, tables
+from lth_core import claims, figures, pages, panels, paper, plot, status, tables
 from lth_core.results import Published, describe
 from lth_core.study import Study
 
@@ -135,3 +136,15 @@ def test_costs_are_the_papers():
     """v1: 14 trainings at 20 percent, and about 28 at 10 percent, until 5 percent remain."""
     text = tables.cost(Study(notebook="v1_6_parameters", profile="paper"), "v1-fig15", caption="c").text
     assert '<th scope="row">20%</th><td>4</td><td>8</td><td>14</td>' in text
+
+
+def test_the_landing_page_lists_every_figure_on_its_page() -> None:
+    lines = dict(re.findall(r"\| \{doc\}`(\w+)` \|(.*)\|$", status.sections(), flags=re.M))
+    for page in paper.NOTEBOOKS:
+        listed = [x.strip() for half in lines[page].split("|") for x in half.split(",") if x.strip(" –")]
+        assert sorted(listed) == sorted(status.numbered(f.id) for f in paper.figures_of(page))
+    measured, waiting = lines["iclr_f_examining"].split("|")
+    assert "25" in measured and not waiting.strip()
+    assert [status.numbered(x) for x in ("iclr-fig04c", "iclr-fig14-conv", "v1-fig03", "iclr-unplotted-f3-sgd")] == [
+        "4c", "14 (conv)", "3", "f3 sgd",
+    ]  # fmt: skip
