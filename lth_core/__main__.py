@@ -364,6 +364,11 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def one_line(text: str) -> str:
+    """The text with what a terminal would not print as itself (a name may hold anything) written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
@@ -371,16 +376,16 @@ def main(argv: list[str] | None = None) -> int:
             raise UsageError("--store is empty: give a folder, or leave the option out.")
         return args.what(args)
     except UsageError as error:
-        print(f"lth_core: {error}", file=sys.stderr)
+        print(f"lth_core: {one_line(str(error))}", file=sys.stderr)
         return 2
     except StoreError as error:
-        print(f"lth_core: {error}", file=sys.stderr)
+        print(f"lth_core: {one_line(str(error))}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # who read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f"lth_core: {error}", file=sys.stderr)
+        print(f"lth_core: {one_line(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(STOPPED, file=sys.stderr)
