@@ -16,7 +16,7 @@ quick: $(READY)  ## every notebook live, at a scale of minutes on a CPU
 test: $(READY)  ## at most ten minutes on two cores
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: $(READY)  ## what `test` leaves out: a quarter of an hour
+test-slow: $(READY)  ## what `test` leaves out: over half an hour on two cores
 	$(BIN)/python -m pytest -m slow
 
 test-all: $(READY)
