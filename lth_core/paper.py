@@ -22,6 +22,9 @@ V1_SIZES = ("300-100", "600-200", "900-300", "1200-400")  # legend lost; the tex
 G = Scale(trials=3, replicates=0)
 V1_SCALE = Scale(rounds=21, percent_step=5.0)
 V1_TEN = replace(V1_SCALE, trials=10)  # v1 Figure 10 collects ten trials
+G_SHORT = replace(G, iterations=15_000)  # what results/ holds of Appendix G: every value, three trials, shorter
+V1_ONE = replace(V1_SCALE, replicates=1)
+V1_SHORT = replace(V1_SCALE, iterations=15_000, trials=3)  # the same of v1 section 6
 ONE_REDRAW = Scale(replicates=1)  # what results/ holds: the paper's scale, one redraw of each control instead of three
 SGD: dict[str, Any] = dict(optimizer="sgd", lr=0.8)  # ICLR Appendix F's other optimizer
 F_LEVELS, V1_LEVELS = (4, 8, 12), (3, 8, 13)  # rounds at which ICLR Appendix F and v1 section 5 open their tickets
@@ -62,10 +65,10 @@ def _figures() -> list[Figure]:
                lambda s: iterative(s, rounds=[r for r in (3, 7, 12, 15, 18, 22) if r <= s.rounds]),
                quick=QUICK_STOP),
         Figure("iclr-fig12", "iclr_cd_early_stopping", "Training accuracy at early stopping and at the end",
-               lambda s: iterative(s, both) + one_shot(s, both),
+               lambda s: iterative(s, both) + one_shot(s, both), published=ONE_REDRAW,
                quick=QUICK_STOP),
         Figure("iclr-fig14", "iclr_e_random_sparsity", "Tickets, reinits and random sparse networks (LeNet)",
-               lambda s: iterative(s, ("ticket", "reinit", "random_sparsity"))),
+               lambda s: iterative(s, ("ticket", "reinit", "random_sparsity")), published=ONE_REDRAW),
         Figure("iclr-fig15", "iclr_f_examining", "Initial weights of tickets (Adam)", opened,
                masks=True, trained=(0,)),
         Figure("iclr-fig16", "iclr_f_examining", "Initial weights of tickets (SGD)", lambda s: opened(s, **SGD),
@@ -98,26 +101,26 @@ def _figures() -> list[Figure]:
                    rounds=range(1, s.rounds + 1, s.noise_every))],
                published=replace(ONE_REDRAW, noise_every=2), quick=replace(QUICK, noise_every=4)),
         Figure("iclr-fig26", "iclr_g_lenet_hyperparameters", "Adam learning rates",
-               sweep("lr", (2.5e-5, 5e-5, 2e-4, 8e-4, 1.2e-3, 2e-3, 3.2e-3, 6.4e-3)), G,
+               sweep("lr", (2.5e-5, 5e-5, 2e-4, 8e-4, 1.2e-3, 2e-3, 3.2e-3, 6.4e-3)), G, published=G_SHORT,
                quick=QUICK_G, quick_rows=sweep("lr", (2e-4, 1.2e-3, 6.4e-3))),
         Figure("iclr-fig27", "iclr_g_lenet_hyperparameters", "SGD learning rates",
-               sweep("lr", (0.003125, 0.00625, 0.0125, 0.025, 0.1, 0.4, 0.8, 1.2), optimizer="sgd"), G,
+               sweep("lr", (0.003125, 0.00625, 0.0125, 0.025, 0.1, 0.4, 0.8, 1.2), optimizer="sgd"), G, published=G_SHORT,
                quick=QUICK_G, quick_rows=sweep("lr", (0.025, 0.4, 1.2), optimizer="sgd")),
         Figure("iclr-fig28", "iclr_g_lenet_hyperparameters", "Momentum learning rates",
-               sweep("lr", (0.003125, 0.0125, 0.025, 0.05, 0.1, 0.2, 0.4), optimizer="momentum"), G,
+               sweep("lr", (0.003125, 0.0125, 0.025, 0.05, 0.1, 0.2, 0.4), optimizer="momentum"), G, published=G_SHORT,
                quick=QUICK_G, quick_rows=sweep("lr", (0.0125, 0.05, 0.4), optimizer="momentum")),
         Figure("iclr-fig29", "iclr_g_lenet_hyperparameters", "Pruning rates",
                lambda s: [r for p in (0.1, 0.2, 0.4, 0.6, 0.8) for r in iterative(
-                   s, rate=p, rounds=rounds_down_to(p, 0.8**s.rounds))], G,
+                   s, rate=p, rounds=rounds_down_to(p, 0.8**s.rounds))], G, published=G_SHORT,
                quick=QUICK_G, quick_rows=lambda s: [r for p in (0.2, 0.4, 0.8) for r in iterative(
                    s, rate=p, rounds=rounds_down_to(p, 0.8**s.rounds))]),
         Figure("iclr-fig30", "iclr_g_lenet_hyperparameters", "Initial standard deviations",
                lambda s: iterative(s) + [r for sd in (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4) for r in iterative(
-                   s, init="truncated", init_sd=sd)], G,
+                   s, init="truncated", init_sd=sd)], G, published=G_SHORT,
                quick=QUICK_G, quick_rows=lambda s: iterative(s) + [r for sd in (0.025, 0.1, 0.4) for r in iterative(
                    s, init="truncated", init_sd=sd)]),
         Figure("iclr-fig31", "iclr_g_lenet_hyperparameters", "Network sizes",
-               sweep("arch", [f"lenet-{w}" for w in SIZES]), G,
+               sweep("arch", [f"lenet-{w}" for w in SIZES]), G, published=G_SHORT,
                quick=QUICK_G, quick_rows=sweep("arch", ("lenet-100-34", "lenet-300-100", "lenet-500-167"))),
         Figure("v1-fig03", "v1_3_mnist_oneshot", "Test accuracy over training, one-shot tickets",
                lambda s: named_levels(s, **V1), V1_SCALE,
@@ -135,7 +138,7 @@ def _figures() -> list[Figure]:
                lambda s: iterative(s, **V1) + named_levels(s, **V1), V1_SCALE,
                quick=QUICK_V1, quick_rows=lambda s: iterative(s, **V1) + one_shot(s, percents=QUICK_PERCENTS, **V1)),
         Figure("v1-fig08", "v1_4_mnist_iterative", "Iterative tickets against both controls",
-               lambda s: iterative(s, controls, **V1) + named_levels(s, **V1), V1_SCALE,
+               lambda s: iterative(s, controls, **V1) + named_levels(s, **V1), V1_SCALE, published=V1_ONE,
                quick=QUICK_V1, quick_rows=lambda s: iterative(s, **V1) + one_shot(s, percents=QUICK_PERCENTS, **V1)
                + iterative(s, controls, rounds=(3, 6, 9), **V1)),
         Figure("v1-fig09", "v1_5_examining", "Initial weights of tickets",
@@ -144,24 +147,24 @@ def _figures() -> list[Figure]:
         Figure("v1-fig10", "v1_5_examining", "Connections of each unit",
                lambda s: opened(s, rounds=(1, 8, 13), **V1), V1_TEN, published=V1_SCALE, quick=QUICK_V1),
         Figure("v1-fig11", "v1_6_parameters", "Initial standard deviations of 0.1 and above",
-               sweep("init_sd", (0.1, 0.2, 0.4, 0.8), named_levels, **V1), V1_SCALE,
+               sweep("init_sd", (0.1, 0.2, 0.4, 0.8), named_levels, **V1), V1_SCALE, published=V1_SHORT,
                quick=QUICK_V1_SWEEP, quick_rows=sweep("init_sd", (0.1, 0.4), one_shot, percents=(45, 75), **V1)),
         Figure("v1-fig12", "v1_6_parameters", "Initial standard deviations of 0.1 and below",
-               sweep("init_sd", (0.1, 0.05, 0.025, 0.0125), named_levels, **V1), V1_SCALE,
+               sweep("init_sd", (0.1, 0.05, 0.025, 0.0125), named_levels, **V1), V1_SCALE, published=V1_SHORT,
                quick=QUICK_V1_SWEEP, quick_rows=sweep("init_sd", (0.1, 0.025), one_shot, percents=(45, 75), **V1)),
         Figure("v1-fig13", "v1_6_parameters", "Network sizes, one-shot",
-               sweep("arch", v1_archs, named_levels, **v1_sd), V1_SCALE,
+               sweep("arch", v1_archs, named_levels, **v1_sd), V1_SCALE, published=V1_SHORT,
                quick=QUICK_V1_SWEEP, quick_rows=sweep("arch", v1_archs[:2], one_shot, percents=(45, 75), **v1_sd)),
-        Figure("v1-fig14", "v1_6_parameters", "Network sizes, iterative", sweep("arch", v1_archs, **v1_sd), V1_SCALE,
+        Figure("v1-fig14", "v1_6_parameters", "Network sizes, iterative", sweep("arch", v1_archs, **v1_sd), V1_SCALE, published=V1_SHORT,
                quick=QUICK_V1_SWEEP, quick_rows=sweep("arch", v1_archs[:2], **v1_sd)),
         Figure("v1-fig15", "v1_6_parameters", "Iterative pruning rates",
                lambda s: [r for p in (0.1, 0.2, 0.3, 0.5, 0.7) for r in iterative(
-                   s, rate=p, rounds=rounds_down_to(p, 0.05), **V1)], V1_SCALE,
+                   s, rate=p, rounds=rounds_down_to(p, 0.05), **V1)], V1_SCALE, published=V1_SHORT,
                quick=QUICK_V1_SWEEP, quick_rows=lambda s: [r for p in (0.2, 0.5, 0.7) for r in iterative(
                    s, rate=p, rounds=rounds_down_to(p, 0.8**s.rounds), **V1)]),
         Figure("v1-fig16", "v1_6_parameters", "Resetting against continued training",
                lambda s: iterative(s, **V1) + iterative(s, ("continued", "ticket"), each={"search": "continued"}, **V1),
-               V1_SCALE,
+               V1_SCALE, published=V1_SHORT,
                quick=QUICK_V1_SWEEP),
         Figure("beyond-rescale", "beyond_commentaries", "Initial weights enlarged for the smaller layers",
                lambda s: iterative(s, both) + iterative(s, both, rounds=some_rounds(s), each={"rescale": 0.5}),
