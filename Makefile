@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 UV := $(BIN)/python -m uv --quiet
 
@@ -14,13 +15,13 @@ quick: $(READY)  ## every notebook live, at a scale of minutes on a CPU
 	$(BIN)/python -m lth_core.book --quick
 
 test: $(READY)  ## at most ten minutes on two cores
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(READY)  ## what `test` leaves out: over half an hour on two cores
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 test-all: $(READY)
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/bench.py

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = [
@@ -42,7 +43,9 @@ def mnist_dir() -> Path:
 def built_book() -> Path:
     """`_build/html`, built now unless it is up to date."""
     command = [sys.executable, "-m", "lth_core.book", "--root", str(ROOT)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    (ROOT / "_build").mkdir(exist_ok=True)
+    with FileLock(ROOT / "_build" / "tests.lock"):  # two test processes, one book
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, f"the book does not build:\n{run.stdout}{run.stderr}"
     return ROOT / "_build" / "html"
 
