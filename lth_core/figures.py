@@ -105,9 +105,12 @@ def scale_note(study: Study, figure: str) -> str:
     lost = f" {ended} networks could not be made: an earlier round of theirs diverged." if ended else ""
     if here.replicates < there.replicates and any(s.arm not in KEEPS_WEIGHTS for s in rows):
         lost += f" Controls: {here.replicates} of {whose} {there.replicates} redraws of each ticket."
+    whole = paper.rows(figure)
+    rounds, of = ({s.round for s in table} - {0} for table in (rows, whole))
     if same:
-        return f"Scale: {whose} ({', '.join(parts)}).{lost}"
-    full = ", ".join(counts(paper.rows(figure)))
+        some = f", at {len(rounds)} of {len(of)} rounds" if len(rounds) < len(of) else ""
+        return f"Scale: {whose} ({', '.join(parts)}){some}.{lost}"
+    full = ", ".join(counts(whole))
     return f"Scale: {', '.join(parts)}, {max(s.round for s in rows)} rounds; {whose}: {full}.{lost}"
 
 

@@ -69,8 +69,11 @@ def sections() -> str:
 def numbered(figure: str) -> str:
     """ "iclr-fig04c" as a reader says it: "4c"; experiments without a figure keep their name."""
     found = re.fullmatch(r"(?:iclr|v1)-fig0*(\d+[a-z]?)(?:-(.+))?", figure)
+    told = re.fullmatch(r"iclr-unplotted-([a-z])(\d)-(.+)", figure)  # in the text of an appendix
+    if told:
+        return f"{told[1].upper()}.{told[2]} ({told[3].upper()})"
     if not found:
-        return re.sub(r"^(iclr|v1|beyond)-(unplotted-)?", "", figure).replace("-", " ")
+        return figure.removeprefix("beyond-").replace("-", " ")
     number, network = found.groups()
     return f"{number} ({network})" if network else number
 

@@ -132,6 +132,12 @@ def test_a_chain_ends_where_a_network_diverged():
     assert "8 networks could not be made" in figures.scale_note(study, "iclr-fig27")
 
 
+def test_a_caption_says_that_rounds_are_left_out() -> None:
+    published = Study(notebook="iclr_f_examining", profile="published")
+    assert "50,000 iterations), at 5 of 27 rounds." in figures.scale_note(published, "iclr-unplotted-f3-sgd")
+    assert "rounds" not in figures.scale_note(published, "iclr-fig17")
+
+
 def test_costs_are_the_papers():
     """v1: 14 trainings at 20 percent, and about 28 at 10 percent, until 5 percent remain."""
     text = tables.cost(Study(notebook="v1_6_parameters", profile="paper"), "v1-fig15", caption="c").text
@@ -146,5 +152,5 @@ def test_the_landing_page_lists_every_figure_on_its_page() -> None:
     measured, waiting = lines["iclr_f_examining"].split("|")
     assert "25" in measured and not waiting.strip()
     assert [status.numbered(x) for x in ("iclr-fig04c", "iclr-fig14-conv", "v1-fig03", "iclr-unplotted-f3-sgd")] == [
-        "4c", "14 (conv)", "3", "f3 sgd",
+        "4c", "14 (conv)", "3", "F.3 (SGD)",
     ]  # fmt: skip
