@@ -139,7 +139,7 @@ def test_every_figure_of_a_section_is_on_its_page(path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("path", TRAINED, ids=lambda p: p.stem)
 def test_every_page_runs_live(path: Path, tmp_path: Path) -> None:
     """Profile quick on the data that comes along; every figure drawn, none of them waiting."""
