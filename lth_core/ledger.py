@@ -163,8 +163,6 @@ def picture(verdicts: pd.DataFrame, *, name: str = "claims") -> Html:
 
 
 def summary(verdicts: pd.DataFrame | None = None) -> str:
-    """Counts and picture in one piece of HTML without empty lines, so that it can stand in a Markdown page."""
+    """Counts and picture for the landing page (HTML in Markdown)."""
     ledger = claims.ledger() if verdicts is None else verdicts
-    scrolls = '<div style="overflow-x: auto" tabindex="0" role="region" aria-label="Verdicts, counted">'
-    pieces = f"{scrolls}{counts(ledger).text}</div>{picture(ledger, name='claims-summary').text}"
-    return "\n".join(line for line in pieces.splitlines() if line.strip())
+    return plot.in_markdown(counts(ledger), picture(ledger, name="claims-summary"))

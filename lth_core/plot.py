@@ -157,6 +157,14 @@ def show(fig: Figure, *, name: str, alt: str, caption: str, made: Html | None = 
     return Html(f"<figure>{svg(fig, name=name, alt=alt)}{below}</figure>", f"figure {name}")
 
 
+def in_markdown(*pieces: Html) -> str:
+    """Pieces for a Markdown page: without empty lines, framed like a notebook's outputs: styled as these, and
+    scrolling where a telephone is too narrow."""
+    framed = (f'<div class="output text_html">{piece.text}</div>' for piece in pieces)
+    text = f'<div class="cell_output">{"".join(framed)}</div>'
+    return "\n".join(line for line in text.splitlines() if line.strip())
+
+
 def provenance(command: str, **facts: object) -> Html:
     """Who made a figure (`facts`: cells, commit, device, engine, seconds, scale) and the line that makes it again."""
     listed = " · ".join(f"{escape(name.replace('_', ' '))}: {escape(str(fact))}" for name, fact in facts.items())

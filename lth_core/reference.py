@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-from lth_core import analyse, figures, paper, results
+from lth_core import analyse, figures, paper, plot, results
 from lth_core.spec import UsageError
 from lth_core.study import Study
 
@@ -88,11 +89,37 @@ def write(file: Path = FILE) -> Path:
 
 
 def draw(file: Path = FILE) -> Path:
-    """The main result as one picture beside the file, for the README: accuracy against size, on white."""
-    from lth_core import plot
+    """The main result as one picture beside the file, for the README, on white."""
+    picture, fig = file.with_suffix(".svg"), _picture(_read(file)[0])
+    with plot.mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "lth"}):
+        fig.savefig(picture, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+    return picture
 
+
+def headline(file: Path = FILE) -> str:
+    """The same for the landing page, in the reader's colours (Markdown)."""
+    levels, about = _read(file)
+    means = {(r.arm, r.round): f"{100 * r.stop_test['mean']:.1f}%" for r in levels.itertuples()}
+    shown = plot.show(
+        _picture(levels),
+        name="headline",
+        alt="Test accuracy of LeNet-300-100 on MNIST against percent of weights remaining. At 21% of the weights "
+        f"tickets reach {means['ticket', 7]}, the same connections with weights drawn again {means['reinit', 7]}; at "
+        f"3.6% {means['ticket', 15]} and {means['reinit', 15]}. The whole network reaches {means['ticket', 0]}.",
+        caption="<strong>The main result, measured here.</strong> LeNet-300-100 on MNIST, a fifth pruned in each "
+        "round: test accuracy at the iteration of lowest validation loss, mean and range of "
+        f"{about['trials']} trials of {about['iterations']:,} iterations.",
+    )
+    return f"\n{plot.in_markdown(shown)}\n"
+
+
+def _read(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     made = json.loads(file.read_text())
-    levels = pd.DataFrame(made["levels"])
+    return pd.DataFrame(made["levels"]), made["about"]
+
+
+def _picture(levels: pd.DataFrame) -> Figure:
+    """Accuracy against size, tickets and their control."""
     fig, ax = plot.canvas(width=7, height=3)
     whole = levels[levels["round"] == 0]["stop_test"].iat[0]["mean"]
     for arm, label in (("ticket", "winning tickets"), ("reinit", "the same connections, weights drawn again")):
@@ -106,10 +133,7 @@ def draw(file: Path = FILE) -> Path:
     ax.set_ylabel("test accuracy, %")
     plot.percent_axis(ax, sorted(100 * levels.loc[levels["density"] > 0.01, "density"].unique()))
     ax.legend(loc="lower left")
-    picture = file.with_suffix(".svg")
-    with plot.mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "lth"}):
-        fig.savefig(picture, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
-    return picture
+    return fig
 
 
 def compare(table: pd.DataFrame, file: Path = FILE) -> pd.DataFrame:

@@ -148,8 +148,21 @@ def test_page_works_offline_and_is_accessible(tab: Any, name: str, request: pyte
     assert not tab.errors
     assert not tab.outside
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width, "the page scrolls sideways"
+    ends = "[...document.querySelectorAll('article caption')].map(c => c.getBoundingClientRect().right)"
+    assert all(x <= width for x in tab.page.evaluate(ends)), "a table's caption leaves the page"
     found = Axe().run(tab.page).response["violations"]
     assert not found, "\n".join(f"{v['id']}: {v['help']}: {n['html'][:200]}" for v in found for n in v["nodes"])
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("tab", [(375, "light"), (1280, "dark")], indirect=True, ids="{0[0]} {0[1]}".format)
+def test_the_landing_page_begins_with_the_main_result(tab: Any) -> None:
+    """Before any verdict, in letters that can be read: at the width the figure was drawn for, or wider."""
+    tab.page.goto("/intro.html", wait_until="load")
+    first = tab.page.locator("article figure").first
+    assert "The main result, measured here" in first.inner_text()
+    assert "winning tickets" in first.locator("svg").text_content()
+    assert first.locator("svg").bounding_box()["width"] > 500
 
 
 @pytest.mark.browser
