@@ -135,10 +135,14 @@ def each(
 def gaps(
     study: Study, figure: str, columns: list[str], pairs: dict[str, tuple[str, dict[str, Any], dict[str, Any]]], *,
     alt: str, caption: str, x: str = "density", log: bool = True, name: str = "", pick: figures.Pick = lambda t: t,
+    limits: tuple[float, float] | None = None,
 ) -> plot.Html:  # fmt: skip
     """Differences between two queries, level by level, paired by trial: label → (look, one, the other).
 
-    Accuracies in points; iterations in percent of the other's. Bands are 95% bootstrap intervals of the mean."""
+    Accuracies in points; iterations in percent of the other's. Bands are 95% bootstrap intervals of the mean.
+
+    - `limits`: of differences in accuracy, on MNIST (other data have other ranges)
+    """
     if study.lacking(figure):
         return figures.waiting(study, figure, again=True)
     table = figures.levelled(pick(study.table(figure)), study.data(figure))
@@ -157,6 +161,8 @@ def gaps(
                 continue
             plot.line(ax, part["x"], part["mean"], part["low"], part["high"], arm=look, band=True, label=label)
             said.append(f"{label}: {at(part, 1)}.")
+        if limits and not time and study.data(figure) == "mnist":
+            ax.set_ylim(*limits)
         ax.axhline(0, color=plot.INK, linewidth=1, linestyle=(0, plot.ARMS["unpruned"][3]))
         plot.percent_axis(ax, sorted({round(v, 3) for v in table[axis]}))
         if not log:
