@@ -140,7 +140,7 @@ def last_good(
     table = with_depth(study.table(figure))
     rows = []
     for label, fields in queries.items():
-        row = {"": label}
+        row = {"networks": label}
         for column, words in columns.items():
             try:
                 found = shapes.returns(table, column=column, at=0, limit="atleast", **fields)

@@ -125,18 +125,18 @@ def test_internal_links_resolve(built_book: Path) -> None:
     assert not broken
 
 
+def seen(names: list[str], screens: list[tuple[int, str]]) -> Any:
+    """Each page on one of the screens in turn, on the others in the slow run."""
+    made = []
+    for i, name in enumerate(names):
+        for j, screen in enumerate(screens):
+            marks = () if j == i % len(screens) else pytest.mark.slow
+            made.append(pytest.param(name, screen, marks=marks, id=f"{name} {screen[0]} {screen[1]}"))
+    return pytest.mark.parametrize(("name", "tab"), made, indirect=["tab"])
+
+
 @pytest.mark.browser
-@pytest.mark.parametrize("name", pages())
-@pytest.mark.parametrize(
-    "tab",
-    [
-        (375, "dark"),
-        (1280, "light"),
-        *(pytest.param(x, marks=pytest.mark.slow) for x in ((375, "light"), (1280, "dark"))),
-    ],
-    indirect=True,
-    ids="{0[0]} {0[1]}".format,
-)
+@seen(pages(), [(375, "dark"), (1280, "light"), (375, "light"), (1280, "dark")])
 def test_page_works_offline_and_is_accessible(tab: Any, name: str, request: pytest.FixtureRequest) -> None:
     width, mode = request.node.callspec.params["tab"]
     tab.page.goto(f"/{name}.html", wait_until="load")
@@ -202,8 +202,7 @@ SHOWN = """slider => {  // all that a slider's figure shows
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("name", pages())
-@pytest.mark.parametrize("tab", [(375, "light"), (1280, "dark")], indirect=True, ids="{0[0]} {0[1]}".format)
+@seen(pages(), [(375, "light"), (1280, "dark")])
 def test_each_slider_by_keyboard_changes_its_figure_at_once(tab: Any, name: str, built_book: Path) -> None:
     if not slides(built_book, name):
         return

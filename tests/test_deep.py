@@ -228,7 +228,7 @@ def test_stored_networks_keep_their_statistics(tmp_path) -> None:
 # --- Stopped halfway --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+@pytest.mark.parametrize("optimizer", ["momentum", pytest.param("adam", marks=pytest.mark.slow)])
 def test_stopped_in_the_middle_of_a_round_it_goes_on_bit_for_bit(tmp_path, optimizer: str) -> None:
     rows = [replace(RESNET, iterations=8, optimizer=optimizer, augment="flip_crop", trial=t) for t in range(2)]
     whole, parts = Store(tmp_path / "whole"), Store(tmp_path / "parts")
