@@ -17,7 +17,7 @@ quick: $(READY)  ## every notebook live, at a scale of minutes on a CPU
 test: $(READY)  ## at most ten minutes on two cores
 	$(PYTEST) -m "not slow"
 
-test-slow: $(READY)  ## what `test` leaves out: about half an hour on two cores
+test-slow: $(READY)  ## what `test` leaves out: over half an hour on two cores
 	$(PYTEST) -m slow
 
 test-all: $(READY)
