@@ -170,3 +170,15 @@ def test_sources_are_clean_and_run_on_data_that_come_along(path: Path) -> None:
     assert len(ids) == len(set(ids))
     whole = json.dumps(source)
     assert "mnist" not in whole.replace("MNIST", "") and "data_dir" not in whole and "http" not in whole
+
+
+@pytest.mark.parametrize("name", ["1_xor_lottery", "2_winning_ticket", "3_controls"])
+def test_a_teacher_can_make_an_exercise_shorter(name: str, tmp_path: Path) -> None:
+    """papermill reads the students' version too, and its trials are set in the cell of the parameters alone."""
+    from papermill.inspection import inspect_notebook
+
+    (made,) = (p for p in student.write(tmp_path) if p.stem == name)
+    found = inspect_notebook(str(made))
+    assert {"TRIALS"} <= set(found) <= {"TRIALS", "ROUNDS"} and all(said["help"] for said in found.values())
+    rest = [text(c) for c in code(read(made)) if "parameters" not in student.tags(c)]
+    assert not any("TRIALS = " in cell or "TRIALS, " in cell.partition(" = ")[0] for cell in rest)
