@@ -22,7 +22,7 @@ import lenet
 import memory
 import xor
 
-from lth_core.store import device_details, provenance
+from lth_core.cell import device_details, provenance
 
 ROOT = Path(__file__).resolve().parent.parent
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from lth_core import paper, results
+from lth_core.cell import StoreError, key_of
 from lth_core.spec import Spec, UsageError
-from lth_core.store import Store, StoreError, key_of
+from lth_core.store import Store
 from lth_core.study import store_folder
 
 DATA = "own: as the profile says; mnist, cifar10: the papers', each figure's own; digits: images that come along"

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from lth_core import results, tickets
+from lth_core.cell import digest_arrays, key_of
 from lth_core.data import EVALUATED, load
 from lth_core.models import Network
 from lth_core.spec import Spec, UsageError
-from lth_core.store import Store, digest_arrays, key_of
+from lth_core.store import Store
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ claims.judge()           one row a claim: verdict, effect, interval, n, scale, r
 claims.value(id)         the measured value with its interval, for prose that is filled when the book is built
 claims.html()            the ledger as a page: filters, one line a claim (drawn by `ledger`)
 
-The claims are data (`claims.yaml`), the tests are functions (`judge`, `shapes`, `checks`, `insides`); this module
-brings them together. Nothing here trains a network, except XOR's, which take seconds.
+The claims are data (`statements`), the tests are functions (`judge`, `shapes`, `checks`, `insides`); this module brings
+them together. Nothing here trains a network, except XOR's, which take seconds.
 """
 
 from __future__ import annotations
@@ -13,100 +13,30 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from lth_core import paper, results
 from lth_core.analyse import accuracies
+from lth_core.cell import key_of
 from lth_core.checks import ALONE
 from lth_core.insides import MASKS
-from lth_core.judge import Lacking, Result, better_low, select, with_depth
+from lth_core.judge import Lacking, Result, select, with_depth
 from lth_core.shapes import NETWORKS
 from lth_core.spec import Spec, UsageError
-from lth_core.store import key_of
+from lth_core.statements import Claim, Part, columns_of, describe, load, measured, number_of, said, unit_of
 
-HERE = Path(__file__).resolve().parent
 ACCEPTED = results.HERE / "verdicts.json"  # the verdicts that are committed
 
 REPRODUCED, DIRECTION, NOT = "reproduced", "reproduced in direction", "not reproduced"
 UNMEASURED, CANNOT = "not measured at scale", "cannot be judged"
 VERDICTS = (REPRODUCED, DIRECTION, NOT, UNMEASURED, CANNOT)
 RANK = {REPRODUCED: 3, DIRECTION: 2, NOT: 1}  # the other two say nothing about the claim
-
-
-class Part(NamedTuple):
-    """One test of a claim. `net`: the network it is about, where a claim is about several."""
-
-    test: str
-    arguments: dict[str, Any]
-    figure: str
-    where: dict[str, Any]
-    net: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """One testable statement. `tests` must all hold; each is {function: arguments}, perhaps with its own figure."""
-
-    id: str
-    paper: str  # v1, iclr or blog
-    section: str
-    notebook: str  # the page that ends with this claim
-    dataset: str
-    importance: str  # headline, supporting or appendix
-    kind: str
-    statement: str
-    says: str  # the printed value
-    tolerance: str
-    why: str  # reason for the tolerance
-    printed: str = ""  # the paper's figure
-    experiment: str = ""  # the figure's id, where the query goes to another
-    figure: str = ""
-    where: dict[str, Any] = field(default_factory=dict)
-    also: list[str] = field(default_factory=list)
-    tests: list[dict[str, Any]] = field(default_factory=list)
-    note: str = ""
-    marks: list[str] = field(default_factory=list)
-    cannot: str = ""
-    lacking: str = ""
-
-    @property
-    def parts(self) -> list[Part]:
-        """Its tests, each with the figure and the fields it asks for."""
-        made = []
-        for test in self.tests:
-            (name,) = set(test) - {"figure", "where", "net"}
-            where = test.get("where", {} if "figure" in test else self.where)
-            made.append(Part(name, test[name], test.get("figure", self.figure), where, test.get("net", "")))
-        return made
-
-    @property
-    def counted(self) -> bool:
-        """Whether this is about the papers' set-up (counts, settings), not about trained networks."""
-        return bool(self.tests) and all(p.test in ALONE and not p.test.startswith("xor") for p in self.parts)
-
-
-@lru_cache
-def _claims() -> tuple[Claim, ...]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    entries = yaml.load((HERE / "claims.yaml").read_text("utf-8"), loader)
-    return tuple(Claim(**{**{k: v for k, v in e.items() if k != "about"}, **e["about"]}) for e in entries)
-
-
-def load() -> list[Claim]:
-    """All claims, in the papers' order."""
-    return list(_claims())
-
-
-def for_section(notebook: str) -> list[Claim]:
-    """The claims that a notebook ends with."""
-    return [c for c in _claims() if c.notebook == notebook]
 
 
 def with_curves(table: pd.DataFrame, columns: Iterable[str], source: Any, specs: list[Spec]) -> pd.DataFrame:
@@ -201,11 +131,6 @@ def shortfall(figure: str, rows: Sequence[Spec], where: dict[str, Any]) -> str:
     return ", ".join([*short, *([f"{rows[0].dataset} for {data}"] if rows[0].dataset != data else [])])
 
 
-def columns_of(arguments: dict[str, Any]) -> list[str]:
-    named = [arguments[k] for k in ("column", "time", "accuracy") if k in arguments]
-    return [*named, *arguments.get("columns", [])]
-
-
 def test_one(bench: Bench, claim: Claim, part: Part) -> tuple[Result, str]:
     """One test of a claim: what it found, and what its scale lacks."""
     if part.test in ALONE:
@@ -281,13 +206,6 @@ def judge_one(bench: Bench, claim: Claim) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def describe(part: Part) -> str:
-    """A test and its arguments in one line."""
-    said = json.dumps(part.arguments, ensure_ascii=False).replace('"', "")[1:-1]
-    rows = ", ".join(f"{k} = {v}" for k, v in part.where.items())
-    return f"{part.test}({said})" + (f" on {part.figure}{f' where {rows}' if rows else ''}" if part.figure else "")
-
-
 def judge(
     source: Any = None, claims: Iterable[Claim] | None = None, *, profile: str = "published", trials: int = 0,
     seed: int = 0, dataset: str = "own",
@@ -297,76 +215,13 @@ def judge(
     profiles = ("paper", "published") if profile == "published" else (profile,)
     options = {"trials": trials, "seed": seed, "dataset": dataset}
     bench = Bench(source if source is not None else results.Published(), profiles, options)
-    return pd.DataFrame([judge_one(bench, c) for c in (_claims() if claims is None else claims)])
+    return pd.DataFrame([judge_one(bench, c) for c in (load() if claims is None else claims)])
 
 
 @lru_cache
 def ledger() -> pd.DataFrame:
     """The verdicts on the published results, made once per process."""
     return judge()
-
-
-def unit_of(part: Part) -> str:
-    """Unit of a test's effect."""
-    name, arguments = part[:2]
-    time = any("iteration" in c for c in columns_of(arguments))
-    if name == "ratio":
-        return {"times": "×", "less": "% earlier", "more": "% later"}[arguments.get("form", "times")]
-    if name in ("ahead", "ordered", "same"):
-        return "% earlier" if time else "% lower" if better_low(columns_of(arguments)[0]) else "points"
-    if name == "throughout":
-        return {"less": "% earlier", "points": "points"}.get(arguments.get("form", "points"), "%")
-    if name == "turning":
-        return "% earlier" if time else "points"
-    if name in ("value", "share", "xor_rate", "everywhere"):
-        return "%"
-    if name in ("returns", "reach", "exists", "kept_percent"):
-        return "% remaining"
-    if name == "weights_of":
-        return "%" if arguments.get("share") else "weights"
-    units: dict[str, str] = {"difference": "points", "xor_gain": "points", "xor_rises": "points", "xor_gaps": "points"}
-    units |= {"xor_parents": "points", "dip": "points", "deeper": "rounds", "perfect": "rounds", "plateau": "rounds"}
-    units |= {"scatter": "×", "xor_ratio": "×", "faster_than": "×", "grows": "×", "weights_where": "weights"}
-    units |= {"favours": "points", "grow_more": "points", "concentrated": "points", "moves_more": "sd"}
-    units |= {"remembers": "rank correlation", "remembers_more": "rank correlation"}
-    units |= {"monotone": "rank correlation", "together": "rank correlation", "earliest": "% earlier"}
-    units |= {"copies": "networks a level"}
-    return units.get(name, "")
-
-
-def number_of(claim: Claim) -> float:
-    """The printed number that the effect of the first test stands beside; NaN where there is none or nothing is
-    measured (counts and settings)."""
-    if not claim.tests or claim.counted:
-        return float("nan")
-    name, arguments = claim.parts[0][:2]
-    if name == "returns":
-        levels = arguments["at"] if isinstance(arguments["at"], list) else [arguments["at"]]
-        percents = [float(x[:-1]) if isinstance(x, str) else 100 * 0.8**x for x in levels]
-        return float(np.exp(np.log(percents).mean()))
-    if name == "weights_where":
-        return float(np.sqrt(np.prod(arguments["between"])))
-    return float(arguments.get("number") or "nan") if name not in MASKS else float("nan")
-
-
-def amount(x: float) -> str:
-    """Three significant digits, whole from 100 on."""
-    return f"{x:,.0f}" if abs(x) >= 100 else f"{x:.3g}"
-
-
-def said(found: Any, unit: str) -> str:
-    """An effect with its unit, interval and n; empty where nothing was measured."""
-    if not np.isfinite(found.effect):
-        return ""
-    text = f"{amount(found.effect)}{'' if unit[:1] in ('%', '×') or not unit else ' '}{unit}"
-    if np.isfinite(found.low) and found.high > found.low:
-        text += f" (95% interval {amount(found.low)} to {amount(found.high)}, n = {found.n:,})"
-    return text
-
-
-def measured(row: Any) -> str:
-    """What a claim's first test found and, where another decides the verdict, what that one found."""
-    return "; but ".join(filter(None, (said(row, row.unit), row.but)))
 
 
 def value(id: str, verdicts: pd.DataFrame | None = None) -> str:
@@ -380,7 +235,7 @@ def value(id: str, verdicts: pd.DataFrame | None = None) -> str:
 
 def multiplicity(verdicts: pd.DataFrame) -> str:
     """How many verdicts chance alone would hand out."""
-    first = {c.id: c.parts[0].test for c in _claims() if c.tests}
+    first = {c.id: c.parts[0].test for c in load() if c.tests}
     judged = verdicts[verdicts["verdict"].isin(RANK)]
     tests = judged["id"].map(first)[judged["high"] > judged["low"]]
     shares = int((tests == "xor_rate").sum())

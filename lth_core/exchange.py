@@ -20,9 +20,10 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from lth_core import prune, results
+from lth_core.cell import UNREADABLE, StoreError, key_of, read_bytes, size_of
 from lth_core.models import Masks, Network, Parameters, layers
 from lth_core.spec import Spec, UsageError, from_dict
-from lth_core.store import UNREADABLE, Store, StoreError, _bytes, _size, key_of
+from lth_core.store import Store
 from lth_core.tickets import start
 
 FORMAT = "lth-ticket-1"
@@ -90,8 +91,8 @@ def read(file: Path) -> Ticket:
         spec, facts = _header(file)
         if not portable(spec):
             raise ValueError(f"arm = {spec.arm!r} does not start from initial weights under a ticket's masks")
-        parameters, _ = _size(spec)
-        tensors = load_tensors(_bytes(file, 10 * parameters + MOST_HEADER))
+        parameters, _ = size_of(spec)
+        tensors = load_tensors(read_bytes(file, 10 * parameters + MOST_HEADER))
         masks, weights = _parts(tensors, spec, "")
         trained = _parts(tensors, spec, ".trained")[1] if any(n.endswith(".trained") for n in tensors) else {}
         if tensors:

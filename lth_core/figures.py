@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lth_core import analyse, plot
+from lth_core.cell import KEEPS_WEIGHTS
 from lth_core.models import weight_count
 from lth_core.spec import Spec
-from lth_core.store import KEEPS_WEIGHTS
 from lth_core.study import Study
 
 NAMES = {

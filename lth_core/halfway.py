@@ -13,8 +13,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from lth_core.cell import StoreError, digest_arrays, key_of
 from lth_core.spec import Spec
-from lth_core.store import StoreError, digest_arrays, key_of
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lth_core import claims, plot
+from lth_core import claims, plot, statements
 from lth_core.plot import Html
 
 HERE = Path(__file__).resolve().parent
@@ -43,9 +43,9 @@ def chooser(name: str, label: str, options: dict[str, str]) -> str:
     )
 
 
-def _row(claim: claims.Claim, row) -> str:
+def _row(claim: statements.Claim, row) -> str:
     """One claim: verdict, wording that unfolds, printed and measured value."""
-    found = claims.measured(row)
+    found = statements.measured(row)
     facts = {
         "claim": f"{claim.id} ({', '.join([claim.importance, claim.kind, *claim.marks])})",
         "where": f"{PAPERS[claim.paper]}, section {claim.section}" + (f", {claim.printed}" if claim.printed else ""),
@@ -73,7 +73,7 @@ def _row(claim: claims.Claim, row) -> str:
 
 def table(verdicts: pd.DataFrame, *, name: str = "ledger") -> Html:
     """The claims as a table that filters by page, paper, verdict, data set, importance and words."""
-    known = {c.id: c for c in claims.load()}
+    known = {c.id: c for c in statements.load()}
     rows = "".join(_row(known[row.id], row) for row in verdicts.itertuples())
     pages = {n: page_name(n) for n in dict.fromkeys(verdicts["notebook"])}
     choices = [
@@ -99,7 +99,7 @@ def table(verdicts: pd.DataFrame, *, name: str = "ledger") -> Html:
 
 def section(notebook: str, verdicts: pd.DataFrame | None = None) -> Html:
     """The claims that a notebook ends with, as a plain table without filters."""
-    known = {c.id: c for c in claims.for_section(notebook)}
+    known = {c.id: c for c in statements.for_section(notebook)}
     ledger = claims.ledger() if verdicts is None else verdicts
     rows = "".join(_row(known[row.id], row) for row in ledger.itertuples() if row.id in known)
     head = "".join(f'<th scope="col">{title}</th>' for title in HEAD)

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from IPython.display import Markdown
 
-from lth_core import claims, figures, paper, plot
+from lth_core import claims, figures, paper, plot, statements
 from lth_core.study import Study
 
 WORDS = {
@@ -29,7 +29,7 @@ def verdicts(study: Study) -> pd.DataFrame:
     Claims about convolutional networks are left to the chapters that train them."""
     here = {f.paper.dataset for f in paper.FIGURES.values() if f.notebook == study.notebook}
     elsewhere = {"cifar10"} - here
-    asked = [c for c in claims.for_section(study.notebook) if not c.counted and c.dataset not in elsewhere]
+    asked = [c for c in statements.for_section(study.notebook) if not c.counted and c.dataset not in elsewhere]
     options = dict(profile=study.profile, trials=study.trials, seed=study.seed, dataset=study.option)
     return claims.judge(study.source, asked, **options).set_index("id", drop=False)  # type: ignore[arg-type]
 
@@ -51,7 +51,7 @@ def shapes(found: pd.DataFrame, *, caption: str) -> plot.Html:
     head = "".join(f'<th scope="col">{h}</th>' for h in ("claim", "printed", "measured", "verdict"))
     body = "".join(
         f'<tr><th scope="row">{escape(r.statement)}</th><td>{escape(printed(r))}</td>'
-        f"<td>{escape(signed(claims.measured(r))) or '–'}</td><td>{WORDS[r.verdict]}</td></tr>"
+        f"<td>{escape(signed(statements.measured(r))) or '–'}</td><td>{WORDS[r.verdict]}</td></tr>"
         for r in shown.itertuples()
     )
     text = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
@@ -79,7 +79,7 @@ def judged(found: pd.DataFrame) -> int:
 def answer(found: pd.DataFrame, id: str) -> str:
     """What a claim prints, what is measured here, and the verdict, as the end of a sentence."""
     row: Any = next(found.loc[[id]].itertuples())
-    said, who = claims.measured(row), "commentary" if getattr(row, "paper", "") == "blog" else "paper"
+    said, who = statements.measured(row), "commentary" if getattr(row, "paper", "") == "blog" else "paper"
     if not said:
         return f"The {who} says: {printed(row)}. Not measured here yet."
     words = {claims.UNMEASURED: "this scale cannot show it"}
@@ -102,7 +102,7 @@ def failed(study: Study, found: pd.DataFrame) -> Markdown:
         if rows:
             lines.append(f"**{title}**\n")
         for r in rows:
-            said = claims.measured(r)
+            said = statements.measured(r)
             more = [f"printed: {printed(r)}", *([f"measured: {said}"] if said else []), *([r.reason] if reason else [])]
             lines.append(signed(f"- {r.statement} ({'; '.join(m for m in more if m)})"))
         if rows:
@@ -156,7 +156,7 @@ def carries(readings: pd.DataFrame) -> Markdown:
             lines.append(f"- **{column}**: too few readings have a value here to compare.")
             continue
         same = (values > 0).all() or (values < 0).all()
-        span = f"{claims.amount(values.min())} to {claims.amount(values.max())}"
+        span = f"{statements.amount(values.min())} to {statements.amount(values.max())}"
         verdict = "the sign is the same under all readings" if same else "**the sign depends on the reading**"
         lines.append(signed(f"- **{column}**: {verdict} ({span})."))
     return Markdown("\n".join(lines) or "*Not measured yet.*")

@@ -20,10 +20,11 @@ import numpy as np
 import pandas as pd
 
 from lth_core.analyse import summary
+from lth_core.cell import StoreError, key_of
 from lth_core.models import Masks, Parameters, initial, layers
 from lth_core.prune import density, full, masked
 from lth_core.spec import MISTAKES, Spec, from_dict
-from lth_core.store import Store, StoreError, key_of
+from lth_core.store import Store
 
 HERE = Path(__file__).resolve().parent.parent / "results"
 POINTS = 125  # evaluations kept of a curve; early stopping and convergence are computed from all of them first

@@ -10,11 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lth_core import analyse, figures, paper, plot, prune, results, xor
+from lth_core.cell import key_of
 from lth_core.data import EVALUATED
 from lth_core.draws import generator
 from lth_core.models import Masks, init_sd, initial, layers
 from lth_core.spec import Spec
-from lth_core.store import Store, key_of
+from lth_core.store import Store
 from lth_core.study import Study
 
 SHADES = 64  # grey levels of a mask's map; as characters, code SHADE_0 is black

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from lth_core import paper, results
-from lth_core.store import key_of
+from lth_core.cell import key_of
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMES = "_build/executed.json"  # notebook -> seconds, when: written as notebooks are executed

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from lth_core import mistakes, prune, sparse
+from lth_core.cell import Cell, key_of
 from lth_core.data import Dataset, load
 from lth_core.draws import generator, normal
 from lth_core.halfway import Shelf
 from lth_core.models import Masks, Network, Parameters, Trained, init_sd, initial, layers
 from lth_core.spec import Spec, UsageError
-from lth_core.store import Cell, Store, key_of
+from lth_core.store import Store
 
 DENSE_COHORT = 64  # networks that train together at most; more are split
 

@@ -17,8 +17,9 @@ from typing import Any
 import lth_core.store
 from lth_core import sparse, tickets
 from lth_core.__main__ import main
+from lth_core.cell import key_of
 from lth_core.spec import Spec
-from lth_core.store import Store, key_of
+from lth_core.store import Store
 
 FORKS = mp.get_context("forkserver")
 FORKS.set_forkserver_preload(["lth_core.__main__", "lth_core.tickets", "sklearn.datasets"])

@@ -10,9 +10,10 @@ import pytest
 
 from lth_core import paper, results, tickets, train
 from lth_core.audit import audit
+from lth_core.cell import key_of
 from lth_core.data import load
 from lth_core.spec import Spec, UsageError
-from lth_core.store import Store, key_of
+from lth_core.store import Store
 
 TINY = paper.Scale(dataset="digits", iterations=200, trials=1, rounds=2, replicates=1)
 

@@ -14,11 +14,11 @@ pytest.importorskip("matplotlib")
 
 from lth_core import cifar, costs, grids, paper, printed, prune, results, tickets
 from lth_core.analyse import summary
+from lth_core.cell import key_of
 from lth_core.data import EVALUATED
 from lth_core.draws import split
 from lth_core.models import layers
 from lth_core.spec import Spec
-from lth_core.store import key_of
 from lth_core.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -20,7 +20,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from lth_core import checks, claims, insides, judge, ledger, paper, results, shapes
+from lth_core import checks, claims, insides, judge, ledger, paper, results, shapes, statements
 from lth_core.__main__ import main
 from lth_core.models import layers
 from lth_core.paper import Scale, iterative, one_shot
@@ -548,11 +548,11 @@ def test_a_claim_tells_what_the_test_that_decides_found() -> None:
     parts = [{"ahead": {**p.arguments, "of": {"arm": "ticket"}}} for p in faster_but_worse.parts]
     claim = replace(faster_but_worse, figure="iclr-fig04", tests=parts)
     (row,) = claims.judge(Invented(cells), [claim]).itertuples()
-    assert row.verdict == claims.REPRODUCED and row.but == "" and "but" not in claims.measured(row)
+    assert row.verdict == claims.REPRODUCED and row.but == "" and "but" not in statements.measured(row)
     cells.loc[cells["arm"] == "ticket", "stop_test"] -= 0.1
     (row,) = claims.judge(Invented(cells), [claim]).itertuples()
     assert row.verdict == claims.NOT and row.unit == "% earlier" and row.effect > 0
-    assert re.fullmatch(r".*% earlier \(.*n = 5\); but -\d+(\.\d+)? points \(.*n = 5\)", claims.measured(row))
+    assert re.fullmatch(r".*% earlier \(.*n = 5\); but -\d+(\.\d+)? points \(.*n = 5\)", statements.measured(row))
 
 
 def test_the_ledger_takes_seconds_and_is_complete() -> None:
@@ -617,7 +617,7 @@ def test_order_of_verdicts() -> None:
 def test_json_and_filters(capsys: pytest.CaptureFixture) -> None:
     assert main(["claims", "--section", "v1_2_xor", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {r["notebook"] for r in rows} == {"v1_2_xor"} and len(rows) == len(claims.for_section("v1_2_xor"))
+    assert {r["notebook"] for r in rows} == {"v1_2_xor"} and len(rows) == len(statements.for_section("v1_2_xor"))
     assert main(["claims", "--section", "v3"]) == 2
     assert "'v3' does not exist" in capsys.readouterr().err
     assert main(["claims", "--verdict", "maybe"]) == 2

@@ -12,11 +12,12 @@ import torch
 from torch import nn
 
 from lth_core import data, prune, tickets, train
+from lth_core.cell import StoreError, key_of
 from lth_core.forward import forward
 from lth_core.halfway import Halfway, Shelf
 from lth_core.models import Network, initial, layers, weight_count
 from lth_core.spec import Spec, UsageError
-from lth_core.store import Store, StoreError, key_of
+from lth_core.store import Store
 
 DEEP = dict(dataset="digits32", optimizer="momentum", lr=0.002, weight_decay=0.5, batch_size=16)
 RESNET = Spec(arch="resnet-18-4", iterations=1, eval_every=1, **DEEP).at_round(0)

@@ -13,8 +13,9 @@ from test_store import tiny_rows
 from lth_core import anatomy, data, exchange, paper, results, tickets
 from lth_core.__main__ import main
 from lth_core.audit import allowed_difference
+from lth_core.cell import StoreError, key_of
 from lth_core.spec import UsageError
-from lth_core.store import Store, StoreError, key_of
+from lth_core.store import Store
 
 TICKET = next(s for s in tiny_rows() if s.arm == "ticket" and s.round == 2)
 

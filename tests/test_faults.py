@@ -46,8 +46,9 @@ from test_store import SMALL, TINY, same_cells, tiny_rows
 import lth_core.store
 from lth_core import data, paper, tickets
 from lth_core.__main__ import main
+from lth_core.cell import StoreError, key_of
 from lth_core.spec import Spec, UsageError
-from lth_core.store import Store, StoreError, key_of
+from lth_core.store import Store
 
 CLOSED = "http://127.0.0.1:9/"  # nobody listens there
 COMMAND = ["run", "iclr-fig03", "--profile", "quick", "--dataset", "digits", "--trials", "1", "--device", "cpu"]

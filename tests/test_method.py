@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from lth_core import analyse, draws, models, prune, results, sparse, tickets, train
+from lth_core.cell import key_of
 from lth_core.data import Dataset, load
 from lth_core.models import Network, Trained, initial, layers
 from lth_core.spec import ARMS, Spec, learning_rates
-from lth_core.store import Store, key_of
+from lth_core.store import Store
 
 BASE = Spec(dataset="digits", arch="lenet-30-20", iterations=40, eval_every=20, lr=5e-3)
 ENGINES = ("dense", "sparse")
@@ -52,7 +53,7 @@ def chain(engine: str, base: Spec = BASE, rounds: int = 3) -> list[tuple[Network
 
 
 def _cell(network: Network, result: Trained):
-    from lth_core.store import Cell
+    from lth_core.cell import Cell
 
     return Cell(network.spec, {}, None, network.masks, result.weights)  # type: ignore[arg-type]
 

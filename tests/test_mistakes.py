@@ -15,9 +15,10 @@ import pandas as pd
 import pytest
 
 from lth_core import leads, mistakes, panels, paper, prune, results, tickets
+from lth_core.cell import key_of
 from lth_core.models import Network, Parameters, initial
 from lth_core.spec import MISTAKES, SEARCHES, Spec
-from lth_core.store import Store, key_of
+from lth_core.store import Store
 from lth_core.study import Study
 
 BASE = Spec(dataset="digits", arch="lenet-30-20", iterations=60, eval_every=20, lr=5e-3, prune_fc=0.5, prune_out=0.25)

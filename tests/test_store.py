@@ -17,8 +17,9 @@ import pytest
 
 from lth_core import paper, results, tickets
 from lth_core.__main__ import main
+from lth_core.cell import StoreError, key_of
 from lth_core.spec import Spec, UsageError
-from lth_core.store import Store, StoreError, key_of
+from lth_core.store import Store
 
 TINY = paper.Scale(dataset="digits", iterations=40, trials=2, rounds=2, replicates=1)
 SMALL = dict(arch="lenet-20-10", eval_every=20)

@@ -25,8 +25,9 @@ from test_store import same_cells, tiny_rows
 
 from lth_core import data, exchange, paper, tickets
 from lth_core.__main__ import main, seconds, shard
+from lth_core.cell import MEASURED, StoreError, digest, key_of, own_digest
 from lth_core.spec import ALLOWED, Spec, UsageError, from_dict
-from lth_core.store import MEASURED, Store, StoreError, _own_digest, digest, key_of
+from lth_core.store import Store
 from lth_core.study import Study
 
 INPUTS = 500  # of each property; the slow run tries twenty times as many
@@ -101,7 +102,7 @@ def forged(whole: Store, tmp_path: Path) -> Callable[..., Store]:
             if isinstance(cell["files"], dict) and name in cell["files"]:
                 cell["files"][name] = digest(content)
         cell.pop("digest")
-        (folder / "cell.json").write_text(json.dumps({**cell, "digest": _own_digest(cell)}))
+        (folder / "cell.json").write_text(json.dumps({**cell, "digest": own_digest(cell)}))
         return store
 
     return forge
@@ -554,7 +555,7 @@ def store_properties(key: str, good: dict[str, bytes]) -> list[Callable[[int], N
         for name in path[:-1]:
             place = place[name]
         place[path[-1]] = value
-        text = json.dumps({**forged, "digest": _own_digest(forged)} if isinstance(forged, dict) else forged)
+        text = json.dumps({**forged, "digest": own_digest(forged)} if isinstance(forged, dict) else forged)
         reads({**good, "cell.json": text.encode()})
 
     @property_of(st.sampled_from(["curves.parquet", "tensors.safetensors"]), st.data())
@@ -562,7 +563,7 @@ def store_properties(key: str, good: dict[str, bytes]) -> list[Callable[[int], N
         """a curve or tensor file with bytes changed, checksums set right: the cell, or one sentence that names it"""
         content = changed(good[name], source)
         forged = {**cell, "files": {**cell["files"], name: digest(content)}}
-        text = json.dumps({**forged, "digest": _own_digest(forged)}).encode()
+        text = json.dumps({**forged, "digest": own_digest(forged)}).encode()
         reads({**good, name: content, "cell.json": text})
 
     return [any_cell, any_file]

@@ -14,9 +14,9 @@ import pytest
 
 from lth_core import analyse, data, live, prune, results, sliders, xor
 from lth_core.analyse import by_trial
+from lth_core.cell import key_of
 from lth_core.models import initial
 from lth_core.spec import UsageError
-from lth_core.store import key_of
 from lth_core.study import Study
 from lth_core.widgets import Conclude, TicketExplorer, XorLive
 
