@@ -4,8 +4,8 @@ claims.judge()           one row a claim: verdict, effect, interval, n, scale, r
 claims.value(id)         the measured value with its interval, for prose that is filled when the book is built
 claims.html()            the ledger as a page: filters, one line a claim (drawn by `ledger`)
 
-The claims are data (`statements`), the tests are functions (`judge`, `shapes`, `checks`, `insides`); this module brings
-them together. Nothing here trains a network, except XOR's, which take seconds.
+The claims are data (`statements`), the tests are functions (`judge`, `shapes`, `sweeps`, `checks`, `insides`); this
+module brings them together. Nothing here trains a network, except XOR's, which take seconds.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from lth_core.cell import key_of
 from lth_core.checks import ALONE
 from lth_core.insides import MASKS
 from lth_core.judge import Lacking, Result, select, with_depth
-from lth_core.shapes import NETWORKS
 from lth_core.spec import Spec, UsageError
 from lth_core.statements import Claim, Part, columns_of, describe, load, measured, number_of, said, unit_of
+from lth_core.sweeps import NETWORKS
 
 ACCEPTED = results.HERE / "verdicts.json"  # the verdicts that are committed
 

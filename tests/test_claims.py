@@ -20,7 +20,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from lth_core import checks, claims, insides, judge, ledger, paper, results, shapes, statements
+from lth_core import checks, claims, insides, judge, ledger, paper, results, statements, sweeps
 from lth_core.__main__ import main
 from lth_core.models import layers
 from lth_core.paper import Scale, iterative, one_shot
@@ -28,7 +28,7 @@ from lth_core.spec import UsageError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "paper" / "claims.yaml"
 IDS = "152c9b3e4c147afd"  # first digits of the SHA-256 of all ids, sorted and joined by newlines
-EVERY = {**checks.ALONE, **insides.MASKS, **shapes.NETWORKS}
+EVERY = {**checks.ALONE, **insides.MASKS, **sweeps.NETWORKS}
 
 
 # --- The list ---------------------------------------------------------------------------------------------------------
@@ -165,13 +165,13 @@ def test_a_test_finds_what_is_there_and_only_that(
     test: str, arguments: dict[str, Any], value: Value, column: str, effect: float
 ) -> None:
     told = arguments if test == "exists" else {"column": column, **arguments}
-    found = shapes.NETWORKS[test](nets(value, column), **told)
+    found = sweeps.NETWORKS[test](nets(value, column), **told)
     assert found.agrees and found.direction, found
     assert found.effect == pytest.approx(effect, rel=0.12, abs=0.05)
     if np.isfinite(found.low) and test != "earliest":
         assert found.low <= found.effect <= found.high and found.n == 5
     if test == "value":  # the level itself is the same in both tables
-        assert not shapes.NETWORKS[test](nets(value, column), **told | {"number": 90}).agrees
+        assert not sweeps.NETWORKS[test](nets(value, column), **told | {"number": 90}).agrees
         return
     if test == "exists":
         worse = nets(lambda arm, d, t: 8000 * noise(t) * (1 + 0.01 * d), column)
@@ -180,13 +180,13 @@ def test_a_test_finds_what_is_there_and_only_that(
     else:
         worse = nets(dull if column == A else lambda *x: 8000 * dull(*x), column)
     try:
-        assert not shapes.NETWORKS[test](worse, **told).agrees
+        assert not sweeps.NETWORKS[test](worse, **told).agrees
     except judge.Lacking:
         assert test in ("returns", "deeper"), "a curve that never gives out has no end to judge"
 
 
 def test_alike_and_scattered() -> None:
-    same = shapes.NETWORKS["same"]
+    same = sweeps.NETWORKS["same"]
     arguments = dict(column=A, of=TK, to=RE, levels=[4, 12])
     assert same(nets(dull), **arguments, within=0.15).agrees
     assert not same(nets(hill), **arguments, within=0.15).agrees
@@ -196,13 +196,13 @@ def test_alike_and_scattered() -> None:
         return 8000 + (1 if arm == "ticket" else 4) * 300 * ((13 * trial + 5 * depth) % 7 - 3)
 
     levels = dict(column=T, levels=[1, 12])
-    assert shapes.NETWORKS["scatter"](nets(wild, T), of="reinit", to="ticket", **levels).agrees
-    assert not shapes.NETWORKS["scatter"](nets(wild, T), of="ticket", to="reinit", **levels).agrees
+    assert sweeps.NETWORKS["scatter"](nets(wild, T), of="reinit", to="ticket", **levels).agrees
+    assert not sweeps.NETWORKS["scatter"](nets(wild, T), of="ticket", to="reinit", **levels).agrees
 
 
 def test_copies_are_counted_where_they_are_measured() -> None:
     """Five trials of two copies a level; round 1 of 20 percent stands at one depth."""
-    copies = shapes.NETWORKS["copies"]
+    copies = sweeps.NETWORKS["copies"]
     assert copies(nets(dull), arm="reinit", number=10).agrees
     assert not copies(nets(dull), arm="reinit", number=5).agrees
     with pytest.raises(judge.Lacking, match="10 of 15 copies"):
@@ -211,17 +211,17 @@ def test_copies_are_counted_where_they_are_measured() -> None:
 
 def test_two_columns_together_and_thresholds() -> None:
     table = nets(hill).assign(stop_train=lambda t: 0.5 * t["stop_test"], other=lambda t: -t["stop_test"])
-    assert shapes.NETWORKS["together"](table, columns=["stop_train", A]).agrees
-    assert not shapes.NETWORKS["together"](table, columns=["other", A]).agrees
+    assert sweeps.NETWORKS["together"](table, columns=["stop_train", A]).agrees
+    assert not sweeps.NETWORKS["together"](table, columns=["other", A]).agrees
     full = nets(lambda arm, d, t: 1.0 if d < (17.5 if arm == "ticket" else 12.5) else 0.99, "end_train")
-    assert shapes.NETWORKS["perfect"](full, column="end_train", of=TK, to=RE).effect == 5
-    assert not shapes.NETWORKS["perfect"](full, column="end_train", of=RE, to=TK).agrees
+    assert sweeps.NETWORKS["perfect"](full, column="end_train", of=TK, to=RE).effect == 5
+    assert not sweeps.NETWORKS["perfect"](full, column="end_train", of=RE, to=TK).agrees
     level = dict(column="end_train", number=99.9, within=0, form="value")
-    assert shapes.NETWORKS["throughout"](full, levels=[0, 17], **level).agrees
-    assert not shapes.NETWORKS["throughout"](full, levels=[0, 18], **level).agrees
+    assert sweeps.NETWORKS["throughout"](full, levels=[0, 17], **level).agrees
+    assert not sweeps.NETWORKS["throughout"](full, levels=[0, 18], **level).agrees
     learned = nets(lambda arm, d, t: float(d > 6.5), "learned")
-    assert shapes.NETWORKS["share"](learned, column="learned", number=100, levels=[8, 15]).agrees
-    assert not shapes.NETWORKS["share"](learned, column="learned", number=100, levels=[0, 15]).agrees
+    assert sweeps.NETWORKS["share"](learned, column="learned", number=100, levels=[8, 15]).agrees
+    assert not sweeps.NETWORKS["share"](learned, column="learned", number=100, levels=[0, 15]).agrees
 
 
 def test_sweeps_and_sizes() -> None:
@@ -232,51 +232,51 @@ def test_sweeps_and_sizes() -> None:
     table = pd.concat([nets(sized(*x), arms=("ticket",), arch=a) for a, x in sizes.items()], ignore_index=True)
     values = list(sizes)
     every = dict(field="arch", test="turning", column=A)
-    assert shapes.NETWORKS["everywhere"](table, values=values, **every).agrees
+    assert sweeps.NETWORKS["everywhere"](table, values=values, **every).agrees
     flat = pd.concat([table, nets(dull, arms=("ticket",), arch="lenet-50-17")], ignore_index=True)
-    assert not shapes.NETWORKS["everywhere"](flat, **every).agrees
+    assert not sweeps.NETWORKS["everywhere"](flat, **every).agrees
     grows = dict(column=A, what="best", values=values)
-    assert shapes.NETWORKS["grows"](table, **grows).agrees
-    assert not shapes.NETWORKS["grows"](table, **grows, limit=1.5).agrees
+    assert sweeps.NETWORKS["grows"](table, **grows).agrees
+    assert not sweeps.NETWORKS["grows"](table, **grows, limit=1.5).agrees
     where = dict(column=A, what="best", values=["lenet-300-100"])
     total = 266_200 * 0.8**6
-    assert shapes.NETWORKS["weights_where"](table, between=[total, total], **where).agrees
-    assert not shapes.NETWORKS["weights_where"](table, between=[5 * total, 5 * total], **where).agrees
+    assert sweeps.NETWORKS["weights_where"](table, between=[total, total], **where).agrees
+    assert not sweeps.NETWORKS["weights_where"](table, between=[5 * total, 5 * total], **where).agrees
     equal = dict(column=A, field="arch", values=values, weights=[20_000, 40_000])
     larger = [
         nets(lambda _, d, t, i=i: 0.98 + 0.001 * t + 0.002 * i, arms=("ticket",), arch=a) for i, a in enumerate(sizes)
     ]
     table = pd.concat(larger, ignore_index=True)
-    assert shapes.NETWORKS["at_weights"](table, rising=True, **equal).agrees
-    assert not shapes.NETWORKS["at_weights"](table, rising=False, **equal).agrees
+    assert sweeps.NETWORKS["at_weights"](table, rising=True, **equal).agrees
+    assert not sweeps.NETWORKS["at_weights"](table, rising=False, **equal).agrees
     fast = pd.concat([nets(valley, T, lr=0.1), nets(lambda *x: 8000 * dull(*x), T, lr=0.2)], ignore_index=True)
-    assert shapes.NETWORKS["faster_than"](fast, column=T, of={"lr": 0.1}, to={"lr": 0.2}).agrees
-    assert not shapes.NETWORKS["faster_than"](fast, column=T, of={"lr": 0.2}, to={"lr": 0.1}).agrees
+    assert sweeps.NETWORKS["faster_than"](fast, column=T, of={"lr": 0.1}, to={"lr": 0.2}).agrees
+    assert not sweeps.NETWORKS["faster_than"](fast, column=T, of={"lr": 0.2}, to={"lr": 0.1}).agrees
 
     def dipping(arm: str, d: float, t: int) -> float:
         return 0.7 + 0.001 * t + (-0.02 if 0 < d < 4 else 0.01 * (d >= 4))
 
-    assert shapes.NETWORKS["dip"](nets(dipping), column=A).agrees
-    assert not shapes.NETWORKS["dip"](nets(hill), column=A).agrees
+    assert sweeps.NETWORKS["dip"](nets(dipping), column=A).agrees
+    assert not sweeps.NETWORKS["dip"](nets(hill), column=A).agrees
 
 
 def test_a_crossing_that_is_not_measured_is_not_judged() -> None:
     short = nets(valley, T, rounds=12)
     with pytest.raises(judge.Lacking, match="sparsest"):
-        shapes.NETWORKS["returns"](short, column=T, at=15)
+        sweeps.NETWORKS["returns"](short, column=T, at=15)
     with pytest.raises(judge.Lacking, match="level 15"):
-        shapes.NETWORKS["ratio"](short, column=T, of={"at": 15}, to=U, number=0, within=1)
+        sweeps.NETWORKS["ratio"](short, column=T, of={"at": 15}, to=U, number=0, within=1)
     with pytest.raises(judge.Lacking, match="never"):
-        shapes.NETWORKS["returns"](short.assign(convergence_iteration=np.nan), column="convergence_iteration", at=7)
+        sweeps.NETWORKS["returns"](short.assign(convergence_iteration=np.nan), column="convergence_iteration", at=7)
 
 
 def test_a_network_that_never_converges_costs_no_interval() -> None:
     table = nets(valley, T)
     one = (table["trial"] == 2) & (table["round"] == 7) & (table["arm"] == "ticket")
     arguments = dict(column=T, of={"at": 7}, to=U, number=38, within=10, form="less")
-    assert shapes.NETWORKS["ratio"](table.assign(**{T: table[T].mask(one)}), **arguments).agrees
+    assert sweeps.NETWORKS["ratio"](table.assign(**{T: table[T].mask(one)}), **arguments).agrees
     most = (table["trial"] > 0) & (table["round"] == 7) & (table["arm"] == "ticket")
-    lost = shapes.NETWORKS["ratio"](table.assign(**{T: table[T].mask(most)}), **arguments)
+    lost = sweeps.NETWORKS["ratio"](table.assign(**{T: table[T].mask(most)}), **arguments)
     assert np.isnan(lost.low) and not lost.agrees, "one trial of five is no evidence"
 
 
@@ -285,7 +285,7 @@ def test_one_shot_levels_stand_between_rounds() -> None:
     assert judge.depth_of("25%") == pytest.approx(6.21, abs=0.01)
     once = judge.select(table, path="one-shot")
     assert (once["round"] <= 1).all() and once["depth"].max() > 16
-    lead = shapes.NETWORKS["ahead"](table, column=T, of={"path": "iterative"}, to={"path": "one-shot"}, levels=[2, 12])
+    lead = sweeps.NETWORKS["ahead"](table, column=T, of={"path": "iterative"}, to={"path": "one-shot"}, levels=[2, 12])
     assert lead.effect == pytest.approx(0, abs=0.5), "the same curve on both grids"
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
-from lth_core import analyse, data, figures, own, plot, prune, torchprune
+from lth_core import analyse, data, figures, own, plain, plot, prune, torchprune
 from lth_core.spec import UsageError
 
 
@@ -25,7 +25,7 @@ def tiny() -> nn.Module:
     )  # fmt: skip
 
 
-def digits(first: int, last: int) -> own.Split:
+def digits(first: int, last: int) -> plain.Split:
     d = data.load("digits")
     return torch.from_numpy(d.pool_images[first:last] / 255.0).float(), torch.from_numpy(
         d.pool_labels[first:last]
@@ -56,7 +56,7 @@ def test_densities_are_the_closed_form(found: own.Found) -> None:
 
 def test_masks_nest_and_tickets_go_back_bit_for_bit(found: own.Found) -> None:
     for trial in (0, 1):
-        start = own.drawn(experiment(), trial, "init")
+        start = plain.drawn(experiment(), trial, "init")
         for number in (1, 2, 3):
             ticket = found.ticket(trial, number)
             for name, mask in ticket.masks.items():
@@ -124,10 +124,10 @@ def test_late_rewinding_goes_back_to_that_iteration() -> None:
     e = experiment(rewind=7)
     late = own.run(e, rounds=1, trials=1, arms=["ticket"])
     module_at_7 = own.train(
-        experiment(iterations=7, eval_every=7), own.Ticket(own.drawn(e, 0, "init"), {}), (0, "ticket", 0, 0)
+        experiment(iterations=7, eval_every=7), own.Ticket(plain.drawn(e, 0, "init"), {}), (0, "ticket", 0, 0)
     )
     assert torch.equal(late.starts[0]["6.weight"], module_at_7.weights["6.weight"])
-    assert not torch.equal(late.starts[0]["6.weight"], own.drawn(e, 0, "init")["6.weight"])
+    assert not torch.equal(late.starts[0]["6.weight"], plain.drawn(e, 0, "init")["6.weight"])
 
 
 def test_one_cut_through_all_layers_keeps_as_many() -> None:
@@ -229,7 +229,7 @@ def test_training_under_torchs_masks_is_training_ours(found: own.Found) -> None:
     ours = own.train(e, ticket, (0, "ticket", 1, 0)).weights
     module = torchprune.apply(e.model(), copy.deepcopy(ticket))
     optimizer = e.optimizer(module.parameters())
-    for batch in own.batches(200, 16, 20, own.generator(0, "own", 0, "ticket", 1, 0, "order")):
+    for batch in plain.batches(200, 16, 20, plain.generator(0, "own", 0, "ticket", 1, 0, "order")):
         optimizer.zero_grad()
         e.loss(module(e.train[0][batch]), e.train[1][batch]).backward()
         optimizer.step()

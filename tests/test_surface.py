@@ -24,7 +24,7 @@ from lth_core.spec import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = [(module, name) for module, names in lth_core.PUBLIC.items() for name in names]
-TRIED = ("own", "torchprune", "analyse", "prune", "reference")  # every public function there has an example
+TRIED = ("own", "plain", "torchprune", "analyse", "prune", "reference")  # every public function there has an example
 
 
 def functions(thing: Any) -> list[Any]:
