@@ -16,6 +16,7 @@ from lth_core.insides import MASKS
 from lth_core.judge import better_low
 
 FILE = Path(__file__).resolve().parent / "claims.yaml"
+OPPOSITE = {"% earlier": "% later", "% later": "% earlier", "% lower": "% higher"}
 
 
 class Part(NamedTuple):
@@ -144,12 +145,15 @@ def amount(x: float) -> str:
 
 
 def said(found: Any, unit: str) -> str:
-    """An effect with its unit, interval and n; empty where nothing was measured."""
+    """An effect with its unit, interval and n; empty where nothing was measured. What is "-8% earlier" is 8% later."""
     if not np.isfinite(found.effect):
         return ""
-    text = f"{amount(found.effect)}{'' if unit[:1] in ('%', '×') or not unit else ' '}{unit}"
-    if np.isfinite(found.low) and found.high > found.low:
-        text += f" (95% interval {amount(found.low)} to {amount(found.high)}, n = {found.n:,})"
+    effect, low, high = found.effect, found.low, found.high
+    if effect < 0 and unit in OPPOSITE:
+        effect, low, high, unit = -effect, -high, -low, OPPOSITE[unit]
+    text = f"{amount(effect)}{'' if unit[:1] in ('%', '×') or not unit else ' '}{unit}"
+    if np.isfinite(low) and high > low:
+        text += f" (95% interval {amount(low)} to {amount(high)}, n = {found.n:,})"
     return text
 
 

@@ -541,6 +541,12 @@ def test_verdict_words(agrees: bool, direction: bool) -> None:
     assert claims.verdict_of(found, "", partly=True) == (claims.DIRECTION if agrees else full)
 
 
+def test_a_negative_lead_is_told_in_the_opposite_word() -> None:
+    late = judge.Result(-8.05, -15.6, 4.77, 5, False, False)
+    assert statements.said(late, "% earlier") == "8.05% later (95% interval -4.77 to 15.6, n = 5)"
+    assert statements.said(late, "points") == "-8.05 points (95% interval -15.6 to 4.77, n = 5)"
+
+
 def test_a_claim_tells_what_the_test_that_decides_found() -> None:
     """Where the first test holds and another does not, the first's number alone would contradict the verdict."""
     cells = invented("paper").copy()
