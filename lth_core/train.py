@@ -30,6 +30,7 @@ Progress = Callable[[str, int], None]
 COLUMNS = tuple(f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "correct"))
 KEEP_SECONDS = 300  # between two states kept of a long training
 EVALUATE_AT_ONCE = 2_500  # images per network in one evaluation step
+PIECE = 1 << 18  # parameters that an optimizer on a CPU moves at once: what it reads and writes of them stays in caches
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 KEPT = 2**30  # bytes that a process keeps when it has freed them
 
@@ -153,6 +154,9 @@ class Cohort:
         }
         self.weights |= self.statistics
         self.trained = [self.weights[name] for name in shapes]
+        size = self.flat.shape[1]
+        piece = max(1, PIECE // len(networks)) if device.type == "cpu" else size
+        self.pieces = [slice(i, i + piece) for i in range(0, size, piece)]
         self.adam = self.spec.optimizer == "adam"
         self.first = torch.zeros_like(self.flat)
         self.second = torch.zeros_like(self.flat if self.adam else self.flat[:, :0])
@@ -228,19 +232,25 @@ class Cohort:
         rate = self.step_size.index_select(0, self.step_at)[0].unsqueeze(1)
         with torch.no_grad():
             g = torch.cat([part.flatten(1) for part in gradients], dim=1)
-            if self.decays:
-                g += self.decay * self.flat
-            g *= self.mask  # a masked gradient keeps weight, momentum and Adam's state at exactly 0
-            if self.adam:
-                self.first.lerp_(g, 0.1)
-                self.second.mul_(0.999).addcmul_(g, g, value=0.001)
-                correction = self.root_correction.index_select(0, self.step_at)
-                self.flat -= (self.first / (self.second.sqrt() / correction).add_(1e-8)).mul_(rate)
-            else:
-                self.first.mul_(self.momentum).add_(g)
-                self.flat -= self.first * rate
+            correction = self.root_correction.index_select(0, self.step_at)
+            for some in self.pieces:
+                self.update(some, g[:, some], rate, correction)
             self.step_at += 1
             self.iteration += 1
+
+    def update(self, some: slice, g: Tensor, rate: Tensor, correction: Tensor) -> None:
+        """The optimizer's step of some parameters, from their gradients `(network, parameter)`, which it overwrites."""
+        flat, first, second = self.flat[:, some], self.first[:, some], self.second[:, some]
+        if self.decays:
+            g += self.decay * flat
+        g *= self.mask[:, some]  # a masked gradient keeps weight, momentum and Adam's state at exactly 0
+        if self.adam:
+            first.lerp_(g, 0.1)
+            second.mul_(0.999).addcmul_(g, g, value=0.001)
+            flat -= (first / (second.sqrt() / correction).add_(1e-8)).mul_(rate)
+        else:
+            first.mul_(self.momentum).add_(g)
+            flat -= first * rate
 
     @torch.no_grad()
     def evaluate(self) -> None:

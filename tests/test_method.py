@@ -197,6 +197,17 @@ def test_engines_agree(recipe):
             assert np.abs(a.curves[f"{part}_correct"] - b.curves[f"{part}_correct"]).max() <= 2
 
 
+@pytest.mark.parametrize("recipe", OPTIMIZERS)
+def test_an_optimizer_that_moves_some_parameters_at_once_moves_them_alike(recipe, monkeypatch):
+    """Bit for bit: on a CPU the dense engine goes through the parameters piece by piece."""
+    networks = [tickets.network(replace(OPTIMIZERS[recipe], trial=t).at_round(0)) for t in (0, 1)]
+    whole = trained(networks, "dense")
+    monkeypatch.setattr(train, "PIECE", 1_234)
+    for a, b in zip(whole, trained(networks, "dense"), strict=True):
+        assert all(np.array_equal(a.weights[name], b.weights[name]) for name in a.weights)
+        assert all(np.array_equal(a.curves[column], b.curves[column]) for column in a.curves)
+
+
 def test_accuracy_falls_to_chance_at_absurd_sparsity():
     spec = replace(BASE, iterations=200).at_round(1, prune_fc=0.999, prune_out=0.99, arm="prune_at_init")
     (result,) = trained([tickets.network(spec)], "sparse")
