@@ -95,7 +95,8 @@ def train(
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pool = ThreadPoolExecutor(min(threads or cores, len(networks)), thread_name_prefix="sparse")
     try:
-        for index in range(len(networks)):
+        longest_first = sorted(range(len(networks)), key=lambda i: -_work(networks[i]))  # cores end together
+        for index in longest_first:
             pool.submit(work, index)
         waiting = len(networks)
         while waiting:
@@ -113,6 +114,11 @@ def train(
     finally:
         ending.set()
         pool.shutdown(cancel_futures=True)
+
+
+def _work(network: Network) -> int:
+    """How long a training is, beside others: living weights moved."""
+    return network.spec.iterations * sum(int(m.sum()) for m in network.masks.values())
 
 
 def _check(spec: Spec) -> None:
