@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from lth_core import analyse, plot
 from lth_core.cell import KEEPS_WEIGHTS
@@ -110,8 +110,9 @@ def scale_note(study: Study, figure: str) -> str:
     if same:
         some = f", at {len(rounds)} of {len(of)} rounds" if len(rounds) < len(of) else ""
         return f"Scale: {whose} ({', '.join(parts)}){some}.{lost}"
-    full = ", ".join(counts(whole))
-    return f"Scale: {', '.join(parts)}, {max(s.round for s in rows)} rounds; {whose}: {full}.{lost}"
+    deepest = max(s.round for s in rows)
+    parts += [f"{deepest} rounds"] * (deepest > 1)  # one-shot pruning has no rounds
+    return f"Scale: {', '.join(parts)}; {whose}: {', '.join(counts(whole))}.{lost}"
 
 
 def counts(rows: list[Spec]) -> list[str]:
@@ -194,7 +195,8 @@ def sweep(
     """A figure with one line per value of `field` (a column of the spec), blue to red with rising value.
 
     The x axis is the percent of all weights, with `hidden` v1's percent of the hidden layers, with `weights` their
-    number, as the papers draw it where network sizes differ. `name` turns a value into its label."""
+    number, as the papers draw it where network sizes differ. Accuracies are shown down to `below` under the best one.
+    `name` turns a value into its label."""
     if study.lacking(figure):
         return waiting(study, figure)
     table = levelled(study.table(figure), study.data(figure))
@@ -224,7 +226,7 @@ def sweep(
             ax.invert_xaxis()
             ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
             ax.xaxis.set_minor_formatter(NullFormatter())
-            ax.xaxis.set_major_formatter(FuncFormatter(lambda w, _: f"{w:,.0f}"))
+            ax.xaxis.set_major_formatter(EngFormatter(sep=""))  # 300k: longer labels run into each other
         else:
             plot.percent_axis(ax, sorted({round(x, 3) for x in table[axis]}))
         if linear:
@@ -235,7 +237,7 @@ def sweep(
         if not column.endswith("iteration") and study.data(figure) == "mnist":
             top = table.groupby([field, axis])[column].mean().max()
             if np.isfinite(top):
-                ax.set_ylim(top - below, top + below / 6)
+                ax.set_ylim(max(top - below, table[column].min() - below / 12), top + below / 6)
         if not ax.lines:
             ax.text(0.5, 0.5, "no network converges", transform=ax.transAxes, ha="center")
     if axes[0][0].lines:

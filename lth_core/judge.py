@@ -297,9 +297,7 @@ def ordered(table: pd.DataFrame, *, column: str, sides: Sequence[Side], levels: 
     steps = [ahead(table, column=column, of=a, to=b, levels=levels) for a, b in pairwise(sides)]
     ends = ahead(table, column=column, of=sides[0], to=sides[-1], levels=levels)
     least = min(steps, key=lambda s: s.effect)
-    return Result(
-        least.effect, least.low, least.high, least.n, all(s.agrees for s in steps), ends.agrees, "smallest lead"
-    )
+    return Result(least.effect, least.low, least.high, least.n, all(s.agrees for s in steps), ends.agrees)
 
 
 def earliest(table: pd.DataFrame, *, column: str, arm: str, at: float | str) -> Result:

@@ -87,8 +87,8 @@ def deeper(
     effect, low, high, n = over_trials(
         curves, lambda a, b: last_good(a, d, column, margin) - last_good(b, e, column, margin)
     )
-    if effect > 0:
-        ended(last_good(mean(curves[1].to_numpy(float)), e, column, margin), e)
+    shorter, its_depths = (curves[1], e) if effect > 0 else (curves[0], d)  # a longer one may still be good at its end
+    ended(last_good(mean(shorter.to_numpy(float)), its_depths, column, margin), its_depths)
     sure = excludes(low, high) > 0
     return Result(effect, low, high, n, sure and effect >= at_least, sure, "rounds")
 

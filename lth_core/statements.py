@@ -103,7 +103,8 @@ def unit_of(part: Part) -> str:
     if name == "ratio":
         return {"times": "×", "less": "% earlier", "more": "% later"}[arguments.get("form", "times")]
     if name in ("ahead", "ordered", "same"):
-        return "% earlier" if time else "% lower" if better_low(columns_of(arguments)[0]) else "points"
+        found = "% earlier" if time else "% lower" if better_low(columns_of(arguments)[0]) else "points"
+        return f"{found.split()[0]} as the smallest lead" if name == "ordered" else found
     if name == "throughout":
         return {"less": "% earlier", "points": "points"}.get(arguments.get("form", "points"), "%")
     if name == "turning":

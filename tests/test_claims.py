@@ -185,6 +185,15 @@ def test_a_test_finds_what_is_there_and_only_that(
         assert test in ("returns", "deeper"), "a curve that never gives out has no end to judge"
 
 
+def test_a_shorter_chain_that_is_still_good_at_its_end_is_no_worse() -> None:
+    """Cuts of 10% that end at 7% of the weights, beside cuts of 50% that give out at 3%: neither is the deeper one."""
+    found = nets(lambda arm, d, t: 0.98 if d < 15 else 0.9, A)
+    short = found[(found["arm"] != "reinit") | (found["depth"] < 12)]
+    assert sweeps.NETWORKS["deeper"](found, column=A, of=TK, to=RE).effect == 0
+    with pytest.raises(judge.Lacking, match="still as good"):
+        sweeps.NETWORKS["deeper"](short, column=A, of=RE, to=TK)
+
+
 def test_alike_and_scattered() -> None:
     same = sweeps.NETWORKS["same"]
     arguments = dict(column=A, of=TK, to=RE, levels=[4, 12])
