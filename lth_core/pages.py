@@ -39,7 +39,9 @@ def numbers(found: pd.DataFrame, *, caption: str) -> plot.Html:
     shown = found[found["number"].notna() & found["effect"].notna()]
     if shown.empty:
         return plot.Html(f"<p><em>{escape(caption)}: nothing is measured yet.</em></p>", "paper versus measured")
-    rows = shown.rename(columns={"statement": "quantity", "effect": "measured"})
+    leads = [statements.turned(r.effect, r.low, r.high, r.unit) for r in shown.itertuples()]
+    rows = shown.rename(columns={"statement": "quantity"}).drop(columns=["effect", "low", "high", "unit"])
+    rows[["measured", "low", "high", "unit"]] = pd.DataFrame(leads, index=rows.index)
     rows["matches"] = shown["verdict"].map(WORDS)
     rows["paper"] = [printed(r) for r in shown.itertuples()]
     return plot.versus(rows, caption=f"{escape(caption)}. Intervals: 95%, bootstrap over trials.")

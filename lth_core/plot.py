@@ -185,7 +185,7 @@ def versus(table: pd.DataFrame, *, caption: str) -> Html:
         measured, low, high = (_number(x, unit) for x in (r.measured, r.low, r.high))
         matches = r.matches if isinstance(r.matches, str) else "yes" if r.matches else "<strong>no</strong>"
         interval = f"{low} to {high}" if pd.notna(r.low) else "–"
-        after = f" {escape(unit)}" if unit else ""
+        after = f"{'' if unit[0] in '%×' else ' '}{escape(unit)}" if unit else ""
         paper = escape(r.paper) if isinstance(r.paper, str) else f"{_number(r.paper, unit)}{after}"
         rows.append(
             f'<th scope="row">{escape(str(r.quantity))}</th><td>{paper}</td><td>{measured}{after}</td>'

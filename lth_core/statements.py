@@ -145,13 +145,16 @@ def amount(x: float) -> str:
     return f"{x:,.0f}" if abs(x) >= 100 else f"{x:.3g}"
 
 
+def turned(effect: float, low: float, high: float, unit: str) -> tuple[float, float, float, str]:
+    """An effect, its interval and its unit so that the effect is no negative lead: -8% earlier is 8% later."""
+    return (-effect, -high, -low, OPPOSITE[unit]) if effect < 0 and unit in OPPOSITE else (effect, low, high, unit)
+
+
 def said(found: Any, unit: str) -> str:
-    """An effect with its unit, interval and n; empty where nothing was measured. What is "-8% earlier" is 8% later."""
+    """An effect with its unit, interval and n; empty where nothing was measured."""
     if not np.isfinite(found.effect):
         return ""
-    effect, low, high = found.effect, found.low, found.high
-    if effect < 0 and unit in OPPOSITE:
-        effect, low, high, unit = -effect, -high, -low, OPPOSITE[unit]
+    effect, low, high, unit = turned(found.effect, found.low, found.high, unit)
     text = f"{amount(effect)}{'' if unit[:1] in ('%', '×') or not unit else ' '}{unit}"
     if np.isfinite(low) and high > low:
         text += f" (95% interval {amount(low)} to {amount(high)}, n = {found.n:,})"

@@ -43,6 +43,11 @@ def test_an_answer_reads_correctly_whatever_the_verdict(verdict):
     assert "not measured" not in said
 
 
+def test_a_number_of_the_other_sign_has_the_other_word():
+    text = pages.numbers(found(row(), row(id="b", effect=-8.0, low=-15.5, high=2.0)), caption="x").text
+    assert "<td>37.5% earlier</td><td>31 to 43</td>" in text and "<td>8% later</td><td>−2 to 15.5</td>" in text
+
+
 def test_nothing_measured_is_said_and_not_invented():
     study = Study(notebook="iclr_e_random_sparsity")
     empty = found(NOTHING)
