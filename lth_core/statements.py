@@ -163,4 +163,4 @@ def said(found: Any, unit: str) -> str:
 
 def measured(row: Any) -> str:
     """What a claim's first test found and, where another decides the verdict, what that one found."""
-    return "; but ".join(filter(None, (said(row, row.unit), row.but)))
+    return "; but ".join(dict.fromkeys(filter(None, (said(row, row.unit), row.but))))  # two tests may find the same
