@@ -556,6 +556,13 @@ def test_a_negative_lead_is_told_in_the_opposite_word() -> None:
     assert statements.said(late, "points") == "-8.05 points (95% interval -15.6 to 4.77, n = 5)"
 
 
+def test_what_two_tests_found_alike_is_told_once() -> None:
+    row = pd.Series(dict(effect=6.91, low=2.67, high=10.8, n=3, unit="×", but=""))
+    told = statements.measured(row)
+    assert statements.measured(pd.Series({**row, "but": told})) == told == "6.91× (95% interval 2.67 to 10.8, n = 3)"
+    assert statements.measured(pd.Series({**row, "but": "2 rounds"})) == f"{told}; but 2 rounds"
+
+
 def test_a_claim_tells_what_the_test_that_decides_found() -> None:
     """Where the first test holds and another does not, the first's number alone would contradict the verdict."""
     cells = invented("paper").copy()
