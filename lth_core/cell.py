@@ -18,7 +18,7 @@ import stat
 import subprocess
 import time
 from dataclasses import asdict, dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -252,17 +252,20 @@ def _pack(masks: Masks, weights: Parameters) -> dict[str, np.ndarray]:
     return packed
 
 
+def taken(tensors: dict[str, np.ndarray], name: str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """An array out of `tensors`, which has to be of this kind."""
+    array = tensors.pop(name)
+    if array.dtype != dtype or array.shape != shape:
+        raise ValueError(f"{name} is {array.dtype}{array.shape}, not {np.dtype(dtype)}{shape}")
+    return array
+
+
 def _unpack(packed: dict[str, np.ndarray], spec: Spec) -> tuple[Masks, Parameters]:
     """Masks and parameters, which have to be those of the row's architecture."""
     masks: Masks = {}
     weights: Parameters = {}
 
-    def take(name: str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
-        array = packed.pop(name)
-        if array.dtype != dtype or array.shape != shape:
-            raise ValueError(f"{name} is {array.dtype}{array.shape}, not {np.dtype(dtype)}{shape}")
-        return array
-
+    take = partial(taken, packed)
     for layer in layers(spec.arch, spec.dataset):
         name, size = layer.weight, math.prod(layer.shape)
         if tuple(take(f"{name}.shape", np.int64, (len(layer.shape),))) != layer.shape:

@@ -13,6 +13,7 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from lth_core import prune, results
-from lth_core.cell import UNREADABLE, StoreError, key_of, read_bytes, size_of
+from lth_core.cell import UNREADABLE, StoreError, key_of, read_bytes, size_of, taken
 from lth_core.models import Masks, Network, Parameters, layers
 from lth_core.spec import Spec, UsageError, from_dict
 from lth_core.store import Store
@@ -144,12 +145,7 @@ def _parts(tensors: dict[str, np.ndarray], spec: Spec, after: str) -> tuple[Mask
     masks: Masks = {}
     weights: Parameters = {}
 
-    def take(name: str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
-        array = tensors.pop(name)
-        if array.dtype != dtype or array.shape != shape:
-            raise ValueError(f"{name} is {array.dtype}{array.shape}, not {np.dtype(dtype)}{shape}")
-        return array
-
+    take = partial(taken, tensors)
     for layer in layers(spec.arch, spec.dataset):
         weights[layer.weight] = take(layer.weight + after, np.float32, layer.shape)
         weights[layer.bias] = take(layer.bias + after, np.float32, layer.shape[:1])

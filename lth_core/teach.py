@@ -124,28 +124,28 @@ def _best_on_test(curves: pd.DataFrame) -> float:
 
 
 @lru_cache
-def implementations() -> dict[str, Implementation]:
+def implementations(seed: int = 0) -> dict[str, Implementation]:
     """The method as it should be ("right") and five broken ones ("A" to "E"), each run on a tiny network.
 
     The mistakes are those of `lth_core.mistakes`; which letter is which is for you to find out."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
         searches = {"reset", *BROKEN.values()} - {"test_leak"}
-        tickets.run([_row(s, r) for s in searches for r in (0, *ROUNDS)], store)
-        made = {"right": _implementation(store, "reset", _at_early_stopping)}
+        tickets.run([_row(s, r, seed=seed) for s in searches for r in (0, *ROUNDS)], store)
+        made = {"right": _implementation(store, "reset", _at_early_stopping, seed)}
         for letter, mistake in BROKEN.items():
             leak = mistake == "test_leak"
             made[letter] = _implementation(
-                store, "reset" if leak else mistake, _best_on_test if leak else _at_early_stopping
+                store, "reset" if leak else mistake, _best_on_test if leak else _at_early_stopping, seed
             )
     return made
 
 
-def _row(search: str, round: int, arm: str = "ticket") -> Spec:
-    return TINY.at_round(round, **({"search": search, "arm": arm} if round else {}))
+def _row(search: str, round: int, arm: str = "ticket", seed: int = 0) -> Spec:
+    return replace(TINY, seed=seed).at_round(round, **({"search": search, "arm": arm} if round else {}))
 
 
-def _implementation(store: Store, search: str, report: Callable[[pd.DataFrame], float]) -> Implementation:
+def _implementation(store: Store, search: str, report: Callable[[pd.DataFrame], float], seed: int) -> Implementation:
     names = list(prune.plan(TINY))
     chain = "reset" if search == "own_masks" else search  # there the tickets are right and the control is not
 
@@ -154,8 +154,8 @@ def _implementation(store: Store, search: str, report: Callable[[pd.DataFrame], 
 
     rounds = []
     for number in ROUNDS:
-        own, above = _row(chain, number), _row(chain, number - 1)
-        control = _row(search, number, "ticket" if search == "own_masks" else "reinit")
+        own, above = _row(chain, number, seed=seed), _row(chain, number - 1, seed=seed)
+        control = _row(search, number, "ticket" if search == "own_masks" else "reinit", seed)
         rounds.append(
             Round(
                 matrices(tickets.from_store(own, store).weights),
@@ -165,12 +165,12 @@ def _implementation(store: Store, search: str, report: Callable[[pd.DataFrame], 
                 prune.plan(own),
             )
         )
-    return Implementation(matrices(initial(TINY)), rounds, report)
+    return Implementation(matrices(initial(replace(TINY, seed=seed))), rounds, report)
 
 
-def grade(tests: Sequence[Callable[[Implementation], None]]) -> pd.DataFrame:
+def grade(tests: Sequence[Callable[[Implementation], None]], seed: int = 0) -> pd.DataFrame:
     """Which of your tests each implementation fails: one row an implementation, one column a test, True = failed."""
-    rows = {name: {t.__name__: _fails(t, made) for t in tests} for name, made in implementations().items()}
+    rows = {name: {t.__name__: _fails(t, made) for t in tests} for name, made in implementations(seed).items()}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
