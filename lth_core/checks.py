@@ -82,7 +82,7 @@ def xor_ratio(
 
 
 def xor_rises(*, success: str) -> Result:
-    """Success rises with every two units more: the smallest of the four steps, in points."""
+    """Success rises with every two units more: the smallest of the four steps, in points. In direction: on means."""
     counts = [group("random networks", h, success) for h in sorted(xor.HIDDEN)]
     pairs = zip(counts[1:], counts[:-1], strict=True)
     steps = [xor.difference(a.sum(), len(a), b.sum(), len(b)) for a, b in pairs]
@@ -126,7 +126,7 @@ def xor_score(*, trials: int = 300) -> Result:
     }
     lead = rho["product"] - np.maximum(rho["input"].mean(), rho["output"].mean())
     low, high = bootstrap(lead, draws=2000)
-    return Result(float(lead.mean()), low, high, trials, low > 0, lead.mean() > 0, f"rho {rho['product'].mean():.2f}")
+    return Result(float(lead.mean()), low, high, trials, low > 0, low > 0, f"rho {rho['product'].mean():.2f}")
 
 
 def xor_parents(*, widths: Sequence[int] = (4, 6, 8, 10), trials: int = 1000) -> Result:

@@ -53,6 +53,11 @@ def of_trials(values: NDArray, agrees: Callable[[float, float, float], bool], di
     return Result(effect, low, high, len(values), agrees(effect, low, high), direction(effect, low, high), note)
 
 
+def positive(values: NDArray, note: str = "") -> Result:
+    """The mean of the trials is above 0, and so is its interval."""
+    return of_trials(values, lambda e, lo, hi: lo > 0, lambda e, lo, hi: lo > 0, note)
+
+
 def hollow(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: int, below: float = 0.8) -> Result:
     """The initial values that survive have two peaks in all these layers: the shallowest of the layers' dips."""
     values = chains(source, rows, round, lambda m, w, _: max(ex.dip(w[n][m[n]], w[n].std()) for n in layers))
@@ -73,7 +78,7 @@ def fuller(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: i
         source, rows, round,
         lambda m, w, _: ex.centre(w[layers[0]], m[layers[0]]) - max(ex.centre(w[n], m[n]) for n in layers[1:]),
     )  # fmt: skip
-    return of_trials(values, lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0, "difference of centre over flank")
+    return positive(values, "difference of centre over flank")
 
 
 def emptier(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], rounds: Sequence[int]) -> Result:
@@ -82,7 +87,7 @@ def emptier(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], rounds:
         chains(source, rows, r, lambda m, w, _: max(ex.centre(w[layer], m[layer]) for layer in layers))
         for r in (rounds[0], rounds[-1])
     )
-    return of_trials(first - last, lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0, "fall of centre over flank")
+    return positive(first - last, "fall of centre over flank")
 
 
 def keeps(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: int, within: float) -> Result:
@@ -99,14 +104,14 @@ def favours(source: Any, rows: Sequence[Spec], *, signs: dict[str, int], round: 
         return min(s * (100 * ex.positive(w[n][m[n]]) - 50) for n, s in signs.items())
 
     values = chains(source, rows, round, least)
-    return of_trials(values, lambda e, lo, hi: values.min() > 0 if each else lo > 0, lambda e, lo, hi: e > 0)
+    return of_trials(values, lambda e, lo, hi: values.min() > 0 if each else lo > 0, lambda e, lo, hi: lo > 0)
 
 
 def moves_more(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
     """Training the unpruned network moves the weights of its later ticket further than the rest: Cohen's d within each
     network, the least of the layers."""
     values = paths(source, rows, round, lambda m, w, t: min(ex.lead(ex.moved(w[n], t[n]), m[n]) for n in layers))
-    return of_trials(values, lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0, "least of the layers")
+    return positive(values, "least of the layers")
 
 
 def grow_more(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
@@ -117,13 +122,13 @@ def grow_more(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round
         return min(100 * float(grown[n][m[n]].mean() - grown[n][~m[n]].mean()) for n in layers)
 
     values = paths(source, rows, round, least)
-    return of_trials(values, lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0, "least of the layers")
+    return positive(values, "least of the layers")
 
 
 def concentrated(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
     """Of the weights that move furthest, as many as the later ticket has, those inside it: points above chance."""
     values = paths(source, rows, round, lambda m, w, t: min(ex.excess(ex.moved(w[n], t[n]), m[n]) for n in layers))
-    return of_trials(100 * values, lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0, "least of the layers")
+    return positive(100 * values, "least of the layers")
 
 
 def remembered(before: NDArray, after: NDArray) -> float:
@@ -134,7 +139,7 @@ def remembered(before: NDArray, after: NDArray) -> float:
 def remembers(source: Any, rows: Sequence[Spec], *, layers: Sequence[str]) -> Result:
     """Weights that begin small stay small: the least of the layers' rank correlations, unpruned network."""
     values = paths(source, rows, 0, lambda _, w, t: min(remembered(w[n], t[n]) for n in layers))
-    return of_trials(values, lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0, "least of the layers")
+    return positive(values, "least of the layers")
 
 
 def remembers_more(source: Any, rows: Sequence[Spec], *, of: Sequence[str], to: Sequence[str]) -> Result:
@@ -143,7 +148,7 @@ def remembers_more(source: Any, rows: Sequence[Spec], *, of: Sequence[str], to: 
         source, rows, 0,
         lambda _, w, t: min(remembered(w[n], t[n]) for n in of) - max(remembered(w[n], t[n]) for n in to),
     )  # fmt: skip
-    return of_trials(values, lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0, "difference of rank correlations")
+    return positive(values, "difference of rank correlations")
 
 
 def units(
@@ -153,7 +158,7 @@ def units(
     """Connections per unit of a layer: "dead" (fraction without any), "cv" (standard deviation over mean), "hub" (most
     connected unit over mean), "edge" (input pixels: middle half of rows and columns over the rest), "peaks" (histogram
     of ten bins: the lowest valley between two that hold 5 percent of the units each, over the lower; 1 for one peak).
-    A bound ("atleast", "atmost") agrees when the whole interval keeps it."""
+    A bound ("atleast", "atmost") agrees when the whole interval keeps it, in direction when the mean does."""
     order, per_unit = ["fc1.weight", "fc2.weight", "out.weight"], ex.incoming if axis else ex.outgoing
 
     def read(m: dict, w: dict, _: dict) -> float:
@@ -192,9 +197,7 @@ def uneven(source: Any, rows: Sequence[Spec], *, layer: str, above: str, round: 
         out, into = m[above], m[layer]
         return ex.beyond(ex.outgoing(out), out.shape[0]) - ex.beyond(ex.incoming(into), into.shape[1])
 
-    return of_trials(
-        chains(source, rows, round, read), lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0, "beyond chance"
-    )
+    return positive(chains(source, rows, round, read), "beyond chance")
 
 
 def steeper(source: Any, rows: Sequence[Spec], *, of: str, to: str, round: int) -> Result:
@@ -203,7 +206,7 @@ def steeper(source: Any, rows: Sequence[Spec], *, of: str, to: str, round: int) 
     def read(m: dict, w: dict, _: dict) -> float:
         return ex.variation(ex.incoming(m[of])) - ex.variation(ex.incoming(m[to]))
 
-    return of_trials(chains(source, rows, round, read), lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0)
+    return positive(chains(source, rows, round, read))
 
 
 def more_uneven(source: Any, rows: Sequence[Spec], *, layer: str, axis: int, round: int, of: dict, to: dict) -> Result:
@@ -211,7 +214,7 @@ def more_uneven(source: Any, rows: Sequence[Spec], *, layer: str, axis: int, rou
     per_unit = ex.incoming if axis else ex.outgoing
     a, b = (chains(source, rows, round, lambda m, w, _: ex.variation(per_unit(m[layer])), **kind) for kind in (of, to))
     n = min(len(a), len(b))
-    return of_trials(a[:n] - b[:n], lambda e, lo, hi: lo > 0, lambda e, lo, hi: e > 0)
+    return positive(a[:n] - b[:n])
 
 
 MASKS: dict[str, Test] = {

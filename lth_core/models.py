@@ -187,4 +187,3 @@ class Trained:
     weights: Parameters
     seconds: float
     engine: str
-    snapshot: Parameters | None = None  # unused

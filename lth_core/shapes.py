@@ -110,7 +110,8 @@ def perfect(table: pd.DataFrame, *, column: str, of: Side, to: Side, threshold: 
     depths = [c.columns.to_numpy(float) for c in curves]
     ended(last(mean(curves[1].to_numpy(float)), depths[1]) - 1, depths[1])
     effect, low, high, n = over_trials(curves, lambda a, b: last(a, depths[0]) - last(b, depths[1]))
-    return Result(effect, low, high, n, excludes(low, high) > 0, effect > 0)
+    sure = excludes(low, high) > 0
+    return Result(effect, low, high, n, sure, sure)
 
 
 def final(values: NDArray) -> float:
@@ -190,7 +191,7 @@ def scatter(table: pd.DataFrame, *, column: str, of: str, to: str, levels: Seque
     )
     effect = wide(np.arange(len(trials)))
     low, high = np.nanquantile(spreads, [0.025, 0.975])
-    return Result(effect, float(low), float(high), len(trials), low > 1, effect > 1)
+    return Result(effect, float(low), float(high), len(trials), low > 1, low > 1)
 
 
 def throughout(
@@ -257,15 +258,16 @@ def plateau(table: pd.DataFrame, *, column: str, of: Side, to: Side, slack: floa
         return float(flat.max() - flat.min()) if len(flat) else float("nan")
 
     effect, low, high, n = over_trials(curves, lambda a, b: width(a, depths[0]) - width(b, depths[1]))
-    return Result(effect, low, high, n, excludes(low, high) > 0, effect > 0)
+    sure = excludes(low, high) > 0
+    return Result(effect, low, high, n, sure, sure)
 
 
 def exists(
     table: pd.DataFrame, *, time: str, accuracy: str, below: float | str = 0, slack: float = 0.0, **side: Any
 ) -> Result:
     """A winning ticket: some level, sparser than `below`, at which networks are no slower and no less accurate (up to
-    `slack` points) than the unpruned one. Agrees where both intervals say so; the effect is the sparsest such level in
-    percent of hidden weights."""
+    `slack` points) than the unpruned one. Agrees where both intervals say so, in direction where both means do; the
+    effect is the sparsest such level in percent of hidden weights."""
     t, a = (curve(table, column, **side) for column in (time, accuracy))
     d = t.columns.to_numpy(float)
     if d.max() <= depth_of(below):
@@ -305,7 +307,8 @@ def faster_than(table: pd.DataFrame, *, column: str, of: Side, to: Side) -> Resu
         return float(v[0] / extreme(v[1:], False))
 
     effect, low, high, n = over_trials(curves, lambda a, b: gain(a) / gain(b))
-    return Result(effect, low, high, n, excludes(low, high, 1.0) > 0, effect > 1)
+    sure = excludes(low, high, 1.0) > 0
+    return Result(effect, low, high, n, sure, sure)
 
 
 def dip(table: pd.DataFrame, *, column: str, **side: Any) -> Result:
@@ -316,7 +319,8 @@ def dip(table: pd.DataFrame, *, column: str, **side: Any) -> Result:
     lowest = 1 + int(np.nanargmin(whole[1 : best + 1]))
     down = over_trials([c], lambda v: unit(column) * (v[0] - v[lowest]))
     up = over_trials([c], lambda v: unit(column) * (v[best] - v[0]))
-    return Result(*down, excludes(down[1], down[2]) > 0 and up[0] >= 0, down[0] > 0 and up[0] >= 0)
+    dips = excludes(down[1], down[2]) > 0 and up[0] >= 0
+    return Result(*down, dips, dips)
 
 
 def copies(table: pd.DataFrame, *, arm: str, number: int) -> Result:

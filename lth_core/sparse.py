@@ -127,11 +127,6 @@ def _check(spec: Spec) -> None:
             f"the sparse engine cannot train arch = {spec.arch!r} with dropout = {spec.dropout}, precision = "
             f"{spec.precision!r}, augment = {spec.augment!r}: use the dense engine."
         )
-    if spec.rewind % spec.eval_every or spec.rewind > spec.iterations:
-        raise UsageError(
-            f"rewind = {spec.rewind} must be a multiple of eval_every = {spec.eval_every} and at most iterations = "
-            f"{spec.iterations}."
-        )
 
 
 def _train_one(
@@ -148,7 +143,6 @@ def _train_one(
     net = _laid_out(network.weights, network.masks, pool, train_index, spec.batch_size)
     rule, order = _rule(spec), BatchOrder(spec, train_index)
     found: list[tuple] = []
-    snapshot = None
     for iteration in range(0, spec.iterations + 1, spec.eval_every):
         for first in range(max(0, iteration - spec.eval_every), iteration, CHUNK):
             if ending.is_set():
@@ -157,14 +151,12 @@ def _train_one(
             net.train(pool, rule, order.batches(first, last), first)
             report(last - first)
         found.append((iteration, *(number for packed in sets.values() for number in net.evaluate(packed))))
-        if spec.rewind and iteration == spec.rewind:
-            snapshot = net.parameters()
     columns = ["iteration", *(f"{name}_{what}" for name in sets for what in ("loss", "correct"))]
     curves = {
         column: np.array(values, np.float32 if column.endswith("loss") else np.int32)
         for column, values in zip(columns, zip(*found, strict=True), strict=True)
     }
-    return Trained(curves, net.parameters(), time.perf_counter() - began, "sparse", snapshot)
+    return Trained(curves, net.parameters(), time.perf_counter() - began, "sparse")
 
 
 def _rule(spec: Spec) -> Rule:

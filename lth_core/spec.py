@@ -118,6 +118,10 @@ class Spec:
                 f"iterations = {self.iterations} must be a multiple of eval_every = {self.eval_every}, "
                 "so that the end of training is evaluated."
             )
+        if self.rewind > self.iterations:
+            raise UsageError(
+                f"rewind = {self.rewind} is not an iteration of the training: give 0 to {self.iterations}."
+            )
         if self.round == 0 and self.arm not in ("ticket", "continued"):
             raise UsageError(f"arm = {self.arm!r} needs a round of at least 1: round 0 is the unpruned network.")
 

@@ -59,7 +59,8 @@ def at_weights(
 
     effect, low, high, n = over_trials(curves, trend)
     if rising:
-        return Result(effect, low, high, n, excludes(low, high) > 0 and effect >= 0.5, effect > 0)
+        sure = excludes(low, high) > 0
+        return Result(effect, low, high, n, sure and effect >= 0.5, sure)
     return Result(effect, low, high, n, abs(effect) < 0.5, bool(low <= 0 <= high))
 
 
@@ -125,7 +126,8 @@ def grows(
     effect, low, high, n = over_trials(curves, factor)
     if np.isfinite(limit):
         return Result(effect, low, high, n, 1 / limit <= effect <= limit, low <= limit)
-    return Result(effect, low, high, n, excludes(low, high, 1.0) > 0, effect > 1)
+    sure = excludes(low, high, 1.0) > 0
+    return Result(effect, low, high, n, sure, sure)
 
 
 SWEEPS: dict[str, Test] = {f.__name__: f for f in (everywhere, at_weights, weights_where, grows)}

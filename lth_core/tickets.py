@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -36,7 +37,7 @@ def rewound_to(spec: Spec) -> Spec | None:
     """The training that stops at iteration `spec.rewind`: its weights are the ticket's start in late rewinding."""
     if spec.rewind == 0 or spec.round == 0:
         return None
-    return replace(spec.at_round(0), iterations=spec.rewind, eval_every=min(spec.eval_every, spec.rewind))
+    return replace(spec.at_round(0), iterations=spec.rewind, eval_every=math.gcd(spec.eval_every, spec.rewind))
 
 
 def needs(spec: Spec) -> list[Spec]:

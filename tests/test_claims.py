@@ -209,6 +209,46 @@ def test_alike_and_scattered() -> None:
     assert not sweeps.NETWORKS["scatter"](nets(wild, T), of="ticket", to="reinit", **levels).agrees
 
 
+def unsure(column: str, good: Callable[[str, float], float], bad: Callable[[float], float]) -> pd.DataFrame:
+    """Trials that disagree: in three of five both arms are as `good` says, in two the tickets are as `bad` says."""
+    return nets(lambda arm, d, t: bad(d) if arm == "ticket" and t > 2 and d > 0 else good(arm, d), column)
+
+
+def gives_out(at: float, lead: float = 0.0) -> Callable[[float], float]:
+    """Accuracy by depth: unpruned 98%, `lead` above it, falling from depth `at` on."""
+    return lambda d: 0.98 + lead * (d > 0) - 0.002 * max(d - at, 0)
+
+
+UNSURE: list[tuple[str, dict[str, Any], pd.DataFrame]] = [
+    ("deeper", dict(of=TK, to=RE),
+     unsure(A, lambda arm, d: gives_out(9)(d) if arm == "reinit" else gives_out(16, 0.012)(d), gives_out(3))),
+    ("ahead", dict(of=TK, to=RE, levels=[12, 18]),
+     unsure(A, lambda arm, d: gives_out(9 if arm == "reinit" else 16)(d), gives_out(3))),
+    ("perfect", dict(of=TK, to=RE),
+     unsure(A, lambda arm, d: float(d < (12 if arm == "reinit" else 17)), lambda d: 1 - 0.002 * (d > 8))),
+    ("turning", {}, unsure(A, lambda arm, d: 0.98 + 0.001 * (0 < d < 9), lambda d: 0.979 - 0.001 * (d > 8))),
+    ("dip", {}, unsure(A, lambda arm, d: 0.98 - 0.003 * (0 < d < 4) + 0.001 * (d > 3), lambda d: 0.983)),
+    ("plateau", dict(of=TK, to=RE),
+     unsure(T, lambda arm, d: 4000 if 3 <= d <= (10 if arm == "reinit" else 14) else 8000,
+            lambda d: 4000 if 3 <= d <= 6 else 4900 if 6 < d <= 14 else 8000)),
+    ("faster_than", dict(of=TK, to=RE),
+     unsure(T, lambda arm, d: 8000 if d == 0 else 7600 if arm == "reinit" else 5600, lambda d: 9600)),
+    ("scatter", dict(of="reinit", to="ticket", levels=[1, 12]),
+     nets(lambda arm, d, t: 8000 + 300 * (t - 2) + 400 * (arm == "reinit") * (t == 4), T)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("test", "arguments", "table"), UNSURE)
+def test_an_effect_on_which_trials_disagree_is_no_direction(
+    test: str, arguments: dict[str, Any], table: pd.DataFrame
+) -> None:
+    """The mean is on the paper's side, its interval on both."""
+    found = sweeps.NETWORKS[test](table, column=T if T in table else A, **arguments)
+    none = 1.0 if test in ("scatter", "faster_than") else 0.0
+    assert found.low <= none < found.effect, found
+    assert not found.agrees and not found.direction, found
+
+
 def test_copies_are_counted_where_they_are_measured() -> None:
     """Five trials of two copies a level; round 1 of 20 percent stands at one depth."""
     copies = sweeps.NETWORKS["copies"]

@@ -299,12 +299,13 @@ def test_continued_training_goes_on_from_trained_weights():
         assert np.array_equal(network.weights[name][mask], above[1].weights[name][mask])
 
 
-def test_late_rewinding_starts_from_the_weights_of_that_iteration(tmp_path):
+@pytest.mark.parametrize("rewind", [20, 5, 30])
+def test_late_rewinding_starts_from_the_weights_of_that_iteration(tmp_path, rewind):
     store = Store(tmp_path)
-    spec = replace(BASE, rewind=20).at_round(1, prune_fc=0.2, prune_out=0.1)
+    spec = replace(BASE, rewind=rewind).at_round(1, prune_fc=0.2, prune_out=0.1)
     tickets.run([spec], store, device="cpu")
     early = store.read(key_of(tickets.rewound_to(spec)))
-    assert early.spec.iterations == 20
+    assert early.spec.iterations == rewind
     network = tickets.from_store(spec, store)
     for name, mask in network.masks.items():
         assert np.array_equal(network.weights[name][mask], early.weights[name][mask])

@@ -175,18 +175,18 @@ def test_chunks_do_not_show(digits, monkeypatch):
 def test_evaluation_agrees_with_numpy(digits, monkeypatch, crossover, fields):
     """The larger network has weights enough for the lists of `by_weight`."""
     monkeypatch.setattr(sparse, "CROSSOVER", crossover)
-    net = network(0.5, iterations=60, eval_every=20, rewind=40, **fields)
+    net = network(0.5, iterations=60, eval_every=20, **fields)
     scale = sparse.input_scale(net.spec, digits)
     result = trained(net, digits)
     assert result.curves["iteration"].tolist() == [0, 20, 40, 60]
-    assert result.snapshot is not None
+    early = trained(replace(net, spec=replace(net.spec, iterations=40)), digits)
     train_sample, val = digits.sample(0, 0), digits.split(0, 0)[1]
     sets = {
         "train": (digits.pool_images[train_sample], digits.pool_labels[train_sample]),
         "val": (digits.pool_images[val], digits.pool_labels[val]),
         "test": (digits.test_images, digits.test_labels),
     }
-    for at, weights in ((0, net.weights), (2, result.snapshot), (3, result.weights)):
+    for at, weights in ((0, net.weights), (2, early.weights), (3, result.weights)):
         p = {n: torch.tensor(w.astype(np.float64)) for n, w in weights.items()}
         for name, (images, labels) in sets.items():
             out, y = logits(net, p, inputs(net.spec, images, digits.pool_images)), torch.tensor(labels.astype(int))
@@ -247,8 +247,6 @@ def test_what_cannot_be_trained_is_said(digits):
     assert sparse.supports(Spec()) and not sparse.supports(Spec(dropout=0.5))
     with pytest.raises(UsageError, match="dense engine"):
         list(sparse.train([network(0.5, precision="bf16")], digits))
-    with pytest.raises(UsageError, match="rewind"):
-        list(sparse.train([replace(network(0.5), spec=replace(network(0.5).spec, rewind=5))], digits))
 
 
 @pytest.mark.mnist

@@ -457,15 +457,17 @@ def honest(draw: Any) -> Spec:
     """Any row that the rules allow."""
     round_ = draw(st.integers(0, 40))
     every = draw(st.integers(1, 10**6))
+    iterations = every * draw(st.integers(1, 1000))
     chosen = {name: draw(st.sampled_from(values)) for name, values in ALLOWED.items()}
     if round_ == 0:
         chosen["arm"] = draw(st.sampled_from(("ticket", "continued")))
     return Spec(
         **chosen, dataset=draw(st.sampled_from(list(data.CHECKSUMS))), arch=draw(st.text(max_size=20)), round=round_,
-        eval_every=every, iterations=every * draw(st.integers(1, 1000)), batch_size=draw(st.integers(1, 10**6)),
+        eval_every=every, iterations=iterations, batch_size=draw(st.integers(1, 10**6)),
         lr=draw(NUMBERS), weight_decay=draw(NUMBERS), init_sd=draw(NUMBERS), rescale=draw(NUMBERS), sigma=draw(NUMBERS),
         dropout=draw(FRACTIONS), prune_conv=draw(FRACTIONS), prune_fc=draw(FRACTIONS), prune_out=draw(FRACTIONS),
-        warmup=draw(NATURAL), rewind=draw(NATURAL), replicate=draw(NATURAL), trial=draw(NATURAL), seed=draw(NATURAL),
+        warmup=draw(NATURAL), rewind=draw(st.integers(0, iterations)),
+        replicate=draw(NATURAL), trial=draw(NATURAL), seed=draw(NATURAL),
         lr_drops=tuple(draw(st.lists(NATURAL, max_size=4))),
     )  # fmt: skip
 

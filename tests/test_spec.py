@@ -1,0 +1,44 @@
+"""A row that means nothing is refused with one sentence that names the field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lth_core.spec import Spec, UsageError, from_dict
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"optimizer": "lion"}, "optimizer = 'lion' does not exist; allowed: adam"),
+    ({"lr": float("nan")}, "lr = nan is not a finite number"),
+    ({"iterations": 2.5}, "iterations = 2.5 is not a whole number"),
+    ({"trial": "first"}, "trial = 'first' is not a whole number"),
+    ({"arch": 300}, "arch = 300 is not a name"),
+    ({"prune_fc": 1.0}, r"prune_fc = 1.0 is not in \[0, 1\)"),
+    ({"dropout": -0.1}, r"dropout = -0.1 is not in \[0, 1\)"),
+    ({"batch_size": 0}, "batch_size = 0 must be at least 1"),
+    ({"round": -1}, "round = -1 must not be negative"),
+    ({"iterations": 250, "eval_every": 100}, "iterations = 250 must be a multiple of eval_every = 100"),
+    ({"iterations": 200, "rewind": 300}, "rewind = 300 is not an iteration of the training: give 0 to 200"),
+    ({"arm": "reinit"}, "arm = 'reinit' needs a round of at least 1"),
+]
+
+
+@pytest.mark.parametrize(("fields", "sentence"), WRONG)
+def test_a_row_that_means_nothing_is_refused(fields: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence) as error:
+        Spec(**fields)
+    assert str(error.value).endswith(".") and "\n" not in str(error.value)
+
+
+def test_numbers_that_are_whole_are_taken_as_such() -> None:
+    """Parquet and JSON may bring 2.0 for 2; both are the same row."""
+    assert Spec(round=2.0, iterations=200.0) == Spec(round=2, iterations=200)  # type: ignore[arg-type]
+    assert Spec(lr_drops=[100.0]).lr_drops == (100,)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("change", "word"), [({"depth": 3}, "unknown"), ({"lr": None}, "missing")])
+def test_stored_fields_are_never_filled_in(change: dict[str, Any], word: str) -> None:
+    fields = {k: v for k, v in {**vars(Spec()), **change}.items() if v is not None}
+    with pytest.raises(UsageError, match=f"{word} fields .* another version"):
+        from_dict(fields)
