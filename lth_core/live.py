@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as w
@@ -12,7 +13,7 @@ import pandas as pd
 from lth_core import data, figures, plot, sparse, tickets
 from lth_core.analyse import summary
 from lth_core.data import EVALUATED
-from lth_core.models import Trained
+from lth_core.models import Masks, Parameters, Trained
 from lth_core.prune import density
 from lth_core.spec import Spec, UsageError
 from lth_core.study import Study
@@ -55,14 +56,16 @@ def grow(
             return
         for i, network in enumerate(networks):
             yield network.spec, done[i]
-        found = _Grown(done[0].weights, networks[0].masks)
+        found = _Grown(specs[0], done[0].weights, networks[0].masks)
 
 
+@dataclass(frozen=True)
 class _Grown:
     """A trained ticket as `tickets.network` reads its parent."""
 
-    def __init__(self, weights: Any, masks: Any) -> None:
-        self.weights, self.masks = weights, masks
+    spec: Spec
+    weights: Parameters
+    masks: Masks
 
 
 def row(spec: Spec, trained: Trained) -> dict[str, Any]:

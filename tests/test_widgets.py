@@ -15,7 +15,7 @@ import pytest
 from lth_core import analyse, data, live, prune, results, sliders, xor
 from lth_core.analyse import by_trial
 from lth_core.cell import key_of
-from lth_core.models import initial
+from lth_core.models import Trained, initial
 from lth_core.spec import UsageError
 from lth_core.study import Study
 from lth_core.widgets import Conclude, TicketExplorer, XorLive
@@ -366,6 +366,16 @@ def test_a_ticket_of_ones_own_is_the_ticket_of_the_library() -> None:
     kept = [{n: t.weights[n] != 0 for n in ("fc1.weight", "out.weight")} for s, t in done if s.arm == "ticket"]
     for above, below in pairwise(kept):
         assert all((below[n] <= above[n]).all() for n in below)
+
+
+def test_a_network_that_diverges_ends_the_chain_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exploding(networks: list, *_: Any, **__: Any) -> Any:
+        weights = [{n: np.full_like(w, np.nan) for n, w in network.weights.items()} for network in networks]
+        return enumerate(Trained({}, w, 0.0, "sparse") for w in weights)
+
+    monkeypatch.setattr(live.sparse, "train", exploding)
+    with pytest.raises(UsageError, match="diverged"):
+        list(live.grow(live.rows(rounds=2), data.load("digits")))
 
 
 def test_trouble_in_the_background_is_said_in_the_panel(monkeypatch: pytest.MonkeyPatch) -> None:
