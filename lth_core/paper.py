@@ -51,14 +51,14 @@ def _figures() -> list[Figure]:
     v1_archs, v1_sd = [f"lenet-{w}" for w in V1_SIZES], {**V1, "init_sd": 0.05}  # v1 section 6.2 uses 0.05
     return [
         Figure("iclr-fig01", "iclr_2_lenet", "Random sparse networks against winning tickets (LeNet)",
-               lambda s: iterative(s) + iterative(replace(s, replicates=2), ("random_sparsity",)), published=FIRST),
+               lambda s: iterative(s) + iterative(replace(s, replicates=2), ("random_sparsity",))),
         Figure("iclr-fig03", "iclr_2_lenet", "LeNet test accuracy over training",
                lambda s: iterative(s, rounds=[r for r in (3, 7, 12, 15, 18) if r <= s.rounds])
                + iterative(s, ("reinit",), rounds=(3, 7)), published=ONE_REDRAW),
         Figure("iclr-fig04", "iclr_2_lenet", "LeNet early stopping and accuracy, iterative pruning (panels a, b)",
                lambda s: iterative(s, both), published=ONE_REDRAW),
         Figure("iclr-fig04c", "iclr_2_lenet", "LeNet early stopping and accuracy, one-shot beside iterative pruning",
-               lambda s: iterative(s) + one_shot(s, both), published=FIRST),
+               lambda s: iterative(s) + one_shot(s, both), published=ONE_REDRAW),
         Figure("iclr-fig09", "iclr_b_iterative_strategies", "Resetting against continued training",
                lambda s: iterative(s) + iterative(s, ("continued", "ticket"), each={"search": "continued"})),
         Figure("iclr-fig11", "iclr_cd_early_stopping", "Validation loss over training",

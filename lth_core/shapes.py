@@ -100,12 +100,13 @@ def ended(last: float, depths: NDArray) -> None:
 
 
 def perfect(table: pd.DataFrame, *, column: str, of: Side, to: Side, threshold: float = 99.9) -> Result:
-    """By how many rounds `of` keeps `column` at the threshold (percent) longer than `to`."""
+    """By how many rounds `of` keeps `column` at the threshold (percent) longer than `to`, by the last levels that reach
+    it: noise about the threshold before them does not count."""
     curves = [curve(table, column, **s) for s in (of, to)]
 
     def last(v: NDArray, d: NDArray) -> float:
-        low = np.flatnonzero(100 * v < threshold)
-        return float(d[low[0]] if len(low) else d[-1] + 1)
+        there = np.flatnonzero(100 * v >= threshold)
+        return float(np.append(d, d[-1] + 1)[there[-1] + 1 if len(there) else 0])
 
     depths = [c.columns.to_numpy(float) for c in curves]
     ended(last(mean(curves[1].to_numpy(float)), depths[1]) - 1, depths[1])

@@ -106,7 +106,8 @@ def unit_of(part: Part) -> str:
         found = "% earlier" if time else "% lower" if better_low(columns_of(arguments)[0]) else "points"
         return f"{found.split()[0]} as the smallest lead" if name == "ordered" else found
     if name == "throughout":
-        return {"less": "% earlier", "points": "points"}.get(arguments.get("form", "points"), "%")
+        named = {"less": "% earlier", "points": "points"}.get(arguments.get("form", "points"))
+        return named or ("nats" if "loss" in arguments["column"] else "%")
     if name == "turning":
         return "% earlier" if time else "points"
     if name in ("value", "share", "xor_rate", "everywhere"):

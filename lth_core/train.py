@@ -29,7 +29,7 @@ from lth_core.spec import Spec, UsageError, learning_rates
 Progress = Callable[[str, int], None]
 COLUMNS = tuple(f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "correct"))
 KEEP_SECONDS = 300  # between two states kept of a long training
-EVALUATE_AT_ONCE = 2_500  # images per network in one evaluation step
+EVALUATE_AT_ONCE = {"cpu": 500, "cuda": 2_500}  # images per network in one step; a CPU's caches hold few activations
 PIECE = 1 << 18  # parameters that an optimizer on a CPU moves at once: what it reads and writes of them stays in caches
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 KEPT = 2**30  # bytes that a process keeps when it has freed them
@@ -259,7 +259,7 @@ class Cohort:
         for part, index in self.parts.items():
             loss = torch.zeros(len(self.specs), dtype=torch.float64, device=self.device)
             correct = torch.zeros_like(loss)
-            for piece in index.split(EVALUATE_AT_ONCE, dim=1):
+            for piece in index.split(EVALUATE_AT_ONCE[self.device.type], dim=1):
                 x, y = self.images.take("test" if part == "test" else "pool", piece)
                 with self.autocast():
                     logits = forward(self.table, self.weights, x).float()

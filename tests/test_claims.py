@@ -265,6 +265,10 @@ def test_two_columns_together_and_thresholds() -> None:
     full = nets(lambda arm, d, t: 1.0 if d < (17.5 if arm == "ticket" else 12.5) else 0.99, "end_train")
     assert sweeps.NETWORKS["perfect"](full, column="end_train", of=TK, to=RE).effect == 5
     assert not sweeps.NETWORKS["perfect"](full, column="end_train", of=RE, to=TK).agrees
+    shaky = nets(
+        lambda arm, d, t: 1.0 - 0.002 * (d in (0, 3)) - 0.01 * (d > (17 if arm == "ticket" else 12)), "end_train"
+    )
+    assert sweeps.NETWORKS["perfect"](shaky, column="end_train", of=TK, to=RE).effect == 5, "misses before the end"
     level = dict(column="end_train", number=99.9, within=0, form="value")
     assert sweeps.NETWORKS["throughout"](full, levels=[0, 17], **level).agrees
     assert not sweeps.NETWORKS["throughout"](full, levels=[0, 18], **level).agrees
