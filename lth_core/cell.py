@@ -98,14 +98,19 @@ def provenance() -> dict[str, Any]:
 
 
 def device_details(engine: str) -> dict[str, Any]:
-    """The processor or card that an engine ran on."""
+    """The processor or card that an engine ran on, and what else its last bits depend on."""
     if not engine.endswith("cuda"):
         names = [
             line.split(":", 1)[1].strip()
             for line in (Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else [])
             if line.startswith("model name")
         ]
-        return {"device": names[0] if names else platform.processor(), "cores": os.cpu_count()}
+        where: dict[str, Any] = {"device": names[0] if names else platform.processor(), "cores": os.cpu_count()}
+        if engine == "dense-cpu":
+            import torch
+
+            where["threads"] = torch.get_num_threads()
+        return where
     import torch
 
     return {"device": torch.cuda.get_device_name(), "cuda": torch.version.cuda}

@@ -17,7 +17,7 @@ import pytest
 
 from lth_core import paper, results, tickets
 from lth_core.__main__ import main
-from lth_core.cell import StoreError, key_of
+from lth_core.cell import StoreError, device_details, key_of
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
 
@@ -280,3 +280,11 @@ def test_a_chain_that_diverged_is_published_as_far_as_it_goes(tmp_path, monkeypa
     assert len(results.Published(tmp_path / "results").cells) == len(fine) + TINY.trials
     assert main(["status", "iclr-fig03", *here]) == 0
     assert f"({len(broken) - TINY.trials} cannot be: their chains diverged)" in capsys.readouterr().out
+
+
+def test_a_cell_says_what_its_last_bits_depend_on():
+    """The order in which numbers are added depends on the threads of a dense step, not on those of the sparse engine."""
+    import torch
+
+    assert device_details("dense-cpu")["threads"] == torch.get_num_threads()
+    assert "threads" not in device_details("sparse")
