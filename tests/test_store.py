@@ -283,7 +283,7 @@ def test_a_chain_that_diverged_is_published_as_far_as_it_goes(tmp_path, monkeypa
 
 
 def test_a_cell_says_what_its_last_bits_depend_on():
-    """The order in which numbers are added depends on the threads of a dense step, not on those of the sparse engine."""
+    """In which order a dense step adds numbers depends on its threads; the sparse engine has one a network."""
     import torch
 
     assert device_details("dense-cpu")["threads"] == torch.get_num_threads()
