@@ -242,7 +242,7 @@ def sweep(
             ax.text(0.5, 0.5, "no network converges", transform=ax.transAxes, ha="center")
     if axes[0][0].lines:
         handles, labels = axes[0][0].get_legend_handles_labels()  # above the panels: lines leave no room in them
-        look: dict[str, Any] = dict(loc="outside upper center", fontsize=8, title_fontsize=8)
+        look: dict[str, Any] = dict(loc="outside upper left", alignment="left", fontsize=8, title_fontsize=8)
         fig.legend(handles, labels, title=label or FIELDS.get(field, field), ncols=1 + 2 * len(columns), **look)
     note = "A level is drawn where at least half of its networks converge. " if columns[0].startswith("conv") else ""
     caption = f"{caption} Bars: smallest and largest trial. {note}{scale_note(study, figure)}"
