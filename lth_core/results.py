@@ -197,8 +197,8 @@ def publish(
     sections: dict[str, list[Spec]], store: Store, root: str | Path = HERE, *, masks: Iterable[str] = (),
     weights: Iterable[Spec] = (),
 ) -> list[Path]:  # fmt: skip
-    """Write each section's networks from `store` to `root`; sections named in `masks` also keep their masks, those that
-    have some already the masks of chains of several rounds, and the networks in `weights` their trained weights.
+    """Write each section's networks from `store` to `root`; sections named in `masks`, or that have masks already, also
+    keep their masks, and the networks in `weights` their trained weights.
 
     What an earlier section already holds is not written twice. Returns the files written."""
     root = Path(root)
@@ -220,7 +220,7 @@ def publish(
             evaluations.append(thinned(cell.curves).assign(key=key_of(spec)))
         frames = {"cells": pd.DataFrame(rows), "curves": pd.concat(evaluations, ignore_index=True)} if rows else {}
         if section in masks or (root / section / "masks.parquet").exists():
-            frames["masks"] = _chains(specs, store, published, section, done, least=1 if section in masks else 2)
+            frames["masks"] = _chains(specs, store, published, section, done)
         frames["weights"] = _trained([s for s in specs if s in wanted], store, published, section, kept)
         for name in ("cells", "curves", "masks", "weights"):
             file, frame = root / section / f"{name}.parquet", frames.get(name, pd.DataFrame())
@@ -237,11 +237,11 @@ def publish(
     return written
 
 
-def _chains(
-    specs: list[Spec], store: Store, published: Published, section: str, done: dict[str, int], least: int
-) -> pd.DataFrame:
-    """Nested masks of each chain of at least so many rounds, as the round in which every weight was pruned: about 4
-    bits a weight compressed. One cut alone is soon made again: it takes the training of one network."""
+def _chains(specs: list[Spec], store: Store, published: Published, section: str, done: dict[str, int]) -> pd.DataFrame:
+    """Nested masks of each chain as the round in which every weight was pruned: about 4 bits a weight compressed.
+
+    With them an audit starts where the stored network did, even where another version of an engine, or another
+    machine, trains the chain to other last bits and so prunes a few other weights."""
     old = published._masks
     there = {} if old.empty else old[old["section"] != section].groupby("chain")["rounds"].max().to_dict()
     deepest: dict[str, Spec] = {}
@@ -251,7 +251,7 @@ def _chains(
             deepest[chain_of(s)] = s
     rows = []
     for chain, last in deepest.items():
-        if last.round < least or max(done.get(chain, 0), there.get(chain, 0)) >= last.round:
+        if max(done.get(chain, 0), there.get(chain, 0)) >= last.round:
             continue
         done[chain] = last.round
         gone: dict[str, np.ndarray] = {}
