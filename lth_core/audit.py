@@ -113,5 +113,6 @@ def audit(
     return Verdict(
         key=key_of(spec), round=spec.round, arm=spec.arm, trial=spec.trial, engine=trained.engine,
         stored_engine=str(made["engine"]), same_start=same_start, rebuilt=rebuilt, identical=identical,
-        first_difference=float(first), test_difference=difference, allowed=allowed_difference(float(old["test_correct"].iat[-1]) / n, n),
+        first_difference=float(first), test_difference=difference,
+        allowed=allowed_difference(float(old["test_correct"].iat[-1]) / n, n),
     )  # fmt: skip
