@@ -156,7 +156,7 @@ def audit(args: argparse.Namespace) -> int:
                     f"test accuracy by {verdict.test_difference:.4f} (allowed {verdict.allowed:.4f})"
                 )  # fmt: skip
                 word = "agrees" if verdict.agrees else "DISAGREES"
-                other = "chain trained again" if verdict.rebuilt else "ANOTHER START"
+                other = "ANOTHER START (its chain was trained again)" if verdict.rebuilt else "ANOTHER START"
                 start = "same start" if verdict.same_start else other
                 print(
                     f"{verdict.key} {spec.arm} round {spec.round} trial {spec.trial}: {word}; {start}; {how}",

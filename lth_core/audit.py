@@ -20,8 +20,8 @@ class Verdict:
     """How a network trained again compares with what is stored.
 
     - `same_start`: initial weights and mask are bit for bit those stored
-    - `rebuilt`: its chain was trained again, because its masks are not published. Where another version of an engine or
-      another machine made them, a few weights near the cut differ, and accuracies alone can be compared
+    - `rebuilt`: its chain was trained again, because its masks are not published; its start need not be the stored one
+      where another version of an engine, or another machine, made the chain. That is still no agreement
     - `first_difference`: largest relative difference in loss at the first evaluation after training began
     - `test_difference`: mean difference in test accuracy over the last quarter of the evaluations, and `allowed`
     """
@@ -41,10 +41,9 @@ class Verdict:
 
     @property
     def agrees(self) -> bool:
-        near = self.test_difference <= self.allowed
-        if self.rebuilt and not self.same_start:
-            return near
-        return self.same_start and (self.identical or (self.first_difference < FIRST and near))
+        return self.same_start and (
+            self.identical or (self.first_difference < FIRST and self.test_difference <= self.allowed)
+        )
 
     def as_dict(self) -> dict:
         return {**asdict(self), "agrees": self.agrees}
