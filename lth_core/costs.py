@@ -1,4 +1,5 @@
-"""How long networks on images would train: multiplications, the rates of the benchmark, a GPU's peak.
+"""How long trainings would take: LeNet's from the published ones; those of networks on images from multiplications, the
+rates of the benchmark and a GPU's peak.
 
 On a CPU an estimate from measured steps per second; on a GPU a floor by arithmetic, for nothing was timed on one."""
 
@@ -9,12 +10,16 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 
-from lth_core import results
+from lth_core import paper, results
 from lth_core.data import EVALUATED
 from lth_core.models import INPUTS, layers
+from lth_core.prune import density
 from lth_core.spec import Spec
 
+LENET = "lenet-300-100"
+BANDS = {"below 0.5%": 0.005, "0.5–2%": 0.02, "2–5%": 0.05, "5–20%": 0.2, "20–50%": 0.5, "above 50%": 1.0}  # upper ends
 PEAK = 67e12 / 2  # multiply-adds a second in fp32 that the vendor states for an H200
 BATCH = 60  # of the benchmark's steps
 
@@ -77,3 +82,50 @@ def estimate(rows: Iterable[Spec]) -> str:
         f"Estimated: {said or 'no CPU was timed'}; on one H200 GPU no less than {duration(total / PEAK)} in fp32. The "
         "latter is arithmetic at the vendor's peak, for nothing was timed there: expect three to ten times as long."
     )
+
+
+def band(densities: Iterable[float]) -> pd.Categorical:
+    return pd.cut(list(densities), [0, *BANDS.values()], labels=list(BANDS))
+
+
+def seconds(rows: Iterable[Spec], speed: pd.Series) -> pd.DataFrame:
+    """Chain, arm and seconds on one core of each row, at iterations per second by band of density."""
+    rows = list(rows)
+    table = pd.DataFrame({"chain": [results.chain_of(s) for s in rows], "arm": [s.arm for s in rows]})
+    return table.assign(seconds=[s.iterations for s in rows] / speed[band(density(s) for s in rows)].to_numpy())
+
+
+def lenet() -> str:
+    """Speed of the published LeNet-300-100 by density, and what all of the papers' would take (Markdown)."""
+    cells = results.Published().cells
+    own = cells[(cells["arch"] == LENET) & (cells["engine"] == "sparse") & ~cells["diverged"]]
+    by = (own["iterations"] / own["seconds"]).groupby(band(own["density"]), observed=False)
+    speed, names = by.median(), list(BANDS)[::-1]
+    asked: dict[bool, dict[Spec, None]] = {True: {}, False: {}}  # of the papers, beyond them
+    for figure in paper.FIGURES:
+        asked[not figure.startswith("beyond")] |= dict.fromkeys(s for s in paper.rows(figure) if s.arch == LENET)
+    papers, beyond = asked[True], [s for s in asked[False] if s not in asked[True]]
+    times = seconds(papers, speed)
+    tickets = times[times["arm"] == "ticket"].groupby("chain")["seconds"].sum() / 3600
+    chain, longest = tickets[results.chain_of(Spec().at_round(1, prune_fc=0.2, prune_out=0.1))], tickets.max()
+    hours, more = times["seconds"].sum() / 3600, seconds(beyond, speed)["seconds"].sum() / 3600
+    machines = ", ".join(sorted(set(own["device"])))
+    millions = sum(s.iterations for s in papers) / 1e6
+    shared = [f"{max(hours / n, longest):.1f} h" for n in (2, 16, 128)]
+    return "\n".join([
+        f"Measured in the {len(own):,} cells of LeNet-300-100 in `results/` ({machines}, two networks at once on two "
+        "cores that other work shared at times, evaluated on 20,000 images every 100 iterations), medians:",
+        "",
+        f"| weights remaining | {' | '.join(names)} |",
+        "|---|" + "---:|" * len(names),
+        f"| iterations a second and core | {' | '.join(f'{speed[b]:,.0f}' for b in names)} |",
+        f"| cells measured | {' | '.join(f'{by.size()[b]:,}' for b in names)} |",
+        "",
+        f"The papers ask for {len(papers):,} LeNet-300-100 ({millions:,.0f} M iterations). At those rates they cost "
+        f"about **{hours:.0f} core-hours**; what goes beyond the papers, {len(beyond):,} more, about {more:.0f}.",
+        "",
+        "| Estimate from measured rates | 2 cores | 16 cores | 128 cores | never below |",
+        "|---|---:|---:|---:|---:|",
+        f"| all of the papers' | {' | '.join(shared)} | {longest:.2f} h: the chain of most rounds |",
+        f"| one chain of 27 rounds without controls |{f' {chain:.2f} h |' * 4}",
+    ])  # fmt: skip

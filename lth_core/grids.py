@@ -72,9 +72,9 @@ def settings(study: Study, figure: str, arms: tuple[str, ...] = ("ticket",), **f
 
 
 def scopes(study: Study, figure: str) -> Lines:
-    """The settings of a figure pruned layer by layer (solid) and all layers at once (dotted)."""
+    """The settings of a figure pruned across all layers at once (solid) and layer by layer (dashed)."""
     lines: Lines = {}
-    for scope, words, dashes in (("layer", "layer-wise", "-"), ("global", "global", (0, (1, 1.2)))):
+    for scope, words, dashes in (("global", "global", "-"), ("layer", "layer-wise", (0, (5, 2)))):
         for label, (arm, fields, look) in settings(study, figure, scope=scope).items():
             lines[f"{label}, {words}"] = (arm, fields, {**look, "linestyle": dashes})
     return lines

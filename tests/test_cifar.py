@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,6 +176,20 @@ def test_durations_have_two_digits():
     assert [costs.duration(s) for s in (5, 4_000, 20_000, 9e6, 3.5e8)] == [
         "1 minute", "67 minutes", "6 hours", "100 days", "4,100 days",
     ]  # fmt: skip
+
+
+def test_lenet_costs_what_its_densities_do():
+    speed = pd.Series({"above 50%": 500.0, "20–50%": 1_000.0}).reindex(list(costs.BANDS))
+    rows = [replace(Spec(), iterations=1_000).at_round(r, prune_fc=0.2, prune_out=0.1) for r in (0, 3, 4)]
+    assert [round(100 * prune.density(s)) for s in rows] == [100, 51, 41]
+    assert list(costs.seconds(rows, speed)["seconds"]) == [2, 2, 1]
+    assert list(costs.band([0.5, 0.005, 0.0051])) == ["20–50%", "below 0.5%", "0.5–2%"]
+
+
+def test_the_cost_of_lenet_is_told_from_published_networks():
+    text = costs.lenet()
+    counted = [int(x.replace(",", "")) for x in re.search(r"cells measured \| (.*) \|", text)[1].split(" | ")]
+    assert sum(counted) == int(re.search(r"in the ([\d,]+) cells", text)[1].replace(",", "")) > 6_000
 
 
 def test_no_estimate_for_networks_that_profit_by_zeros():
