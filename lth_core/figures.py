@@ -224,9 +224,10 @@ def sweep(
         if weights:
             ax.set_xscale("log")
             ax.invert_xaxis()
-            ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            wide = table[axis].max() > 1e4 * table[axis].min()  # labels between powers of ten would run into each other
+            ax.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 3)))
             ax.xaxis.set_minor_formatter(NullFormatter())
-            ax.xaxis.set_major_formatter(EngFormatter(sep=""))  # 300k: longer labels run into each other
+            ax.xaxis.set_major_formatter(EngFormatter(sep=""))
         else:
             plot.percent_axis(ax, sorted({round(x, 3) for x in table[axis]}))
         if linear:
