@@ -209,10 +209,20 @@ def merge(args: argparse.Namespace) -> int:
 
 
 def publish(args: argparse.Namespace) -> int:
+    published = results.Published(args.results)
+    there = set(published.cells["key"])
+    asked = [f for name in args.figures for f in paper.figures_of(name)]
+    touched = {f.notebook for f in asked}
+
+    def shows(figure: str) -> set[str]:
+        return {key_of(s) for s in results.possible(paper.rows(figure, "published"), published)}
+
+    declared = [  # a section is written whole: its figures that are published already stay so
+        f for f in paper.FIGURES.values() if f in asked or (f.notebook in touched and shows(f.id) <= there)
+    ]
     sections: dict[str, list[Spec]] = {}
-    for name in args.figures:
-        for figure in paper.figures_of(name):
-            sections.setdefault(figure.notebook, []).extend(paper.rows(figure.id, "published"))
+    for figure in declared:
+        sections.setdefault(figure.notebook, []).extend(paper.rows(figure.id, "published"))
     store = Store(args.store)
     sections = {s: results.possible(dict.fromkeys(rows), store) for s, rows in sections.items()}
     lacking = {s: sum(not store.has(x) for x in rows) for s, rows in sections.items()}
@@ -221,7 +231,13 @@ def publish(args: argparse.Namespace) -> int:
             raise StoreError(
                 f"{section} lacks {n} networks: run `python -m lth_core run {section} --profile published`."
             )
-    declared = [f for name in args.figures for f in paper.figures_of(name)]
+    written = {key_of(s) for rows in sections.values() for s in rows}
+    lost = {k for k in there - written if published.cells.at[k, "section"] in touched}
+    if lost and not args.drop:
+        raise UsageError(
+            f"{len(lost)} published networks of {', '.join(sorted(touched))} belong to no figure that would be "
+            "written: name the figures that show them too, or give --drop."
+        )
     masks = {f.notebook for f in declared if f.masks or args.masks}
     weights = [
         s for f in declared if f.trained for s in paper.rows(f.id, "published")
@@ -342,6 +358,7 @@ def parser() -> argparse.ArgumentParser:
     p = command("publish", publish, "write finished figures to results/")
     p.add_argument("--results", type=Path, default=results.HERE)
     p.add_argument("--masks", action="store_true", help="also keep masks that no figure asks for")
+    p.add_argument("--drop", action="store_true", help="lose published networks that no figure written now shows")
     p = command("export", export, "write tickets as safetensors files for plain PyTorch", "CELL|FIGURE")
     scale(p)
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files, one a ticket")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lth_core import paper, results, tickets, train
-from lth_core.audit import audit
+from lth_core.__main__ import main
+from lth_core.audit import FIRST, audit
 from lth_core.cell import key_of
 from lth_core.data import load
 from lth_core.spec import Spec, UsageError
@@ -65,19 +69,48 @@ def test_another_start_disagrees_also_where_the_chain_was_trained_again(store, t
     assert not verdict.same_start and verdict.rebuilt is not masks and not verdict.agrees
 
 
-def test_a_number_changed_by_hand_disagrees(store, tmp_path):
-    spec = rows()[-1]
-    changed = Store(tmp_path / "changed")
+def accuracy(curves: dict[str, np.ndarray]) -> None:
+    curves["test_correct"][1:] -= 60
+
+
+def loss(curves: dict[str, np.ndarray]) -> None:
+    curves["val_loss"][1] *= 1.5
+
+
+def forged(store: Store, folder: Path, change: Callable[[dict[str, np.ndarray]], None]) -> tuple[Spec, Store]:
+    """A store whose last network has other curves than its training made."""
+    spec, changed = rows()[-1], Store(folder)
     network = tickets.from_store(spec, store)
     ((_, trained),) = tickets.train_all([network], load("digits"), device="cpu")
-    trained.curves["test_correct"][-60:] -= 60
-    trained.curves["val_loss"][1] *= 1.5
+    change(trained.curves)
     for need in tickets.with_ancestors([spec]):
         if need != spec:
             changed.adopt(store, key_of(need))
     changed.save(network, trained)
+    return spec, changed
+
+
+@pytest.mark.parametrize("change", [accuracy, loss])
+def test_a_number_changed_by_hand_disagrees(store, tmp_path, change):
+    spec, changed = forged(store, tmp_path / "changed", change)
     verdict = audit(spec, changed, Store(tmp_path / "scratch"), device="cpu")
     assert verdict.same_start and not verdict.agrees
+    assert (verdict.first_difference < FIRST) is (change is accuracy)
+    assert (verdict.test_difference > verdict.allowed) is (change is accuracy)
+
+
+def test_the_command_says_and_returns_that_a_number_was_changed(store, tmp_path, capsys):
+    spec, changed = forged(store, tmp_path / "changed", accuracy)
+    assert main(["audit", key_of(spec), "--from-store", "--store", str(changed.root), "--device", "cpu"]) == 1
+    assert "DISAGREES; same start" in capsys.readouterr().out
+
+
+def test_the_command_audits_a_sample_for_as_long_as_it_is_told(store, capsys, monkeypatch):
+    module, asked = importlib.import_module("lth_core.audit"), []
+    monkeypatch.setattr(module, "audit", lambda *a, **k: asked.append(k["iterations"]) or audit(*a, **k))
+    here = ["--from-store", "--store", str(store.root), "--device", "cpu"]
+    main(["audit", "all", *here, "--sample", "2", "--iterations", "100", "--json"])
+    assert len(json.loads(capsys.readouterr().out)) == 2 and asked == [100, 100]
 
 
 def test_bf16_stays_near_fp32():

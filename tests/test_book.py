@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,7 @@ def test_internal_links_resolve(built_book: Path) -> None:
     assert not broken
 
 
-def seen(names: list[str], screens: list[tuple[int, str]]) -> Any:
+def seen(names: Sequence[str], screens: list[tuple[int, str]]) -> Any:
     """Each page on one of the screens in turn, on the others in the slow run."""
     made = []
     for i, name in enumerate(names):
@@ -177,6 +177,9 @@ def test_mathematics_is_rendered(tab: Any) -> None:
     assert not re.search(r"\\\(|\\\[", tab.page.inner_text("article"))
 
 
+SLIDERS = ("iclr_2_lenet", "v1_2_xor")  # pages with a slider of ours
+
+
 def slides(built_book: Path, name: str) -> bool:
     """Whether a page has a slider of ours."""
     return '"_esm"' in (built_book / f"{name}.html").read_text("utf-8")
@@ -202,14 +205,18 @@ SHOWN = """slider => {  // all that a slider's figure shows
 
 
 @pytest.mark.browser
-@seen(pages(), [(375, "light"), (1280, "dark")])
+def test_sliders_are_on_the_pages_that_promise_them(built_book: Path) -> None:
+    assert {n for n in pages() if slides(built_book, n)} == set(SLIDERS)
+
+
+@pytest.mark.browser
+@seen(SLIDERS, [(375, "light"), (1280, "dark")])
 def test_each_slider_by_keyboard_changes_its_figure_at_once(tab: Any, name: str, built_book: Path) -> None:
-    if not slides(built_book, name):
-        return
     page = tab.page
     page.goto(f"/{name}.html", wait_until="load")
     page.wait_for_timeout(200)
     sliders = page.locator("article input[type=range]")
+    assert sliders.count()
     page.evaluate(KEYDOWN)
     for i in range(sliders.count()):
         slider = sliders.nth(i)

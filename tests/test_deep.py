@@ -149,7 +149,7 @@ def test_training_equals_plain_torch(spec: Spec) -> None:
 
 
 def test_evaluation_uses_what_training_remembers_and_changes_nothing() -> None:
-    spec, images = RESNET, torch.rand(1, 5, 3, 32, 32)
+    spec, images = RESNET, torch.rand(1, 5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     weights = {n: torch.from_numpy(w.copy()).unsqueeze(0) for n, w in initial(spec).items()}
     table = layers(spec.arch, spec.dataset)
     before = {n: w.clone() for n, w in weights.items()}
@@ -244,6 +244,17 @@ def test_stopped_in_the_middle_of_a_round_it_goes_on_bit_for_bit(tmp_path, optim
         one, other = whole.read(key_of(spec)), parts.read(key_of(spec))
         assert one.curves.equals(other.curves)
         assert all(np.array_equal(one.weights[n], other.weights[n]) for n in one.weights)
+
+
+def test_a_long_training_is_kept_while_it_goes_on(tmp_path, monkeypatch) -> None:
+    """A process that is killed says no goodbye: what it has is put down every few minutes."""
+    kept: list[int] = []
+    save = Shelf.save
+    monkeypatch.setattr(train, "KEEP_SECONDS", -1)
+    monkeypatch.setattr(Shelf, "save", lambda self, spec, half: (kept.append(half.iteration), save(self, spec, half)))
+    spec = replace(RESNET, iterations=8)
+    tickets.run([spec], Store(tmp_path), device="cpu")
+    assert kept == list(range(spec.eval_every, 8, spec.eval_every)) and not list((tmp_path / "halfway").iterdir())
 
 
 def test_damaged_halfway_states_are_refused(tmp_path) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from test_store import tiny_rows
+from test_store import SMALL, TINY, tiny_rows
 
-from lth_core import anatomy, data, exchange, paper, results, tickets
+from lth_core import anatomy, data, exchange, paper, prune, results, tickets
 from lth_core.__main__ import main
 from lth_core.audit import allowed_difference
-from lth_core.cell import StoreError, key_of
-from lth_core.spec import UsageError
+from lth_core.cell import StoreError, digest_arrays, key_of
+from lth_core.models import Network, initial
+from lth_core.spec import MISTAKES, Spec, UsageError
 from lth_core.store import Store
 
 TICKET = next(s for s in tiny_rows() if s.arm == "ticket" and s.round == 2)
@@ -126,6 +128,123 @@ def test_what_has_no_initial_weights_of_its_own_is_not_exported(store: Store) ->
         exchange.ticket(control, store, trained=True)
     with pytest.raises(StoreError, match="not measured"):
         exchange.ticket(TICKET.at_round(2, trial=9), store)
+
+
+RATES: dict[str, float] = dict(prune_conv=0.3, prune_fc=0.3, prune_out=0.3)
+
+
+def cut_once(arch: str, **changes: Any) -> Network:
+    """The network of a row whose masks come from its initial weights, so that nothing is trained for it."""
+    spec = Spec(dataset="digits" if arch.startswith("lenet") else "digits32", arch=arch, round=2, **{**RATES, **changes})
+    return tickets.start(spec, prune.cut(spec, initial(spec), prune.full(spec)))
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        cut_once("resnet-18-4", scope="global"), cut_once("vgg-19-4", scope="global"), cut_once("resnet-18-4"),
+        cut_once("lenet-12-8", scope="global"), cut_once("lenet-12-8", search="one_threshold"),
+    ],
+    ids=lambda n: f"{n.spec.arch} {n.spec.scope} {n.spec.search}",
+)  # fmt: skip
+def test_batch_normalisation_and_one_threshold_come_back(network: Network, tmp_path: Path, capsys) -> None:
+    """Layers whose other parameters are not one bias, and masks that follow no plan of each layer."""
+    trained = {n: w + np.float32(1) for n, w in network.weights.items()}
+    file = exchange.write(exchange.Ticket(network, trained, {}), tmp_path)
+    found = exchange.read(file)
+    assert found.network.spec == network.spec
+    for one, other in ((network.weights, found.network.weights), (trained, found.trained)):
+        assert one.keys() == other.keys() and all(np.array_equal(one[n], other[n]) for n in one)
+    assert main(["import", str(file), "--results", str(tmp_path / "none")]) == 0
+    assert "masks not in results/" in capsys.readouterr().out
+
+
+def test_one_weight_more_than_one_threshold_keeps_is_refused(tmp_path: Path) -> None:
+    network = cut_once("resnet-18-4", scope="global")
+    masks = {n: m.copy() for n, m in network.masks.items()}
+    masks["conv1.weight"].reshape(-1)[np.flatnonzero(~masks["conv1.weight"])[0]] = True
+    file = exchange.write(exchange.Ticket(tickets.start(network.spec, masks), {}, {}), tmp_path)
+    with pytest.raises(StoreError, match="keep what round 2 keeps"):
+        exchange.read(file)
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, list[Spec]]:
+    """Tickets of every search, beside what a figure shows that no file can hold."""
+    rows = paper.iterative(TINY, ("ticket", "reinit"), rate=0.5, **SMALL)
+    for search in ("continued", *MISTAKES):
+        arms = ("continued", "ticket") if search == "continued" else ("ticket",)
+        rows += paper.iterative(TINY, arms, rate=0.5, each={"search": search}, **SMALL)
+    for each in ({"rewind": 20}, {"rescale": 0.5}):
+        rows += paper.iterative(TINY, rate=0.5, each=each, **SMALL)
+    made = Store(tmp_path_factory.mktemp("searched") / "store")
+    tickets.run(rows, made, device="cpu")
+    return made, list(dict.fromkeys(rows))
+
+
+def test_what_is_exported_is_what_was_trained(searched: tuple[Store, list[Spec]], tmp_path: Path) -> None:
+    """Whatever the search: weights and masks are those that the cell remembers, or nothing is exported."""
+    store, rows = searched
+    exported = set()
+    for spec in rows:
+        if spec.round and not exchange.portable(spec):
+            with pytest.raises(UsageError, match="cannot be exported"):
+                exchange.ticket(spec, store)
+            continue
+        found = exchange.read(exchange.write(exchange.ticket(spec, store, trained=spec.arm == "ticket"), tmp_path))
+        made = store.read(key_of(spec)).made
+        assert digest_arrays(found.network.weights) == made["initial"], spec
+        assert digest_arrays(found.network.masks) == made["masks"], spec
+        exported.add(spec.search)
+    assert set(MISTAKES) - exported == {"not_rewound", "drawn_again", "unmasked", "own_masks"}
+    assert {"reset", "continued"} <= exported
+
+
+def exports(rows: list[Spec], monkeypatch: pytest.MonkeyPatch, folder: Path, *options: str) -> tuple[int, set[str]]:
+    """Exit code, and keys of the files, of exporting a figure that shows `rows`."""
+    monkeypatch.setattr(paper, "rows", lambda *a, **k: rows)
+    code = main(["export", "iclr-fig09", "--out", str(folder), *options])
+    return code, {f.stem for f in folder.glob("*.safetensors")}
+
+
+def test_a_figure_is_exported_whole_and_says_what_it_leaves_out(
+    searched: tuple[Store, list[Spec]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys
+) -> None:
+    """Tickets of every search that starts from initial weights, whatever stands between them."""
+    store, rows = searched
+    where = ["--from-store", "--store", str(store.root), "--trained"]
+    code, keys = exports(rows, monkeypatch, tmp_path, *where)
+    wanted = [s for s in rows if s.round and s.arm == "ticket" and exchange.portable(s)]
+    assert code == 0 and keys == {key_of(s) for s in wanted}
+    assert sum(s.search == "continued" for s in wanted) == 4 and any(s.rescale for s in wanted)
+    said = capsys.readouterr().err.splitlines()
+    others, trained = (
+        sum(bool(s.round) and (s.arm != "ticket") is other for s in rows if s not in wanted) for other in (True, False)
+    )
+    assert said == [
+        f"lth_core: left out 2 unpruned networks, {others} of other arms than 'ticket', {trained} that did not start "
+        "from their initial values under a mask."
+    ]
+    left = next(s for s in rows if s.rewind)
+    assert main(["export", key_of(left), "--out", str(tmp_path), *where]) == 2
+    assert "cannot be exported" in capsys.readouterr().err
+
+
+def test_a_figure_of_results_is_exported_as_far_as_masks_are_there(
+    searched: tuple[Store, list[Spec]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys
+) -> None:
+    store, rows = searched
+    continued = [s for s in rows if s.search == "continued"]
+    reset = [s for s in rows if s.search == "reset" and s.arm == "ticket" and not s.rewind]
+    results.publish({"a": reset, "b": continued}, store, tmp_path / "results", masks=["a"])
+    where = ["--results", str(tmp_path / "results")]
+    code, keys = exports(reset + continued, monkeypatch, tmp_path / "out", *where)
+    assert code == 0 and keys == {key_of(s) for s in reset if s.round}
+    said = capsys.readouterr().err
+    assert "4 of other arms" in said and "4 whose masks are not in results/" in said and said.count("\n") == 1
+    code, keys = exports(continued, monkeypatch, tmp_path / "none", *where)
+    assert code == 1 and not keys
+    assert "no ticket to export" in capsys.readouterr().err
 
 
 # --- In plain PyTorch -------------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ def test_an_answer_reads_correctly_whatever_the_verdict(verdict):
     said = pages.answer(found(row(verdict=verdict)), "a")
     assert said.startswith("The paper says: 38 percent earlier. Measured: 37.5% earlier (95% interval 31 to 43")
     assert "not measured" not in said
+    assert said.endswith(f"; {({claims.UNMEASURED: 'this scale cannot show it'}).get(verdict, verdict)}.")
 
 
 def test_a_number_of_the_other_sign_has_the_other_word():

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 
 from lth_core import analyse, models, paper, prune
 from lth_core.spec import Spec, UsageError
+
+SHARED = Path(__file__).resolve().parents[2] / "shared/paper/experiments.yaml"
 
 # ICLR axis labels, percent of weights remaining: ticks every third round on Figures 3, 4, 9, 12.
 LENET_LABELS = {0: 100, 3: 51.3, 6: 26.3, 9: 13.5, 12: 7.0, 15: 3.6, 18: 1.9, 21: 1.0, 24: 0.5, 27: 0.3}
@@ -43,6 +48,18 @@ def test_main_figure_counts_its_trainings():
 def test_every_figure_has_rows_in_every_profile(figure, profile):
     rows = paper.rows(figure, profile)
     assert rows and len(set(rows)) == len(rows)
+
+
+# Drawings, arithmetic and experiments that have no networks of ours to train: shown on a page, or told in a text.
+ELSEWHERE = {"blog-exp-glorot-rescale", "blog-exp-magnitude-growth", "iclr-fig02", "v1-fig01", "v1-fig02",
+             "v1-unplotted-std-iterative", "v1-xor-analytic"}  # fmt: skip
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the papers' tables are not beside this checkout")
+def test_every_experiment_of_the_papers_is_declared():
+    wanted = {e["id"] for e in yaml.safe_load(SHARED.read_text())}
+    assert ELSEWHERE <= wanted and not ELSEWHERE & set(paper.FIGURES)
+    assert {e for e in wanted - ELSEWHERE if not any(f == e or f.startswith(f"{e}-") for f in paper.FIGURES)} == set()
 
 
 def test_unpruned_networks_are_shared_between_figures():

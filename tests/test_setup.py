@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -73,6 +74,36 @@ def test_source_notebooks_are_clean(path: Path) -> None:
     for line in parameters[0].source.splitlines():
         if "=" in line and not line.startswith("#"):
             assert re.match(r"\w+\s*:\s*[^=]+=[^#]+#\s*\S", line), f"a parameter is typed and commented: {line}"
+
+
+def test_results_are_small() -> None:
+    from lth_core import results
+
+    assert sum(f.stat().st_size for f in results.HERE.rglob("*") if f.is_file()) <= 40_000_000
+
+
+BARE = """
+import importlib.abc, sys
+
+AT_HOME = ("IPython", "anywidget", "ipywidgets", "jupyter", "matplotlib", "papermill", "seaborn")
+
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in AT_HOME:
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Refuse())
+from lth_core.__main__ import main
+how = ["--profile", "quick", "--dataset", "digits", "--trials", "1"]
+assert main(["run", "iclr-fig11", *how, "--device", "cpu", "--quiet", "--budget", "0", "--store", sys.argv[1]]) == 0
+sys.exit(main(["status", "iclr-fig11", *how, "--store", sys.argv[1]]))
+"""
+
+
+def test_the_core_runs_where_no_notebook_packages_are(tmp_path: Path) -> None:
+    """A training machine installs torch, numba, pandas and pyarrow; what draws pages stays at home."""
+    ran = subprocess.run([sys.executable, "-c", BARE, tmp_path], capture_output=True, text=True, cwd=ROOT)
+    assert ran.returncode in (0, 1) and "ImportError" not in ran.stderr and "iclr-fig11" in ran.stdout, ran.stderr
 
 
 def test_no_path_of_one_machine_is_committed() -> None:

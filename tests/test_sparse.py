@@ -250,8 +250,7 @@ def test_what_cannot_be_trained_is_said(digits):
 
 
 @pytest.mark.mnist
-@pytest.mark.skipif(not data_sets.available("mnist"), reason="MNIST is not in LTH_DATA_DIR")
-def test_both_layouts_learn_mnist_alike(monkeypatch):
+def test_both_layouts_learn_mnist_alike(monkeypatch, mnist_dir):
     mnist = data_sets.load("mnist")
     net = network(0.3, dataset="mnist", arch="lenet-300-100", iterations=300, eval_every=100)
     curves = []

@@ -97,6 +97,7 @@ def test_a_wrong_answer_is_found(path: Path) -> None:
     """Each exercise of a plausible wrong kind: the checks are not there to be passed by anything."""
     source = read(path)
     answers = student.solutions(source)
+    assert all(any(e in "".join(a) for e in WRONG[path.stem]) for a in answers.values()), "one is not tried"
     for exercise, wrong in WRONG[path.stem].items():
         name = next(i for i, a in answers.items() if exercise in "".join(a))
         handed_in = student.filled_in(student.student(source), {**answers, name: wrong})
@@ -108,6 +109,7 @@ def test_a_wrong_answer_is_found(path: Path) -> None:
 
 WRONG = {
     "1_xor_lottery": {
+        "def success_rate": "def success_rate(hidden):\n    return 0.5",
         "def at_least_one": "def at_least_one(p, tickets):\n    return min(1, p * tickets)",
         "def worth": "def worth(weights):\n    unit = weights[:-1].reshape(-1, 4, weights.shape[1])\n"
         "    return abs(unit[:, :3]).mean(1) * abs(unit[:, 3])",
@@ -115,14 +117,28 @@ WRONG = {
     "2_winning_ticket": {
         "def cut(": "def cut(trained, alive, rate):\n    return alive & (trained > np.quantile(trained[alive], rate))",
         "def rewind(": "def rewind(initial, mask):\n    initial[~mask] = 0\n    return initial",
+        "def next_masks": "def next_masks(trained, masks):\n    return {n: abs(trained[n]) > 0.05 for n in masks}",
+        "smallest = ": "smallest = max(density)",
     },
     "3_controls": {
+        "def effect": "def effect(a, b):\n"
+        "    return float(np.mean(a) - np.mean(b)), *bootstrap(np.array(a) - np.mean(b))",
+        "conclusion = ": "conclusion = dict.fromkeys(effects, 'perhaps')",
         "def reinit(": "def reinit(mask, sd, rng):\n"
         "    return np.where(rng.permutation(mask), rng.normal(0, sd, mask.shape), 0).astype(np.float32)",
         "def shuffle(": "def shuffle(initial, mask, rng):\n"
         "    return np.where(mask, rng.permutation(initial.ravel()).reshape(mask.shape), 0), mask",
     },
     "4_find_the_bug": {
+        **{
+            f"def {name}": f"def {name}(made):\n    pass"
+            for name in (
+                "the_smallest_magnitudes_go",
+                "tickets_start_at_initial_values",
+                "pruned_weights_stay_zero",
+                "the_control_changes_values_only",
+            )
+        },
         "def test_data_choose_nothing": "def test_data_choose_nothing(made):\n    pass",
     },
 }

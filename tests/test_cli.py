@@ -1,0 +1,103 @@
+"""The command line does what its options say; what it trains, publishes and exports is small here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lth_core import exchange, paper, results, tickets
+from lth_core.__main__ import main, seconds
+from lth_core.cell import key_of
+from lth_core.spec import Spec
+from lth_core.store import Store
+
+TINY = paper.Scale(dataset="digits", iterations=40, trials=1, rounds=2, replicates=1)
+
+
+def rows(*arms: str) -> list[Spec]:
+    return paper.iterative(TINY, arms or ("ticket", "reinit"), rate=0.5, arch="lenet-20-10", eval_every=20)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    made = Store(tmp_path_factory.mktemp("store"))
+    tickets.run(rows("ticket", "reinit", "shuffle"), made, device="cpu")
+    return made
+
+
+@pytest.fixture
+def two_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two figures of one section, each with a control of its own."""
+    few = dict.fromkeys(f for f, figure in paper.FIGURES.items() if figure.notebook == "iclr_2_lenet")
+    for figure in few:
+        monkeypatch.delitem(paper.FIGURES, figure)
+    for figure, control in (("iclr-fig03", "reinit"), ("iclr-fig04", "shuffle")):
+        made = paper.Figure(figure, "iclr_2_lenet", "", lambda s, c=control: rows("ticket", c))
+        monkeypatch.setitem(paper.FIGURES, figure, made)
+
+
+@pytest.mark.parametrize(("text", "value"), [("90", 90), ("90s", 90), ("9m", 540), ("1.5h", 5400)])
+def test_a_budget_is_in_seconds(text: str, value: float) -> None:
+    assert seconds(text) == value
+
+
+def test_run_is_asked_for_what_the_options_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict = {}
+    monkeypatch.setattr(tickets, "run", lambda rows, store, **how: seen.update(rows=rows, **how) or tickets.Report())
+    scale = ["--profile", "quick", "--dataset", "digits", "--trials", "4", "--seed", "3"]
+    how = ["--device", "cpu", "--engine", "dense", "--shard", "2/3", "--budget", "9m", "--store", str(tmp_path)]
+    assert main(["run", "iclr-fig03", "iclr-fig04", *scale, *how, "--quiet"]) == 0
+    both = [s for f in ("iclr-fig03", "iclr-fig04") for s in paper.rows(f, "quick", trials=4, seed=3, dataset="digits")]
+    assert seen["rows"] == tickets.shard_of(list(dict.fromkeys(both)), 2, 3)
+    assert seen["budget"] == 540 and (seen["device"], seen["engine"]) == ("cpu", "dense")
+    assert {s.seed for s in seen["rows"]} == {3}
+
+
+def test_run_trains_once(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paper, "rows", lambda *_, **__: rows())
+    run = ["run", "iclr-fig03", "--quiet", "--device", "cpu", "--store", str(tmp_path)]
+    assert main(run) == 0 and f"{len(rows())} trained, 0 were there, 0 missing" in capsys.readouterr().out
+    assert main(run) == 0 and f"0 trained, {len(rows())} were there" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_publish_keeps_masks_when_asked(masks: bool, store: Store, tmp_path: Path, two_figures: None) -> None:
+    more = ["--masks"] if masks else []
+    assert main(["publish", "iclr-fig03", "--results", str(tmp_path), "--store", str(store.root), *more]) == 0
+    ticket = next(s for s in rows() if s.round and s.arm == "ticket")
+    assert results.Published(tmp_path).has_masks(ticket) is masks
+
+
+def test_publishing_a_figure_keeps_the_rest_of_its_section(store: Store, tmp_path: Path, two_figures: None) -> None:
+    """Found in review: a section is written whole, and the other figures' networks were gone without a word."""
+    publish = ["publish", "--results", str(tmp_path), "--store", str(store.root)]
+    assert main([*publish, "iclr_2_lenet"]) == 0
+    whole = set(results.Published(tmp_path).cells["key"])
+    assert whole == {key_of(s) for s in rows("ticket", "reinit", "shuffle")}
+    assert main([*publish, "iclr-fig03"]) == 0
+    assert set(results.Published(tmp_path).cells["key"]) == whole
+
+
+def test_publish_loses_nothing_unasked(
+    store: Store, tmp_path: Path, two_figures: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    publish = ["publish", "iclr_2_lenet", "--results", str(tmp_path), "--store", str(store.root)]
+    assert main(publish) == 0
+    whole = set(results.Published(tmp_path).cells["key"])
+    smaller = replace(paper.FIGURES["iclr-fig04"], rows=lambda s: rows("ticket"))
+    monkeypatch.setitem(paper.FIGURES, "iclr-fig04", smaller)
+    assert main(publish) == 2 and "2 published networks of iclr_2_lenet" in capsys.readouterr().err
+    assert set(results.Published(tmp_path).cells["key"]) == whole
+    assert main([*publish, "--drop"]) == 0
+    assert set(results.Published(tmp_path).cells["key"]) == {key_of(s) for s in rows()}
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_export_adds_trained_weights_when_asked(trained: bool, store: Store, tmp_path: Path) -> None:
+    key = key_of(next(s for s in rows() if s.round and s.arm == "ticket"))
+    more = ["--trained"] if trained else []
+    assert main(["export", key, "--out", str(tmp_path), "--from-store", "--store", str(store.root), *more]) == 0
+    (file,) = tmp_path.iterdir()
+    assert bool(exchange.read(file).trained) is trained

@@ -1,0 +1,47 @@
+"""On a GPU: the captured graph trains what the same code trains eagerly on a CPU. Nothing here runs without one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lth_core import tickets, train
+from lth_core.data import load
+from lth_core.spec import Spec
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
+
+BASE = Spec(dataset="digits32", iterations=40, eval_every=20, batch_size=20)
+NETS = {
+    "lenet": replace(BASE, dataset="digits", arch="lenet-30-20"),
+    "conv-2": replace(BASE, arch="conv-2", lr=2e-4),
+    "dropout": replace(BASE, arch="conv-2", lr=2e-4, dropout=0.5),
+    "resnet": replace(BASE, arch="resnet-18-4", optimizer="momentum", lr=0.01, weight_decay=1e-4, augment="flip_crop"),
+}
+
+
+def curves(specs: list[Spec], device: str) -> list[dict[str, np.ndarray]]:
+    trained = dict(train.train([tickets.network(s) for s in specs], load(specs[0].dataset), device=device))
+    return [trained[i].curves for i in range(len(specs))]
+
+
+@pytest.mark.parametrize("spec", NETS.values(), ids=NETS)
+def test_a_gpu_trains_what_a_cpu_trains(spec: Spec) -> None:
+    (here,), (there,) = curves([spec], "cpu"), curves([spec], "cuda")
+    np.testing.assert_allclose(there["val_loss"], here["val_loss"], rtol=2e-2)
+
+
+@pytest.mark.parametrize("spec", NETS.values(), ids=NETS)
+def test_a_row_alone_equals_the_row_in_a_cohort(spec: Spec) -> None:
+    rows = [replace(spec, trial=t) for t in range(3)]
+    for alone, together in zip((curves([r], "cuda")[0] for r in rows), curves(rows, "cuda"), strict=True):
+        np.testing.assert_allclose(alone["val_loss"], together["val_loss"], rtol=2e-2)
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_lower_precision_stays_near_fp32(precision: str) -> None:
+    (full,), (low,) = curves([NETS["conv-2"]], "cuda"), curves([replace(NETS["conv-2"], precision=precision)], "cuda")
+    np.testing.assert_allclose(low["val_loss"], full["val_loss"], rtol=0.05)
