@@ -105,8 +105,8 @@ def by_trial(table: pd.DataFrame, column: str, **where: object) -> pd.Series:
 def paired(
     table: pd.DataFrame, column: str, a: dict[str, object], b: dict[str, object], *, ratio: bool = False
 ) -> dict[str, float]:
-    """How `column` differs between two conditions, paired by trial: mean of a - b (or a / b) with its 95% interval, in
-    the column's unit.
+    """How `column` differs between two conditions, paired by trial: mean of a - b (or a / b) with its 95% interval
+    (none with one trial), in the column's unit.
 
     >>> arms = ["ticket", "reinit"] * 2
     >>> table = pd.DataFrame({"trial": [0, 0, 1, 1], "arm": arms, "stop_test": [0.9, 0.8, 0.7, 0.6]})
@@ -119,7 +119,7 @@ def paired(
     effect = ((x / y) if ratio else (x - y)).loc[both].dropna().to_numpy()
     if len(effect) == 0:
         return {"effect": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}
-    low, high = bootstrap(effect)
+    low, high = bootstrap(effect) if len(effect) > 1 else (float("nan"), float("nan"))
     return {"effect": float(effect.mean()), "low": low, "high": high, "n": len(effect)}
 
 

@@ -149,7 +149,8 @@ def first_published(*arms: str) -> Rows:
 
 
 def precisions(nets: Iterable[Net], *names: str) -> Rows:
-    """The same unpruned networks, trained in several precisions."""
+    """The same unpruned networks, trained in several precisions; the deep ones at the rate that has tickets."""
+    nets = [net if "lr" in net.train else replace(net, train={**net.train, "lr": 0.01}) for net in nets]
     return lambda s: [row for net in nets for name in names for row in unpruned(net, replace(s, precision=name))]
 
 

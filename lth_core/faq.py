@@ -70,6 +70,8 @@ def compared(table: pd.DataFrame, column: str, a: dict, b: dict) -> str:
     found = analyse.paired(table, column, a, b)
     if not found["n"]:
         return "not measured"
+    if found["n"] == 1:
+        return f"{100 * found['effect']:+.2f} points (one trial)".replace("-", "−")
     text = f"{100 * found['effect']:+.2f} points (95% {100 * found['low']:+.2f} to {100 * found['high']:+.2f}, "
     return (text + f"n = {found['n']:.0f})").replace("-", "−")
 

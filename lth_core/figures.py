@@ -106,13 +106,24 @@ def scale_note(study: Study, figure: str) -> str:
     if here.replicates < there.replicates and any(s.arm not in KEEPS_WEIGHTS for s in rows):
         lost += f" Controls: {here.replicates} of {whose} {there.replicates} redraws of each ticket."
     whole = paper.rows(figure)
-    rounds, of = ({s.round for s in table} - {0} for table in (rows, whole))
     if same:
-        some = f", at {len(rounds)} of {len(of)} rounds" if len(rounds) < len(of) else ""
+        some = "".join(f", {at}" for at in fewer_rounds(rows, whole))
         return f"Scale: {whose} ({', '.join(parts)}){some}.{lost}"
     deepest = max(s.round for s in rows)
     parts += [f"{deepest} rounds"] * (deepest > 1)  # one-shot pruning has no rounds
     return f"Scale: {', '.join(parts)}; {whose}: {', '.join(counts(whole))}.{lost}"
+
+
+def fewer_rounds(rows: list[Spec], whole: list[Spec]) -> list[str]:
+    """Of which rounds a figure shows only some: "at 5 of 27 rounds", or by arm where these differ."""
+    rounds: dict[str, tuple[int, int]] = {}
+    for arm in dict.fromkeys(s.arm for s in rows if s.round):
+        here, there = ({s.round for s in table if s.arm == arm} - {0} for table in (rows, whole))
+        rounds[arm] = len(here), len(there)
+    short = {arm: f"at {here} of {there} rounds" for arm, (here, there) in rounds.items() if here < there}
+    if len(set(short.values())) == 1 and len(short) == len(rounds):
+        return [*short.values()][:1]
+    return [f"{NAMES[arm]} {at}" for arm, at in short.items()]
 
 
 def counts(rows: list[Spec]) -> list[str]:

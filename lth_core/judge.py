@@ -63,7 +63,8 @@ def with_depth(table: pd.DataFrame) -> pd.DataFrame:
         more["end_gap"] = table["end_train"] - table["end_test"]
         more["late_gain"] = table["end_test"] - table["convergence_test"]
         more["converged"] = table["convergence_iteration"].notna().astype(float)
-        more["learned"] = (table["stop_val"] > 0.2).astype(float)  # of ten classes, chance is 0.1
+        learned = (table["stop_val"] > 0.2) & (table["stop_iteration"] > 0)  # of ten classes, chance is 0.1
+        more["learned"] = learned.astype(float)
     return table.assign(**more)
 
 
@@ -96,6 +97,18 @@ def curve(table: pd.DataFrame, column: str, arm: str = "ticket", **fields: Any) 
     if 0.0 in made and not np.isfinite(made[0.0]).any():
         raise Lacking(f"the unpruned network has no {column} (it never gets there)")
     return made
+
+
+def learners(table: pd.DataFrame, made: Curve, column: str, **side: Any) -> Curve:
+    """A curve without what is no sign of speed or accuracy: trials whose unpruned network stays at chance, and times of
+    networks that do (their validation loss is lowest before they begin)."""
+    if "learned" not in table:
+        return made
+    learned = curve(table, "learned", **side).reindex(index=made.index, columns=made.columns)
+    made = made[learned[0.0] > 0.5] if 0.0 in learned else made
+    if made.empty:
+        raise Lacking("no trial's unpruned network learns")
+    return made.where(learned.loc[made.index] > 0.5) if better_low(column) else made
 
 
 def depth_of(at: float | str) -> float:
@@ -140,7 +153,7 @@ def over_trials(curves: Sequence[Curve], statistic: Callable[..., float]) -> tup
     effect = of(np.arange(n))
 
     def each(samples: NDArray) -> NDArray:
-        rows, where = distinct(samples.astype(np.int8).tobytes(), n)
+        rows, where = distinct(samples.astype(np.int16).tobytes(), n)
         found = np.array([of(row) for row in rows])[where]
         return np.where(np.isnan(found), effect, found) if np.isnan(found).mean() <= 0.05 else found
 
@@ -151,7 +164,7 @@ def over_trials(curves: Sequence[Curve], statistic: Callable[..., float]) -> tup
 @lru_cache(maxsize=16)
 def distinct(samples: bytes, n: int) -> tuple[NDArray, NDArray]:
     """The different resamples of n trials, whatever their order, and which of them each resample is."""
-    rows = np.sort(np.frombuffer(samples, np.int8).reshape(-1, n), axis=1)
+    rows = np.sort(np.frombuffer(samples, np.int16).reshape(-1, n), axis=1)
     unique, where = np.unique(rows, axis=0, return_inverse=True)
     return unique, where.reshape(-1)
 
@@ -241,13 +254,17 @@ def value(table: pd.DataFrame, *, column: str, of: Side, number: float, within: 
 
 
 def along(c: Curve, depths: NDArray, at: float | str | None) -> Curve:
-    """A curve read at `depths`: its own levels where it has them, else between its neighbours (one-shot levels lie
-    between rounds). With `at`, its value at that one level everywhere."""
+    """A curve read at `depths`: its own levels where it has them, with or without a value, else between its neighbours
+    (one-shot levels lie between rounds). With `at`, its value at that one level everywhere."""
     own = c.columns.to_numpy(float)
     if at is not None:
         return c.iloc[:, [position(own, at)] * len(depths)].set_axis(depths, axis=1)
-    rows = [np.interp(depths, own[np.isfinite(v)], v[np.isfinite(v)], np.nan, np.nan) for v in c.to_numpy(float)]
-    return pd.DataFrame(rows, index=c.index, columns=depths)
+
+    def read(v: NDArray) -> list[float]:
+        its, between = dict(zip(own, v, strict=True)), np.interp(depths, own, v, np.nan, np.nan)
+        return [its.get(d, x) for d, x in zip(depths, between, strict=True)]
+
+    return pd.DataFrame([read(v) for v in c.to_numpy(float)], index=c.index, columns=depths)
 
 
 def ahead(
@@ -274,8 +291,9 @@ def ahead(
             raise Lacking(f"no level between {levels[0]} and {levels[1]} is measured")
         both = [along(c, depths, s.get("at")) for c, s in zip(curves, (of, to), strict=True)]
         effect, low, high, n = over_trials(both, lambda a, b: average(gap(a, b)))
-        signs = gap(*[mean(c.to_numpy(float)) for c in both])
-        right = bool(np.all(signs[np.isfinite(signs)] > 0))
+        a, b = (mean(c.to_numpy(float)) for c in both)
+        never = better_low(column) & np.isfinite(a) & np.isnan(b)  # the other does not get there at all
+        right = bool(np.all((gap(a, b) > 0) | never))
     sure = excludes(low, high) > 0
     note = "" if levels is None or not every else f"right at {'every' if right else 'not every'} level"
     return Result(effect, low, high, n, sure and (right or not every), sure, note)

@@ -24,6 +24,7 @@ from lth_core.judge import (
     depth_of,
     excludes,
     extreme,
+    learners,
     mean,
     over_trials,
     position,
@@ -126,16 +127,18 @@ def turning(
 ) -> Result:
     """Better with pruning, then worse: a hill of accuracy, a valley of time. Both slopes need intervals that exclude
     zero, and the turning point of the mean must be where it is printed. The effect is the gain at the best level."""
-    c = curve(table, column, **side)
+    c = learners(table, curve(table, column, **side), column, **side)
     d = c.columns.to_numpy(float)
     sign = -1 if better_low(column) else 1
-    whole = sign * mean(c.to_numpy(float))
-    best = int(np.nanargmax(whole))
+    best = int(np.nanargmax(sign * mean(c.to_numpy(float))))
     if at is not None and d.max() < depth_of(at) + within + 1:
         raise Lacking(f"levels end at {d.max():.0f} rounds, before the turn could be seen")
-    scale = 100 / abs(whole[0]) if better_low(column) else unit(column)
-    rise = over_trials([c], lambda v: scale * sign * (v[best] - v[0]))
-    fall = over_trials([c], lambda v: scale * sign * (v[best] - final(v)))
+
+    def better(v: NDArray, than: float) -> float:
+        return sign * (v[best] - than) * (100 / v[0] if better_low(column) else unit(column))
+
+    rise = over_trials([c], lambda v: better(v, v[0]))
+    fall = over_trials([c], lambda v: better(v, final(v)))
     up, down = excludes(rise[1], rise[2]) > 0, excludes(fall[1], fall[2]) > 0
     place = at is None or abs(d[best] - depth_of(at)) <= within
     note = f"best after {d[best]:.1f} rounds ({100 * 0.8 ** d[best]:.1f}% of hidden weights)"
@@ -217,10 +220,10 @@ def throughout(
 
     effect, low, high, n = over_trials([c], lambda v: extreme(each(v), limit == "atmost"))
     middle = over_trials([c], lambda v: average(each(v)))[0]
-    return Result(
-        effect, low, high, n, close(effect, number, within, limit), close(middle, number, within, limit),
-        f"worst level; {middle:.2f} on average",
-    )  # fmt: skip
+    gone = int(np.isnan(each(mean(c.to_numpy(float)))).sum())
+    note = f"worst level; {middle:.2f} on average" + (f"; {gone} levels have no value" if gone else "")
+    met = close(effect, number, within, limit) and not gone
+    return Result(effect, low, high, n, met, close(middle, number, within, limit), note)
 
 
 def reach(table: pd.DataFrame, *, column: str, between: Sequence[float], within: float, **side: Any) -> Result:

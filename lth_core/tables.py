@@ -13,7 +13,7 @@ import pandas as pd
 
 from lth_core import analyse, figures, plot, shapes
 from lth_core.data import EVALUATED
-from lth_core.judge import Lacking, Result, rank_correlation, ratio, select, with_depth
+from lth_core.judge import Curve, Lacking, Result, curve, learners, rank_correlation, ratio, select, with_depth
 from lth_core.study import Study
 
 
@@ -29,9 +29,11 @@ def frame(rows: pd.DataFrame, caption: str, name: str = "table") -> plot.Html:
 
 
 def interval(found: dict[str, Any], digits: int = 1) -> str:
-    """ "38.1 (31.0 to 44.2)", or a dash where nothing was measured."""
+    """ "38.1 (31.0 to 44.2)", without an interval where one trial gives none, or a dash where nothing was measured."""
     if not found["n"] or not np.isfinite(found["effect"]):
         return "–"
+    if not np.isfinite(found["low"]):
+        return f"{found['effect']:.{digits}f}".replace("-", "−")
     return f"{found['effect']:.{digits}f} ({found['low']:.{digits}f} to {found['high']:.{digits}f})".replace("-", "−")
 
 
@@ -47,7 +49,8 @@ def pattern(
     The gains are those of the best level, so chance alone makes them a little positive."""
     if gone := missing(study, figure):
         return gone
-    table = select(figures.levelled(study.table(figure), study.data(figure)), **(where or {}))
+    table = select(with_depth(figures.levelled(study.table(figure), study.data(figure))), **(where or {}))
+    percent = table.groupby("depth")["percent"].mean()
     heads = (
         f"unpruned: {rule}, iteration", "unpruned: accuracy, %", f"{rule} sooner than unpruned, at best",
         "points above unpruned, at best", "sparsest level as accurate",
@@ -55,25 +58,36 @@ def pattern(
     rows, head, called = [], head or figures.FIELDS.get(field, field), name or figures.namer(field)
     for value in sorted(table.loc[table["round"] > 0, field].unique(), key=figures._natural):
         own = table[(table[field] == value) | ((table["round"] == 0) & field.startswith("prune"))]
-        means = own.groupby("percent")[[time, accuracy]].mean().sort_index(ascending=False)
-        if not np.isfinite(means[accuracy].iloc[0]) or means[accuracy].iloc[1:].isna().all():
-            rows.append({head: called(value), **dict.fromkeys(heads, "–")})
+        label = called(value)
+        try:
+            times, rights = (learners(own, curve(own, column), column) for column in (time, accuracy))
+        except Lacking:
+            rows.append({head: label, **dict.fromkeys(heads, "–")})
             continue
-        first = means.iloc[0]
-        soonest = means[time].iloc[1:].idxmin() if means[time].iloc[1:].notna().any() else float("nan")
-        best = means[accuracy].iloc[1:].idxmax()
-        good = means.index[means[accuracy] >= first[accuracy]]
-        sooner = 100 * (1 - means[time].get(soonest, np.nan) / first[time])
+        if len(rights) < own["trial"].nunique():
+            label += f" ({len(rights)} of {own['trial'].nunique()} trials learn)"
+        soonest, best = (known(c).iloc[:, 1:].mean() for c in (times, rights))
+        sooner, higher = "–", "–"
+        if len(soonest):
+            both = times[[0.0, soonest.idxmin()]].dropna().mean()
+            sooner = f"{100 * (1 - both.iloc[1] / both.iloc[0]):+.0f}% at {percent[soonest.idxmin()]:.3g}%"
+        if len(best):
+            both = rights[[0.0, best.idxmax()]].dropna().mean()
+            higher = f"{100 * (both.iloc[1] - both.iloc[0]):+.2f} at {percent[best.idxmax()]:.3g}%"
+        good = percent[best.index[best >= rights[0.0].mean()]]
         cells = [
-            f"{first[time]:,.0f}", f"{100 * first[accuracy]:.2f}",
-            f"{sooner:+.0f}% at {soonest:.3g}%" if np.isfinite(sooner) else "–",
-            f"{100 * (means[accuracy][best] - first[accuracy]):+.2f} at {best:.3g}%", f"{good.min():.3g}%",
+            f"{times[0.0].mean():,.0f}", f"{100 * rights[0.0].mean():.2f}", sooner, higher,
+            f"{good.min() if len(good) else 100:.3g}%",
         ]  # fmt: skip
-        cells = [c.replace("-", "−") for c in cells]
-        rows.append({head: called(value), **dict(zip(heads, cells, strict=True))})
+        rows.append({head: label, **dict(zip(heads, (c.replace("-", "−") for c in cells), strict=True))})
     trials = table["trial"].nunique()
     caption = f"Means over {trials} trial{'s' * (trials > 1)}; levels are percent of all weights remaining. "
     return frame(pd.DataFrame(rows), caption + figures.scale_note(study, figure), f"{figure} pattern")
+
+
+def known(c: Curve) -> Curve:
+    """The levels of a curve at which at least half of the trials have a value."""
+    return c.loc[:, c.notna().mean() >= 0.5]
 
 
 def missing(study: Study, figure: str) -> plot.Html | None:
@@ -95,10 +109,11 @@ def differences(
     table = select(figures.levelled(study.table(figure), study.data(figure)), **(where or {}))
     rows = []
     for r in sorted(table.loc[table["round"] > 0, "round"].unique())[every - 1 :: every]:
-        level = table[table["round"] == r]
+        level, unpruned = table[table["round"] == r], table[table["round"] == 0]
         row = {"% of weights": f"{level['percent'].iat[0]:.1f}"}
-        for label, (one, other) in pairs.items():
-            both = pd.concat([select(level, **one).assign(side="one"), select(level, **other).assign(side="other")])
+        for label, sides in pairs.items():
+            of = [select(unpruned if side.get("round") == 0 else level, **side) for side in sides]
+            both = pd.concat([of[0].assign(side="one"), of[1].assign(side="other")])
             both = both.assign(y=100 * both[column])
             row[label] = interval(analyse.paired(both, "y", {"side": "one"}, {"side": "other"}), 2)
         rows.append({**row, "n": level["trial"].nunique()})
@@ -147,7 +162,7 @@ def last_good(
                 row[words] = f"{found.effect:.1f} ({found.low:.1f} to {found.high:.1f})"
                 row[words] += ", the sparsest measured" if "sparsest" in found.note else ""
             except Lacking:
-                row[words] = f"{100 * 0.8 ** table['depth'].max():.1f} or less"
+                row[words] = "–"
         rows.append({**row, "n": table["trial"].nunique()})
     return frame(pd.DataFrame(rows), f"{caption} (hidden weights; 95% interval). {figures.scale_note(study, figure)}")
 

@@ -157,6 +157,12 @@ def test_published_is_what_a_cpu_can_measure():
     assert {s.arm for s in rows} == {"ticket", "reinit"} and max(s.round for s in rows) == 10
 
 
+def test_precisions_are_compared_at_the_papers_learning_rates():
+    """Found in review: the deep networks had momentum at Adam's 0.0012."""
+    rates = {s.arch: s.lr for s in paper.rows("beyond-precision")}
+    assert rates == {"conv-2": 2e-4, "conv-4": 3e-4, "conv-6": 3e-4, "resnet-18": 0.01, "vgg-19": 0.01}
+
+
 def test_one_width_of_conv6_meets_all_printed_percentages():
     assert [w for w in range(128, 321, 8) if all(printed.fits(w))] == [192]
     assert sum(printed.fits(256)) == 2 and len(printed.fits(256)) == 23

@@ -20,7 +20,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from lth_core import checks, claims, insides, judge, ledger, paper, results, statements, sweeps
+from lth_core import checks, claims, insides, judge, ledger, paper, results, shapes, statements, sweeps
 from lth_core.__main__ import main
 from lth_core.models import layers
 from lth_core.paper import Scale, iterative, one_shot
@@ -340,6 +340,64 @@ def test_one_shot_levels_stand_between_rounds() -> None:
     assert (once["round"] <= 1).all() and once["depth"].max() > 16
     lead = sweeps.NETWORKS["ahead"](table, column=T, of={"path": "iterative"}, to={"path": "one-shot"}, levels=[2, 12])
     assert lead.effect == pytest.approx(0, abs=0.5), "the same curve on both grids"
+
+
+# --- What is missing is neither fast nor good -------------------------------------------------------------------------
+
+
+def test_more_trials_than_a_byte_counts() -> None:
+    found = judge.over_trials([pd.DataFrame({0.0: np.arange(300) % 5})], lambda v: v[0])
+    assert found[0] == 2 and 1.8 < found[1] < 2 < found[2] < 2.2
+
+
+def test_levels_without_a_value_stay_without() -> None:
+    """Found in review: networks that never converge at a level were given their neighbours' mean."""
+    c = pd.DataFrame([[8.0, 7.0, np.nan, np.nan, 11.0], [np.nan] * 5], columns=[0.0, 1.0, 2.0, 3.0, 4.0])
+    read = judge.along(c, np.array([0.5, 1.0, 2.0, 3.5, 4.0]), None)
+    np.testing.assert_array_equal(read.loc[0], [7.5, 7, np.nan, np.nan, 11])
+    assert read.loc[1].isna().all()
+
+
+@pytest.mark.parametrize(("gone", "right"), [("ticket", False), ("reinit", True)])
+def test_who_never_gets_there_is_not_ahead(gone: str, right: bool) -> None:
+    table = nets(valley, T)
+    table.loc[(table["arm"] == gone) & (table["round"] == 4), T] = np.nan
+    assert judge.ahead(table, column=T, of=TK, to=RE, levels=[1, 12], every=True).agrees is right
+    met = shapes.throughout(table, column=T, levels=[1, 7], number=0, within=0, form="less", arm="ticket")
+    assert met.agrees is right and ("1 levels have no value" in met.note) is not right
+
+
+def test_networks_that_learn_nothing_are_not_fast() -> None:
+    """Their validation loss is lowest before they begin: by early stopping they would be the fastest of all."""
+    table = nets(lambda arm, depth, trial: 100.0 if depth > 8 else valley(arm, depth, trial), T)
+    found = shapes.turning(table, column=T)
+    assert found.note.startswith("best after 9") and found.effect > 90
+    learned = table.assign(learned=(table["depth"] <= 8).astype(float))
+    assert shapes.turning(learned, column=T).note.startswith("best after 7")
+
+
+def test_trials_whose_whole_network_learns_nothing_say_nothing_of_tickets() -> None:
+    chance = nets(lambda arm, depth, trial: 0.1 if depth == 0 and trial else hill(arm, depth, trial))
+    assert shapes.turning(chance, column=A).effect > 60
+    one = shapes.turning(chance.assign(learned=(chance[A] > 0.2).astype(float)), column=A)
+    assert one.n == 1 and one.effect < 1 and not one.agrees
+    with pytest.raises(judge.Lacking, match="no trial's unpruned network learns"):
+        shapes.turning(chance.assign(learned=0.0), column=A)
+
+
+def test_percent_earlier_is_never_more_than_everything() -> None:
+    """Found in review: the interval divided by the mean unpruned time, whatever trials were drawn."""
+    table = nets(lambda arm, depth, trial: (100.0, 100.0, 9_000.0)[trial] * (0.02 if depth == 5 else 1), T, trials=3)
+    found = shapes.turning(table, column=T)
+    assert found.effect == pytest.approx(98) and found.low == pytest.approx(98) and found.high == pytest.approx(98)
+
+
+def test_few_trials_fool_a_bootstrap() -> None:
+    """With two or three trials the interval ends at the smallest of them: above zero if all are."""
+    assert claims.by_chance(2) == pytest.approx(0.25, abs=0.03) and claims.by_chance(3) == pytest.approx(
+        0.125, abs=0.03
+    )
+    assert 0.06 < claims.by_chance(5) < 0.11 and 0.02 < claims.by_chance(30) < 0.05
 
 
 # --- Masks, counts, XOR -----------------------------------------------------------------------------------------------

@@ -121,6 +121,62 @@ def test_pages_of_networks_that_never_converge_are_drawn():
     assert "<svg" in panels.gaps(study, "v1-fig16", columns, {"g": ("ticket", *sides)}, alt="a", caption="c").text
 
 
+def cells(told: str) -> list[list[str]]:
+    """Rows of a table, as text."""
+    rows = re.findall(r"<tr>(.*?)</tr>", told)
+    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", r) for r in rows]
+
+
+class Invented(Never):
+    """A study of some trials whose networks have the accuracy that a function of trial and round says, and stop at a
+    thousand iterations less a tenth a round."""
+
+    def __init__(self, real: Study, accuracy: Any) -> None:
+        super().__init__(real)
+        self.accuracy = accuracy
+
+    def table(self, figure: str) -> pd.DataFrame:
+        rows = self.real.rows(figure)
+        right = np.array([self.accuracy(s.trial, s.round) for s in rows])
+        stop = np.where(right > 0.2, [1000 - 100 * s.round for s in rows], 0)
+        return super().table(figure).assign(stop_iteration=stop, stop_val=right, stop_test=right, end_train=right)
+
+
+def test_networks_that_learn_nothing_are_left_out_of_the_pattern():
+    """Found in review: by early stopping a network that never learns is the fastest of all."""
+    real = Study(notebook="iclr_g_lenet_hyperparameters", profile="quick", dataset="mnist", trials=3)
+    sound = cells(tables.pattern(Invented(real, lambda t, r: 0.9 + 0.01 * (r == 1)), "iclr-fig26", "lr").text)
+    assert all(row[1:4] == ["1,000", "90.00", sound[1][3]] and "(" not in row[0] for row in sound[1:])
+    last = cells(tables.pattern(Invented(real, lambda t, r: 0.1 if r > 1 else 0.9 + 0.01 * r), "iclr-fig26", "lr").text)
+    assert all(row[3].startswith("+10% at 80") and row[4].startswith("+1.00 at 80") for row in last[1:])
+    one = cells(tables.pattern(Invented(real, lambda t, r: 0.1 if t and r == 0 else 0.9), "iclr-fig26", "lr").text)
+    assert all("(1 of 3 trials learn)" in row[0] and row[4].startswith("+0.00") for row in one[1:])
+    none = cells(tables.pattern(Invented(real, lambda t, r: 0.1), "iclr-fig26", "lr").text)
+    assert all(row[1:] == ["–"] * 5 for row in none[1:])
+
+
+@pytest.mark.parametrize("trials", [1, 3])
+def test_differences_from_the_unpruned_network_are_told(trials):
+    """Found in review: this column was a dash in every row. One trial has no interval."""
+    real = Study(notebook="iclr_2_lenet", profile="quick", dataset="mnist", trials=trials)
+    study: Any = Invented(real, lambda t, r: 0.9 + 0.01 * r + 0.001 * t)
+    pairs = {"ticket − unpruned": ({"arm": "ticket"}, {"round": 0})}
+    told = cells(tables.differences(study, "iclr-fig04", "stop_test", pairs, caption="c", every=1).text)[1:]
+    assert [row[1].startswith(f"{r}.00") for r, row in enumerate(told, 1)] == [True] * len(told)
+    assert all(("(" in row[1]) is (trials > 1) for row in told)
+
+
+def test_what_cannot_be_measured_is_a_dash_and_not_a_record():
+    study: Any = Never(Study(notebook="v1_6_parameters", profile="quick", dataset="mnist"))
+    told = cells(tables.last_good(study, "v1-fig16", {"q": {}}, {"convergence_iteration": "w"}, caption="c").text)
+    assert told[1][1] == "–"
+
+
+def test_a_caption_says_which_arm_has_fewer_rounds():
+    noisy = figures.scale_note(Study(notebook="iclr_f_examining"), "iclr-fig25")
+    assert "ticket plus noise at 14 of 27 rounds." in noisy
+
+
 def test_a_chain_ends_where_a_network_diverged():
     """SGD at 1.2 may diverge: its later rounds are not asked for, and the caption says so."""
     study = Study(notebook="iclr_g_lenet_hyperparameters", profile="quick", dataset="digits")
