@@ -154,14 +154,11 @@ def waiting(study: Study, figure: str, *, again: bool = False) -> plot.Html:
     `again`: another view of networks that the page has asked for already."""
     if again:
         return plot.Html(f"<p><em>Another view of {escape(figure)}, not measured yet.</em></p>", figure)
-    from lth_core import costs, paper
+    from lth_core import costs
 
     lacking, rows = study.lacking(figure), study.possible(figure)
     iterations = sum(s.iterations for s in rows)
-    page = [f.id for f in paper.figures_of(study.notebook)]
-    ready = [f for f in page if f == figure or not study.lacking(f)]  # a section is published as a whole
-    section = study.notebook if ready == page else " ".join(ready)
-    command = f"python -m lth_core run {figure} --profile published && python -m lth_core publish {section}"
+    command = f"python -m lth_core run {figure} --profile published && python -m lth_core publish {figure}"
     time = costs.estimate(s for s in rows if not study.source.has(s))
     text = (
         f"<p><strong>{escape(figure)} is not measured yet:</strong> {lacking:,} of {len(rows):,} networks are missing "
@@ -172,30 +169,6 @@ def waiting(study: Study, figure: str, *, again: bool = False) -> plot.Html:
     return plot.Html(
         f'<div class="admonition note"><p class="admonition-title">Not measured yet</p>{text}</div>', figure
     )
-
-
-def by_density(
-    study: Study, figure: str, columns: list[str], arms: list[str] | dict[str, str], *, alt: str, caption: str,
-    pick: Pick = lambda t: t, linear: bool = False, name: str = "", below: float = 0.02,
-) -> plot.Html:  # fmt: skip
-    """A figure of `columns` against percent of weights remaining, one panel each, one line an arm.
-
-    `pick` selects networks, such as `iterative` or `one_shot`; accuracies are zoomed to the top on MNIST."""
-    if study.lacking(figure):
-        return waiting(study, figure)
-    table = pick(study.table(figure))
-    fig, axes = plot.canvas(1, len(columns), height=3.4, width=3.6 * len(columns), squeeze=False)
-    for ax, column in zip(axes[0], columns, strict=True):
-        against_density(ax, table, column, arms)
-        if linear:
-            ax.set_xscale("linear")
-            ax.set_xlim(102, 0)
-        if not column.endswith("iteration") and study.data(figure) == "mnist":
-            zoom(ax, table, column, below)
-    axes[0][0].legend()
-    caption = f"{caption} Bars: smallest and largest trial; bands: 95% bootstrap interval of the mean. "
-    note = scale_note(study, figure)
-    return plot.show(fig, name=name or figure, alt=alt, caption=caption + note, made=provenance(study, table))
 
 
 def sweep(
