@@ -253,8 +253,28 @@ def export(args: argparse.Namespace) -> int:
     from lth_core import exchange
 
     source: Store | results.Published = Store(args.store) if args.from_store else results.Published(args.results)
-    chosen = [s for s in _chosen(args, source) if key_of(s) in args.figures or (s.round and s == s.ticket(s.round))]
-    for spec in dict.fromkeys(chosen):
+    where = "the store" if args.from_store else "results/ (train them with `run`, then export --from-store)"
+    chosen: list[Spec] = []
+    left: dict[str, int] = {}  # why -> how many of a figure's networks are no files; one named by its key is an error
+    for spec in dict.fromkeys(_chosen(args, source)):
+        why = (
+            "" if key_of(spec) in args.figures
+            else "unpruned" if spec.round == 0
+            else "of other arms than 'ticket'" if spec.arm != "ticket"
+            else "that did not start from their initial values under a mask" if not exchange.portable(spec)
+            else f"whose masks are not in {where}" if not exchange.has_masks(spec, source)
+            else ""
+        )  # fmt: skip
+        if why:
+            left[why] = left.get(why, 0) + 1
+        else:
+            chosen.append(spec)
+    said = ", ".join(f"{n} {why}" for why, n in left.items())
+    if not chosen:
+        raise StoreError(f"{', '.join(args.figures)} has no ticket to export: {said}.")
+    if left:
+        print(f"lth_core: left out of {', '.join(args.figures)}: {said}.", file=sys.stderr)
+    for spec in chosen:
         made = exchange.ticket(spec, source, trained=args.trained)
         file = exchange.write(made, args.out)
         print(f"{file.stat().st_size / 1e6:6.2f} MB  {made}  {file}")

@@ -4,6 +4,7 @@ Tensors of a file, for each layer NAME (weights `(out, in)`, as in a PyTorch sta
   NAME.weight, NAME.bias                    float32, what training starts from: 0 where pruned
   NAME.weight.mask                          bool, True where kept
   NAME.weight.trained, NAME.bias.trained    float32, after training (with --trained)
+A layer with batch normalisation has no NAME.bias but NAME.norm.weight, .bias, .running_mean and .running_var.
 Metadata: `format`, `key`, `spec` (JSON: every field of the row), `density`, and what is stored of the training.
 """
 
@@ -20,7 +21,7 @@ import numpy as np
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from lth_core import prune, results
+from lth_core import mistakes, prune, results
 from lth_core.cell import UNREADABLE, StoreError, key_of, read_bytes, size_of, taken
 from lth_core.models import Masks, Network, Parameters, layers
 from lth_core.spec import Spec, UsageError, from_dict
@@ -46,8 +47,19 @@ class Ticket:
 
 
 def portable(spec: Spec) -> bool:
-    """Whether a row's start follows from its ticket's masks and its own draws, so that a file can be checked."""
-    return not spec.rewind and spec.arm not in ("shuffle", "continued", "prune_at_init", "random_sparsity")
+    """Whether a row's start follows from its ticket's masks and its own draws, so that a file can be checked.
+
+    Of the mistakes, those that only choose other masks still start from initial values ("signed", "one_threshold",
+    "rewound_first", "other_trial"). The others start from other values or hold no mask."""
+    odd = {"back", "held"} & set(mistakes.steps_of(spec).changed)
+    arms = ("shuffle", "continued", "prune_at_init", "random_sparsity")
+    return not (odd or spec.rewind or spec.arm in arms)
+
+
+def has_masks(spec: Spec, source: Store | results.Published) -> bool:
+    """Whether `source` has the masks of a row's ticket."""
+    above = spec.ticket(spec.round)
+    return source.has(above) if isinstance(source, Store) else spec.round == 0 or source.has_masks(above)
 
 
 def ticket(spec: Spec, source: Store | results.Published, *, trained: bool = False) -> Ticket:
@@ -58,7 +70,7 @@ def ticket(spec: Spec, source: Store | results.Published, *, trained: bool = Fal
         raise UsageError(
             f"{key_of(spec)} cannot be exported: its weights or masks do not follow from its ticket's masks."
         )
-    if trained and spec != spec.ticket(spec.round):
+    if trained and spec.arm != "ticket":
         raise UsageError(f"trained weights are kept of tickets alone, not of arm = {spec.arm!r}: leave out --trained.")
     network = start(spec, results.masks(spec.ticket(spec.round), source))
     row = results.table([spec], source).iloc[0]
@@ -91,14 +103,15 @@ def read(file: Path) -> Ticket:
     try:
         spec, facts = _header(file)
         if not portable(spec):
-            raise ValueError(f"arm = {spec.arm!r} does not start from initial weights under a ticket's masks")
+            row = f"arm = {spec.arm!r} with search = {spec.search!r} and rewind = {spec.rewind}"
+            raise ValueError(f"{row} does not start from initial weights under a ticket's masks")
         parameters, _ = size_of(spec)
         tensors = load_tensors(read_bytes(file, 10 * parameters + MOST_HEADER))
         masks, weights = _parts(tensors, spec, "")
         trained = _parts(tensors, spec, ".trained")[1] if any(n.endswith(".trained") for n in tensors) else {}
         if tensors:
             raise ValueError(f"{sorted(tensors)[:3]} belong to no ticket of {spec.arch}")
-        if {n: int(m.sum()) for n, m in masks.items()} != prune.plan(spec):
+        if not _as_many(spec, masks):
             raise ValueError(f"its masks do not keep what round {spec.round} keeps")
         network = start(spec, masks)
         if odd := [n for n, w in network.weights.items() if w.tobytes() != weights[n].tobytes()]:
@@ -114,11 +127,9 @@ def read(file: Path) -> Ticket:
 def agreement(ticket: Ticket, source: Store | results.Published) -> bool | None:
     """Whether the ticket's masks are those that `source` has; None where it has none."""
     spec = ticket.network.spec
-    above = spec.ticket(spec.round)
-    known = source.has(above) if isinstance(source, Store) else spec.round == 0 or source.has_masks(above)
-    if not known:
+    if not has_masks(spec, source):
         return None
-    own = start(spec, results.masks(above, source)).masks
+    own = start(spec, results.masks(spec.ticket(spec.round), source)).masks
     return all(np.array_equal(own[n], m) for n, m in ticket.network.masks.items())
 
 
@@ -140,6 +151,14 @@ def _header(file: Path) -> tuple[Spec, dict[str, str]]:
     return spec, {name: str(about[name])[:200] for name in FACTS if name in about}
 
 
+def _as_many(spec: Spec, masks: Masks) -> bool:
+    """Whether masks keep what the row's round keeps: in each layer, or of all where one threshold serves all layers."""
+    keep = {n: int(m.sum()) for n, m in masks.items()}
+    if spec.scope == "global" or spec.search == "one_threshold":
+        return sum(keep.values()) / sum(m.size for m in masks.values()) == prune.density(spec)
+    return keep == prune.plan(spec)
+
+
 def _parts(tensors: dict[str, np.ndarray], spec: Spec, after: str) -> tuple[Masks, Parameters]:
     """Masks and parameters of the row's architecture, taken out of `tensors`."""
     masks: Masks = {}
@@ -148,7 +167,8 @@ def _parts(tensors: dict[str, np.ndarray], spec: Spec, after: str) -> tuple[Mask
     take = partial(taken, tensors)
     for layer in layers(spec.arch, spec.dataset):
         weights[layer.weight] = take(layer.weight + after, np.float32, layer.shape)
-        weights[layer.bias] = take(layer.bias + after, np.float32, layer.shape[:1])
+        for vector in (*layer.vectors, *layer.statistics):
+            weights[vector] = take(vector + after, np.float32, layer.shape[:1])
         if not after:
             masks[layer.weight] = take(f"{layer.weight}.mask", np.bool_, layer.shape)
     return masks, weights

@@ -106,6 +106,11 @@ class Ticket:
     def into(self, module: nn.Module) -> nn.Module:
         """`module` with the ticket's weights; to train it, hold its masks too (`hold`, or `torch.nn.utils.prune`)."""
         module.load_state_dict(self.weights)
+        with torch.no_grad():  # a tied weight is loaded by each of its names, of which the masked one has to be last
+            for name, p in module.named_parameters(remove_duplicate=False):
+                if name in self.masks:
+                    p.copy_(self.weights[name])
+        hold(module, self.masks)
         return module
 
     def save(self, file: str | Path) -> None:
@@ -126,11 +131,13 @@ def load(file: str | Path) -> Ticket:
     {'weight': tensor([[False,  True]])}
     """
     try:
-        tensors = {n: t for n, t in load_file(file).items() if not n.endswith(".trained")}
+        tensors = load_file(file)
     except (SafetensorError, OSError) as error:
         raise UsageError(f"{file} cannot be read as safetensors ({error}): save the ticket again.") from error
-    masks = {n.removesuffix(".mask"): t.bool() for n, t in tensors.items() if n.endswith(".mask")}
-    weights = {n: t for n, t in tensors.items() if not n.endswith(".mask")}
+    # X.mask belongs to a tensor X; where there is none it is the module's own, as a causal mask's buffer is.
+    beside = [n for n in tensors if n.endswith((".mask", ".trained")) and n.rpartition(".")[0] in tensors]
+    masks = {n.removesuffix(".mask"): tensors[n].bool() for n in beside if n.endswith(".mask")}
+    weights = {n: t for n, t in tensors.items() if n not in beside}
     for name, mask in masks.items():
         if name not in weights or weights[name].shape != mask.shape:
             raise UsageError(f"{file} has a mask for {name} and no weights of its shape: save the ticket again.")
@@ -158,11 +165,12 @@ def hold(module: nn.Module, masks: Masks, *, gradients: bool = False) -> None:
     >>> layer.weight[0, 0].item()
     0.0
     """
-    for name, p in module.named_parameters():
+    for name, p in module.named_parameters(remove_duplicate=False):  # a tied one by each of its names
         if name in masks:
             values = p.grad if gradients else p
             if values is not None:
-                values.masked_fill_(~masks[name], 0)  # not a product: that leaves -0 and, of a NaN, a NaN
+                pruned = ~masks[name].to(values.device)
+                values.masked_fill_(pruned, 0)  # not a product: that leaves -0 and, of a NaN, a NaN
 
 
 def seeded(experiment: Experiment, *key: int | str) -> int:

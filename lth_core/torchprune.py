@@ -23,7 +23,9 @@ def masks_of(module: nn.Module) -> Masks:
     >>> {name: int(mask.sum()) for name, mask in masks_of(layer).items()}
     {'weight': 2}
     """
-    return {n.removesuffix(MASK): b.bool().cpu().clone() for n, b in module.named_buffers() if n.endswith(MASK)}
+    state = module.state_dict()
+    names = [n.removesuffix(MASK) for n in state if n.endswith(MASK)]
+    return {n: state[n + MASK].bool().cpu().clone() for n in names if n + ORIG in state}  # else the module's own buffer
 
 
 def state_of(module: nn.Module) -> State:

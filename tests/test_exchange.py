@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from test_store import SMALL, TINY, tiny_rows
 
-from lth_core import anatomy, data, exchange, paper, prune, results, tickets
+from lth_core import anatomy, data, exchange, mistakes, paper, prune, results, tickets
 from lth_core.__main__ import main
 from lth_core.audit import allowed_difference
 from lth_core.cell import StoreError, digest_arrays, key_of
@@ -135,8 +135,9 @@ RATES: dict[str, float] = dict(prune_conv=0.3, prune_fc=0.3, prune_out=0.3)
 
 def cut_once(arch: str, **changes: Any) -> Network:
     """The network of a row whose masks come from its initial weights, so that nothing is trained for it."""
-    spec = Spec(dataset="digits" if arch.startswith("lenet") else "digits32", arch=arch, round=2, **{**RATES, **changes})
-    return tickets.start(spec, prune.cut(spec, initial(spec), prune.full(spec)))
+    dataset = "digits" if arch.startswith("lenet") else "digits32"
+    spec = Spec(dataset=dataset, arch=arch, round=2, **{**RATES, **changes})
+    return tickets.start(spec, mistakes.steps_of(spec).cut(spec, initial(spec), prune.full(spec)))
 
 
 @pytest.mark.parametrize(
@@ -222,8 +223,8 @@ def test_a_figure_is_exported_whole_and_says_what_it_leaves_out(
         sum(bool(s.round) and (s.arm != "ticket") is other for s in rows if s not in wanted) for other in (True, False)
     )
     assert said == [
-        f"lth_core: left out 2 unpruned networks, {others} of other arms than 'ticket', {trained} that did not start "
-        "from their initial values under a mask."
+        f"lth_core: left out of iclr-fig09: 2 unpruned, {others} of other arms than 'ticket', {trained} that "
+        "did not start from their initial values under a mask."
     ]
     left = next(s for s in rows if s.rewind)
     assert main(["export", key_of(left), "--out", str(tmp_path), *where]) == 2

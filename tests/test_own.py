@@ -274,7 +274,7 @@ def test_wrong_runs_are_one_sentence() -> None:
         )
 
 
-# --- Tied weights, and buffers whose names look like masks -------------------------------------------------------------
+# --- Tied weights, and buffers whose names look like masks ------------------------------------------------------------
 
 
 class Tied(nn.Module):
