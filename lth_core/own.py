@@ -21,6 +21,7 @@ network at a time, and asks nothing of it but named parameters.
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,13 +47,14 @@ from lth_core.plain import (
     parts,
     train,
 )
-from lth_core.spec import UsageError
+from lth_core.spec import UsageError, numeric
 
 __all__ = [
     "ARMS", "Experiment", "Found", "Ticket", "cut", "hold", "judge", "load", "masked", "rates_of", "run", "start",
     "train",
 ]  # fmt: skip
 ARMS = ("ticket", "reinit", "shuffle", "random_sparsity")
+NEEDED = ("trial", "round", "arm", "prune_fc", "prune_conv", "density")  # columns that every statement is judged by
 
 
 @dataclass
@@ -84,6 +86,7 @@ def rates_of(module: nn.Module, rate: float = 0.2, last: float = 0.5) -> dict[st
     >>> rates_of(torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2)))
     {'0.weight': 0.2, '2.weight': 0.1}
     """
+    rate, last = numeric("rate", rate, float), numeric("last", last, float)
     names = [name for name, p in module.named_parameters() if p.dim() > 1]
     return {name: rate * (last if name == names[-1] else 1) for name in names}
 
@@ -141,10 +144,15 @@ def run(
     - `replicates`: redraws of each control
     - `progress(message)`: told of each network before it trains
     """
+    rounds, trials = numeric("rounds", rounds, int), numeric("trials", trials, int)
+    replicates = numeric("replicates", replicates, int)
     if unknown := set(arms) - set(ARMS):
         raise UsageError(f"arm {min(unknown)!r} does not exist here; allowed: {', '.join(ARMS)}.")
     if min(rounds, trials, replicates) < 1:
         raise UsageError(f"rounds = {rounds}, trials = {trials}, replicates = {replicates}: each must be at least 1.")
+    if not experiment.rates:
+        raise UsageError("rates is empty: name what is pruned and how fast, such as own.rates_of(experiment.model()).")
+    _there(experiment.device)
     found, cells, curves = Found(), [], []
     controls = [(arm, i) for arm in arms if arm != "ticket" for i in range(replicates)]
     for trial in range(trials):
@@ -170,6 +178,19 @@ def run(
             masks = cut(experiment, trained.weights, masks, number + 1)
     found.cells, found.curves = pd.DataFrame(cells), pd.concat(curves, ignore_index=True)
     return found
+
+
+def _there(device: str) -> None:
+    """Refuse a device that torch does not know, or that this machine does not have."""
+    try:
+        torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise UsageError(f"device = {device!r} does not exist; allowed: cpu, cuda.") from error
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
+        what = "GPU" if str(device) == "cuda" else "such device"
+        raise UsageError(f"device = {device!r}, but torch sees no {what} here: use device cpu.") from error
 
 
 def row(
@@ -206,17 +227,66 @@ def judge(cells: pd.DataFrame, statements: Mapping[str, Mapping[str, Any]]) -> p
     from lth_core.judge import Lacking, with_depth
     from lth_core.sweeps import NETWORKS
 
-    table, rows = with_depth(cells), []
+    tests = {n: f for n, f in NETWORKS.items() if n != "everywhere"}  # its own argument `test` has no place here
     for statement, how in statements.items():
-        arguments = dict(how)
-        name = arguments.pop("test")
-        if name not in NETWORKS:
-            raise UsageError(f"test {name!r} does not exist; allowed: {', '.join(NETWORKS)}.")
+        if not isinstance(how, Mapping) or "test" not in how:
+            raise UsageError(f"{statement!r} lacks test, the name of one; allowed: {', '.join(tests)}.")
+        if how["test"] not in list(tests):
+            raise UsageError(f"test {how['test']!r} does not exist; allowed: {', '.join(tests)}.")
+    if missing := [c for c in NEEDED if c not in cells]:
+        raise UsageError(f"the table lacks the columns {', '.join(missing)}: one row a network, as in `Found.cells`.")
+    table, rows = with_depth(cells), []
+    asked = {s: _arguments(s, tests[how["test"]], how, list(table)) for s, how in statements.items()}
+    for statement, arguments in asked.items():
+        name = statements[statement]["test"]
         try:
-            result = NETWORKS[name](table, **arguments)
+            result = tests[name](table, **arguments)
         except Lacking as why:
             rows.append({"statement": statement, "n": 0, "verdict": f"not measured: {why}"})
             continue
+        except (KeyError, TypeError, ValueError, IndexError) as error:  # an argument that exists, with an odd value
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            raise UsageError(f"{statement!r}: the test {name} cannot use a value that it is given ({said}).") from error
         numbers = {"effect": result.effect, "low": result.low, "high": result.high, "n": result.n}
         rows.append({"statement": statement, **numbers, "verdict": word(result)})
     return pd.DataFrame(rows)
+
+
+def _arguments(statement: str, test: Callable[..., Any], how: Mapping[str, Any], columns: list[str]) -> dict[str, Any]:
+    """What a statement gives its test; refused where it names what the test or the table does not have."""
+    from lth_core.judge import Side
+
+    name, fields = test.__name__, list(dict.fromkeys(["arm", "at", "path", *columns]))  # `fields`: what a side may name
+    parameters = inspect.signature(test, eval_str=True).parameters
+    takes = {n: p for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+    allowed = [*takes, *(["levels"] if name == "share" else [])]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):  # a side's fields, given one by one
+        allowed += [f for f in fields if f not in allowed]
+    given = {n: v for n, v in how.items() if n != "test"}
+    values = {n: given.get(n, p.default) for n, p in takes.items()}
+    if unknown := [n for n in given if n not in allowed]:
+        raise UsageError(
+            f"{statement!r}: {unknown[0]!r} is nothing the test {name} takes; allowed: {', '.join(allowed)}."
+        )
+    if missing := [n for n, value in values.items() if value is inspect.Parameter.empty]:
+        raise UsageError(f"{statement!r} lacks {', '.join(missing)}: the test {name} takes {', '.join(takes)}.")
+    named = [values[n] for n in ("column", "time", "accuracy", "field") if n in values]
+    for column in [*named, *values.get("columns", ())]:
+        if column not in columns:
+            raise UsageError(f"{statement!r}: the table has no column {column!r}; allowed: {', '.join(columns)}.")
+    sides = {n: values[n] for n, p in takes.items() if p.annotation == Side}
+    sides |= {f"side {i}": side for i, side in enumerate(values.get("sides", ()), 1)}
+    levels = values.get("levels")
+    for which, side in sides.items():
+        if not isinstance(side, Mapping):
+            raise UsageError(
+                f"{statement!r}: {which} = {side!r} is no side: give one such as {{'arm': 'ticket', 'at': 1}}."
+            )
+        if unknown := [n for n in side if n not in fields]:
+            raise UsageError(f"{statement!r}: {which} names {unknown[0]!r}; allowed: {', '.join(fields)}.")
+        at_one = name in ("ratio", "difference", "value") or ("levels" in values and levels is None)
+        if at_one and "at" not in side:
+            raise UsageError(f"{statement!r}: {which} lacks at: give a round, a percentage such as '25%', or 'best'.")
+    if levels is not None and sides and all(side.get("at") is not None for side in sides.values()):
+        raise UsageError(f"{statement!r} has levels, and at in each side: leave one of them out.")
+    return given

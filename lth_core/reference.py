@@ -20,6 +20,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lth_core import analyse, figures, paper, plot, results
+from lth_core.cell import StoreError
 from lth_core.spec import UsageError
 from lth_core.study import Study
 
@@ -151,6 +152,7 @@ def compare(table: pd.DataFrame, file: Path = FILE) -> pd.DataFrame:
     columns = [c for c in COLUMNS if c in table]
     if not columns:
         raise UsageError(f"the table has none of the columns {', '.join(COLUMNS)}: give at least one.")
+    table = table.assign(**{c: _numbers(table[c]) for c in columns})
     rows = []
     for level in json.loads(file.read_text())["levels"]:
         theirs = table[(table["arm"] == level["arm"]) & (table["round"] == level["round"])]
@@ -163,16 +165,36 @@ def compare(table: pd.DataFrame, file: Path = FILE) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["arm", "round", "column", "theirs", "ours", "tolerance", "agrees"])
 
 
+def _numbers(values: pd.Series) -> pd.Series:
+    """A column as numbers; an empty place stays empty."""
+    numbers = pd.to_numeric(values, errors="coerce")
+    wrong = values[numbers.isna() & values.notna()]
+    if len(wrong):
+        raise UsageError(
+            f"{values.name} = {wrong.iat[0]!r} is not a number: give accuracies as fractions, such as 0.97, and "
+            "iterations without a unit."
+        )
+    return numbers
+
+
+def _table(file: str) -> pd.DataFrame:
+    try:
+        return pd.read_csv(file)
+    except ValueError as error:  # empty, not text, or rows of different lengths
+        said = " ".join(str(error).split())
+        raise UsageError(f"{file} cannot be read as CSV ({said}): give a text file with one row a network.") from error
+
+
 def main(arguments: list[str]) -> int:
     try:
         if not arguments:
             print(write())
             print(draw())
             return 0
-        found = compare(pd.read_csv(arguments[0]))
-    except (UsageError, OSError, pd.errors.ParserError) as error:
+        found = compare(_table(arguments[0]))
+    except (UsageError, StoreError, OSError) as error:
         print(f"lth_core: {error}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, StoreError) else 2
     for row in found.itertuples():
         print(f"{row.arm:<7} round {row.round:>2} {row.column:<15} {row.theirs:>10.5g} {row.ours:>10.5g} "
               f"+-{row.tolerance:<8.4g} {'agrees' if row.agrees else 'DIFFERS'}")  # fmt: skip

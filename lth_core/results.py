@@ -105,7 +105,15 @@ class Published:
     @cached_property
     def manifest(self) -> dict[str, str]:
         file = self.root / "MANIFEST.json"
-        return json.loads(file.read_text()) if file.exists() else {}
+        if not file.exists():
+            return {}
+        try:
+            found = json.loads(file.read_text())
+        except (OSError, ValueError, RecursionError) as error:
+            raise StoreError(f"{file} cannot be read ({error}): restore it from git.") from error
+        if not isinstance(found, dict) or not all(isinstance(checksum, str) for checksum in found.values()):
+            raise StoreError(f"{file} does not hold a checksum for each file: restore it from git.")
+        return found
 
     def _read(self, name: str) -> pd.DataFrame:
         parts = []

@@ -35,6 +35,7 @@ SEARCHES = (  # how masks are found
     *MISTAKES,
 )
 ALLOWED: dict[str, tuple[str, ...]] = {
+    "dataset": ("mnist", "cifar10", "digits", "digits32"),  # those of data.CHECKSUMS
     "inputs": ("unit", "standard"),
     "init": ("glorot", "truncated"),
     "optimizer": ("adam", "sgd", "momentum"),
@@ -93,12 +94,12 @@ class Spec:
         for f in fields(self):
             value = getattr(self, f.name)
             if f.type == "float":
-                object.__setattr__(self, f.name, _number(f.name, value, float))
+                object.__setattr__(self, f.name, numeric(f.name, value, float))
             elif f.type == "int":
-                object.__setattr__(self, f.name, _number(f.name, value, int))
+                object.__setattr__(self, f.name, numeric(f.name, value, int))
             elif f.name == "lr_drops":
                 drops = value if isinstance(value, tuple | list) else (value,)
-                object.__setattr__(self, f.name, tuple(_number(f.name, v, int) for v in drops))
+                object.__setattr__(self, f.name, tuple(numeric(f.name, v, int) for v in drops))
             elif not isinstance(value, str):
                 raise UsageError(f"{f.name} = {value!r} is not a name: give text.")
             allowed = ALLOWED.get(f.name)
@@ -110,9 +111,15 @@ class Spec:
         for name in ("iterations", "batch_size", "eval_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} = {getattr(self, name)} must be at least 1.")
-        for name in ("round", "trial", "replicate", "rewind", "warmup", "seed"):
+        for name in ("round", "trial", "replicate", "rewind", "warmup", "seed", "weight_decay"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} = {getattr(self, name)} must not be negative.")
+        if self.lr <= 0:
+            raise UsageError(f"lr = {self.lr} is not allowed: give a positive number, such as 0.0012.")
+        if self.init == "truncated" and self.init_sd <= 0:
+            raise UsageError(
+                f"init_sd = {self.init_sd} draws no weights for init = 'truncated': give a positive number, say 0.1."
+            )
         if self.iterations % self.eval_every:
             raise UsageError(
                 f"iterations = {self.iterations} must be a multiple of eval_every = {self.eval_every}, "
@@ -165,7 +172,7 @@ def learning_rates(spec: Spec) -> NDArray[np.float64]:
     return rates
 
 
-def _number(name: str, value: Any, kind: type) -> Any:
+def numeric(name: str, value: Any, kind: type) -> Any:
     """`value` as an int or a finite float; 2.5 is no int, and text is no number."""
     try:
         number = kind(value)

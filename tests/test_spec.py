@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from lth_core.spec import Spec, UsageError, from_dict
+from lth_core import data
+from lth_core.spec import ALLOWED, Spec, UsageError, from_dict
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"optimizer": "lion"}, "optimizer = 'lion' does not exist; allowed: adam"),
@@ -21,6 +22,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"iterations": 250, "eval_every": 100}, "iterations = 250 must be a multiple of eval_every = 100"),
     ({"iterations": 200, "rewind": 300}, "rewind = 300 is not an iteration of the training: give 0 to 200"),
     ({"arm": "reinit"}, "arm = 'reinit' needs a round of at least 1"),
+    ({"dataset": "foo"}, "dataset = 'foo' does not exist; allowed: mnist, cifar10, digits, digits32"),
+    ({"lr": -1}, "lr = -1.0 is not allowed: give a positive number"),
+    ({"lr": 0}, "lr = 0.0 is not allowed: give a positive number"),
+    ({"weight_decay": -1}, "weight_decay = -1.0 must not be negative"),
+    ({"init": "truncated"}, "init_sd = 0.0 draws no weights for init = 'truncated': give a positive number"),
+    ({"init": "truncated", "init_sd": -0.1}, "init_sd = -0.1 draws no weights"),
 ]
 
 
@@ -29,6 +36,10 @@ def test_a_row_that_means_nothing_is_refused(fields: dict[str, Any], sentence: s
     with pytest.raises(UsageError, match=sentence) as error:
         Spec(**fields)
     assert str(error.value).endswith(".") and "\n" not in str(error.value)
+
+
+def test_the_data_sets_of_a_row_are_those_that_can_be_read() -> None:
+    assert ALLOWED["dataset"] == tuple(data.CHECKSUMS)
 
 
 def test_numbers_that_are_whole_are_taken_as_such() -> None:

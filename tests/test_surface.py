@@ -17,9 +17,11 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 import lth_core
-from lth_core import archive, faq, reference, results
+from lth_core import archive, faq, own, reference, results
+from lth_core.cell import StoreError
 from lth_core.spec import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -121,6 +123,163 @@ def test_an_implementation_is_compared_with_them(tmp_path: Path, capsys: pytest.
         assert reference.main([str(tmp_path / "own.csv")]) == code
     assert reference.main([str(tmp_path / "none.csv")]) == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "cannot be read as CSV (No columns to parse from file)"),
+        (b"\x89PNG\r\n\x1a\n\x00\xff\xfe", "cannot be read as CSV ("),
+        (b"arm,round\nticket,1\nticket,1,2,3\n", "cannot be read as CSV ("),
+        (b"arm,round,trial,stop_test\nticket,7,0,0.9\nticket,7,1,97%\n", "stop_test = '97%' is not a number"),
+        (b"arm,round,trial,stop_iteration\nticket,7,0,5k\n", "stop_iteration = '5k' is not a number"),
+    ],
+)
+def test_a_table_that_cannot_be_compared_is_one_sentence(
+    content: bytes, said: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "own.csv").write_bytes(content)
+    assert reference.main([str(tmp_path / "own.csv")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line and line.endswith(".")
+
+
+def test_an_empty_place_in_a_table_is_left_out() -> None:
+    table = pd.DataFrame({"arm": "ticket", "round": 7, "trial": [0, 1], "stop_test": [0.5, None]})
+    assert reference.compare(table)["theirs"].tolist() == [0.5]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[1]", b"3", b'{"a/cells.parquet": 3}', b"[" * 100_000])
+def test_a_broken_manifest_is_named(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "cells.parquet").write_bytes(b"x")
+    (tmp_path / "MANIFEST.json").write_bytes(content)
+    with pytest.raises(StoreError, match=re.escape(str(tmp_path / "MANIFEST.json"))) as error:
+        _ = results.Published(tmp_path).cells
+    assert str(error.value).endswith("restore it from git.") and "\n" not in str(error.value)
+    with pytest.raises(StoreError, match=r"MANIFEST\.json"):  # nothing is written over it
+        results.publish({"a": []}, None, tmp_path)  # type: ignore[arg-type]
+    assert (tmp_path / "MANIFEST.json").read_bytes() == content
+    monkeypatch.setattr(reference, "write", lambda: results.Published(tmp_path).cells)
+    assert reference.main([]) == 1 and "MANIFEST.json" in capsys.readouterr().err
+
+
+# --- One's own network ------------------------------------------------------------------------------------------------
+
+
+def untrained(**changes: Any) -> own.Experiment:
+    """An experiment that must not get as far as training."""
+
+    def never(parameters: Any) -> Any:
+        raise AssertionError("it trains")
+
+    some = (torch.zeros(4, 3), torch.zeros(4, dtype=torch.long))
+    fields: dict[str, Any] = dict(
+        model=lambda: torch.nn.Linear(3, 2), train=some, val=some, test=some, optimizer=never, rates={"weight": 0.5},
+        iterations=2, eval_every=2, batch_size=2,
+    )  # fmt: skip
+    return own.Experiment(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "how", "said"),
+    [
+        ({"rates": {}}, {}, "rates is empty: name what is pruned"),
+        ({"device": "gpu"}, {}, "device = 'gpu' does not exist; allowed: cpu, cuda"),
+        ({"device": 1.5}, {}, "device = 1.5 does not exist"),
+        ({"device": "cuda:99"}, {}, "device = 'cuda:99', but torch sees no such device here: use device cpu"),
+        ({}, {"rounds": 1.5}, "rounds = 1.5 is not a whole number"),
+        ({}, {"trials": "two"}, "trials = 'two' is not a whole number"),
+        ({}, {"replicates": None}, "replicates = None is not a whole number"),
+    ],
+)
+def test_a_run_that_cannot_be_is_refused_before_it_trains(
+    changes: dict[str, Any], how: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        own.run(untrained(**changes), **{"rounds": 1, "trials": 1, **how})
+    assert said in str(error.value) and str(error.value).endswith(".") and "\n" not in str(error.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_run_without_a_gpu_says_so() -> None:
+    with pytest.raises(UsageError, match="device = 'cuda', but torch sees no GPU here: use device cpu"):
+        own.run(untrained(device="cuda"), rounds=1, trials=1)
+
+
+def test_rates_are_numbers() -> None:
+    with pytest.raises(UsageError, match="rate = '20%' is not a finite number"):
+        own.rates_of(torch.nn.Linear(3, 2), rate="20%")  # type: ignore[arg-type]
+
+
+ONE, OTHER = {"arm": "ticket", "at": 1}, {"arm": "reinit", "at": 1}
+AHEAD = {"test": "ahead", "column": "stop_test", "of": ONE, "to": OTHER}
+
+
+def measured() -> pd.DataFrame:
+    """Two trials of an unpruned network, a ticket and its control."""
+    return pd.DataFrame(
+        {"trial": [0, 0, 0, 1, 1, 1], "round": [0, 1, 1] * 2, "prune_fc": [0.0, 0.2, 0.2] * 2, "prune_conv": 0.0,
+         "density": [1.0, 0.8, 0.8] * 2, "arm": ["ticket", "ticket", "reinit"] * 2,
+         "stop_test": [0.9, 0.91, 0.85, 0.9, 0.92, 0.86]}
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"column": "stop_test"}, "'mine' lacks test, the name of one; allowed: ratio, "),
+        ("ahead", "'mine' lacks test"),
+        ({**AHEAD, "test": ["ahead"]}, "test ['ahead'] does not exist; allowed: ratio, "),
+        ({**AHEAD, "test": "everywhere"}, "test 'everywhere' does not exist; allowed: ratio, "),
+        ({**AHEAD, "colum": "stop_test"}, "'colum' is nothing the test ahead takes; allowed: column, of, to, levels"),
+        ({n: v for n, v in AHEAD.items() if n != "to"}, "'mine' lacks to: the test ahead takes column, of, to, levels"),
+        ({**AHEAD, "column": "stop_tset"}, "no column 'stop_tset'; allowed: trial, round"),
+        ({**AHEAD, "of": {"arm": "ticket"}}, "of lacks at: give a round, a percentage such as '25%', or 'best'"),
+        ({**AHEAD, "to": {**OTHER, "lvl": 3}}, "to names 'lvl'; allowed: arm, at, path, trial"),
+        ({**AHEAD, "of": "ticket"}, "of = 'ticket' is no side: give one such as {'arm': 'ticket', 'at': 1}"),
+        ({**AHEAD, "of": {"at": "half"}}, "cannot use a value that it is given (ValueError: could not convert"),
+        ({**AHEAD, "levels": [0, 1]}, "'mine' has levels, and at in each side: leave one of them out"),
+        ({"test": "value", "column": "stop_test", "of": {}, "number": 90, "within": 1}, "of lacks at"),
+        ({"test": "ratio", "column": "stop_test", "of": ONE, "to": OTHER, "number": 1, "within": 1, "form": "half"},
+         "cannot use a value that it is given (KeyError: 'half')"),
+        ({"test": "ordered", "column": "stop_test", "sides": [ONE, {"arm": "reinit"}]}, "side 2 lacks at"),
+        ({"test": "dip", "column": "stop_test", "amr": "ticket"}, "'amr' is nothing the test dip takes; allowed"),
+        ({"test": "returns", "column": "stop_test"}, "'mine' lacks at: the test returns takes column, at, within"),
+        ({"test": "together", "columns": ["stop_test", "stop_vla"]}, "no column 'stop_vla'"),
+        ({"test": "exists", "time": "when", "accuracy": "stop_test"}, "no column 'when'"),
+        ({"test": "grows", "column": "stop_test", "what": "best", "values": []}, "no column 'arch'"),
+    ],
+)  # fmt: skip
+def test_a_statement_that_cannot_be_judged_is_one_sentence(how: Any, said: str) -> None:
+    with pytest.raises(UsageError) as error:
+        own.judge(measured(), {"good": AHEAD, "mine": how})
+    assert said in str(error.value) and str(error.value).endswith(".") and "\n" not in str(error.value)
+
+
+def test_a_table_that_cannot_be_judged_is_one_sentence() -> None:
+    with pytest.raises(UsageError, match="the table lacks the columns trial, prune_fc: one row a network"):
+        own.judge(measured().drop(columns=["trial", "prune_fc"]), {"mine": AHEAD})
+
+
+def test_statements_that_can_be_judged_still_are() -> None:
+    """Every test takes what it took: sides with fields of the table, levels for `share`, arguments left out."""
+    side = {"arm": "ticket", "trial": [0, 1], "path": "one-shot"}
+    found = own.judge(
+        measured(),
+        {
+            "ahead": AHEAD,
+            "levels": {**AHEAD, "of": side, "to": {"arm": "reinit"}, "levels": [1, 1]},
+            "share": {"test": "share", "column": "stop_test", "number": 1, "levels": ["90%", "70%"], **side},
+            "one level": {"test": "share", "column": "stop_test", "number": 1, "at": 1},
+            "copies": {"test": "copies", "arm": "reinit", "number": 2},
+            "best": {"test": "value", "column": "stop_test", "of": {"at": "best"}, "number": 91.5, "within": 1},
+            "deeper": {"test": "deeper", "column": "stop_test", "of": {"arm": "ticket"}, "to": {"arm": "reinit"}},
+        },
+    )
+    assert found["n"].tolist()[:6] == [2, 2, 2, 2, 2, 2] and found["verdict"].iat[5] == "holds"
 
 
 # --- The archive ------------------------------------------------------------------------------------------------------
