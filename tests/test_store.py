@@ -66,7 +66,9 @@ def test_key_depends_on_every_field():
         augment="flip_crop", precision="bf16", prune_conv=0.1, prune_fc=0.3, prune_out=0.2, scope="global",
         search="continued", rewind=100, round=3, arm="reinit", sigma=1.0, replicate=1, trial=1, seed=1,
     )  # fmt: skip
-    keys = {key_of(base)} | {key_of(replace(base, **{name: value})) for name, value in other.items()}
+    needs = {"init": {"init_sd": 0.1}}  # what a value asks of another field
+    changed = [{name: value, **needs.get(name, {})} for name, value in other.items()]
+    keys = {key_of(base)} | {key_of(replace(base, **fields)) for fields in changed}
     assert len(keys) == len(other) + 1
     fixed = {"dataset", "criterion"}  # the one is in the key as its checksum too, the other has one value so far
     assert set(other) | fixed == set(base.__dataclass_fields__)

@@ -452,6 +452,9 @@ FRACTIONS = st.floats(0, 1, exclude_max=True)
 NATURAL = st.integers(0, 2**70)
 
 
+POSITIVE = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+
+
 @st.composite
 def honest(draw: Any) -> Spec:
     """Any row that the rules allow."""
@@ -462,9 +465,10 @@ def honest(draw: Any) -> Spec:
     if round_ == 0:
         chosen["arm"] = draw(st.sampled_from(("ticket", "continued")))
     return Spec(
-        **chosen, dataset=draw(st.sampled_from(list(data.CHECKSUMS))), arch=draw(st.text(max_size=20)), round=round_,
+        **chosen, arch=draw(st.text(max_size=20)), round=round_,
         eval_every=every, iterations=iterations, batch_size=draw(st.integers(1, 10**6)),
-        lr=draw(NUMBERS), weight_decay=draw(NUMBERS), init_sd=draw(NUMBERS), rescale=draw(NUMBERS), sigma=draw(NUMBERS),
+        lr=draw(POSITIVE), weight_decay=draw(POSITIVE | st.just(0.0)), init_sd=draw(POSITIVE), rescale=draw(NUMBERS),
+        sigma=draw(NUMBERS),
         dropout=draw(FRACTIONS), prune_conv=draw(FRACTIONS), prune_fc=draw(FRACTIONS), prune_out=draw(FRACTIONS),
         warmup=draw(NATURAL), rewind=draw(st.integers(0, iterations)),
         replicate=draw(NATURAL), trial=draw(NATURAL), seed=draw(NATURAL),
