@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from lth_core.data import SAMPLE
 from lth_core.draws import generator
-from lth_core.spec import UsageError
+from lth_core.spec import UsageError, numeric
 
 State = dict[str, Tensor]  # a module's state dict: parameters and buffers by name
 Masks = dict[str, Tensor]  # parameter name -> bool of its shape, True = kept
@@ -69,7 +69,7 @@ class Experiment:
         for name, rate in self.rates.items():
             if name not in parameters:
                 raise UsageError(f"rates names {name!r}, which the model lacks; allowed: {', '.join(parameters)}.")
-            if not 0 <= rate < 1:
+            if not 0 <= numeric(f"the rate of {name}", rate, float) < 1:
                 raise UsageError(f"the rate of {name} is {rate}: give a fraction in [0, 1), such as 0.2.")
         if self.scope not in ("layer", "global"):
             raise UsageError(f"scope = {self.scope!r} does not exist; allowed: layer, global.")

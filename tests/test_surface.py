@@ -210,6 +210,8 @@ def test_a_run_without_a_gpu_says_so() -> None:
 
 
 def test_rates_are_numbers() -> None:
+    with pytest.raises(UsageError, match="the rate of weight = 'half' is not a finite number"):
+        untrained(rates={"weight": "half"})
     with pytest.raises(UsageError, match="rate = '20%' is not a finite number"):
         own.rates_of(torch.nn.Linear(3, 2), rate="20%")  # type: ignore[arg-type]
 
