@@ -101,14 +101,15 @@ def failed(study: Study, found: pd.DataFrame) -> Markdown:
 
     def listed(title: str, rows: Iterable[Any], reason: bool = False) -> None:
         rows = list(rows)
+        folded = len(rows) > 8 and rows[0].verdict != claims.NOT
         if rows:
-            lines.append(f"**{title}**\n")
+            lines.append(f"<details><summary>{title} ({len(rows)})</summary>\n" if folded else f"**{title}**\n")
         for r in rows:
             said = statements.measured(r)
             more = [f"printed: {printed(r)}", *([f"measured: {said}"] if said else []), *([r.reason] if reason else [])]
             lines.append(signed(f"- {r.statement} ({'; '.join(m for m in more if m)})"))
         if rows:
-            lines.append("")
+            lines.append("\n</details>\n" if folded else "")
 
     of = {v: list(found[found["verdict"] == v].itertuples()) for v in claims.VERDICTS}
     if not judged(found):

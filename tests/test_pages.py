@@ -65,6 +65,13 @@ def test_a_failed_claim_is_listed_first():
     assert "No claim that could be judged failed" in pages.failed(study, found(row())).data
 
 
+@pytest.mark.parametrize(("verdict", "folded"), [(claims.NOT, False), (claims.DIRECTION, True)])
+def test_long_lists_are_folded_but_never_what_failed(verdict, folded):
+    study = Study(notebook="iclr_e_random_sparsity")
+    text = pages.failed(study, found(*[row(id=str(i), verdict=verdict) for i in range(9)])).data
+    assert text.count("<details>") == text.count("</details>") == folded and text.count("Tickets are faster.") == 9
+
+
 def test_readings_agree_or_not():
     table = pd.DataFrame({"same": [1.0, 20.0, 3.0], "differs": [1.0, -2.0, 3.0], "lost": [np.nan, np.nan, 1.0]})
     same, differs, lost = pages.carries(table).data.splitlines()
