@@ -30,6 +30,8 @@ def verdicts(study: Study) -> pd.DataFrame:
     here = {f.paper.dataset for f in paper.FIGURES.values() if f.notebook == study.notebook}
     elsewhere = {"cifar10"} - here
     asked = [c for c in statements.for_section(study.notebook) if not c.counted and c.dataset not in elsewhere]
+    if not here:  # XOR: the tests train networks of their own
+        return claims.judge(None, asked).set_index("id", drop=False)
     options = dict(profile=study.profile, trials=study.trials, seed=study.seed, dataset=study.option)
     return claims.judge(study.source, asked, **options).set_index("id", drop=False)  # type: ignore[arg-type]
 
