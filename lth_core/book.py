@@ -98,6 +98,7 @@ def _execute(source: Path, target: Path, parameters: dict[str, Any], inputs: str
             kernel_name="python3",
             cwd=next(p for p in source.parents if p.name == "notebooks").parent,
             progress_bar=False,
+            start_timeout=300,  # seconds: a busy machine takes its time to start a kernel
             config=encrypted,
         )
     except papermill.exceptions.PapermillExecutionError as error:
