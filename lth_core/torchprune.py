@@ -73,7 +73,8 @@ def apply(module: nn.Module, ticket: Ticket) -> nn.Module:
     if torch_prune.is_pruned(module):
         raise UsageError("the module is pruned by torch already: give a new one, or call prune.remove first.")
     ticket.into(module)
+    every = dict(module.named_parameters(remove_duplicate=False))
     for name, mask in ticket.masks.items():
-        path, _, parameter = name.rpartition(".")
-        torch_prune.custom_from_mask(module.get_submodule(path), parameter, mask.to(torch.float32))
+        for path, _, parameter in [n.rpartition(".") for n, p in every.items() if p is every[name]]:  # tied: several
+            torch_prune.custom_from_mask(module.get_submodule(path), parameter, mask.to(torch.float32))
     return module

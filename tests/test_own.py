@@ -352,3 +352,14 @@ def test_torchs_masks_of_a_tied_weight_are_found_under_both_names() -> None:
         torch_prune.custom_from_mask(layer, "weight", torch.eye(8))
     assert set(torchprune.masks_of(module)) == {"encoder.weight", "decoder.weight"}
     assert set(torchprune.state_of(module)) == set(Tied().state_dict())
+
+
+def test_torch_holds_a_tied_weights_mask_under_both_names() -> None:
+    weights = {n: w.clone() for n, w in Tied().state_dict().items()}
+    weights["decoder.weight"] = weights["encoder.weight"]
+    masks = {"encoder.weight": torch.eye(8, dtype=torch.bool)}
+    module = torchprune.apply(Tied(), own.Ticket(plain.masked(weights, masks), masks))
+    module(torch.randn(5, 8, generator=torch.Generator().manual_seed(0))).sum().backward()
+    gradient = module.encoder.weight_orig.grad
+    assert not gradient[~masks["encoder.weight"]].any() and gradient.any(), "the decoder's part too"
+    assert module.decoder.weight_orig is module.encoder.weight_orig
