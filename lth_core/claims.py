@@ -170,16 +170,28 @@ def word(found: Result) -> str:
     return "holds" if found.agrees else "in direction" if found.direction else "does not hold"
 
 
+def reasons(lacking: dict[str, str]) -> str:
+    """Why networks cannot be judged: "Conv-4: one trial has no interval; Conv-6: no network is published yet"."""
+    nets: dict[str, list[str]] = {}
+    for net, why in lacking.items():
+        nets.setdefault(why, []).append(net)
+    return "; ".join(f"{', '.join(those)}: {why}" for why, those in nets.items())
+
+
 def judge_one(bench: Bench, claim: Claim) -> dict[str, Any]:
     """A claim's row of the ledger: its verdict and what it rests on. Effect, interval and n are its first test's; `but`
     tells those of the first that holds less, which then decides."""
     found: dict[int, Result] = {}
     lacking: dict[str, str] = {}  # network: why it cannot be judged
+    undecided: set[int] = set()
     short = ""
     parts = list(enumerate(claim.parts))
     for i, part in parts:
         try:
             found[i], lacks = test_one(bench, claim, part)
+            if part.test not in ALONE and found[i].undecided:
+                undecided.add(i)
+                raise Lacking(f"one trial has no interval, at {lacks}" if lacks else "one trial has no interval")
             short = short or lacks
         except Lacking as error:
             lacking.setdefault(part.net, str(error))
@@ -189,11 +201,12 @@ def judge_one(bench: Bench, claim: Claim) -> dict[str, Any]:
         verdict, reason = CANNOT, claim.cannot
     elif not judged:
         verdict, reason = UNMEASURED, claim.lacking or next(iter(lacking.values()))
-        reason += f" ({len(found)} of {len(parts)} tests could be made)" if found else ""
+        made = len(found) - len(undecided)
+        reason += f" ({made} of {len(parts)} tests could be made)" if made else ""
     else:
         verdict = verdict_of(judged, short, bool(lacking))
         on = ", ".join(dict.fromkeys(part.net for _, part in parts if part.net not in lacking))
-        reason = f"judged on {on} alone: {next(iter(lacking.values()))}" if lacking else ""
+        reason = f"judged on {on} alone ({reasons(lacking)})" if lacking else ""
         reason = reason or (f"does not show at {short}" if verdict == UNMEASURED else "")
     nan = float("nan")
     units = {i: unit_of(part) for i, part in parts}
@@ -201,12 +214,13 @@ def judge_one(bench: Bench, claim: Claim) -> dict[str, Any]:
     first = found.get(at, Result(nan, nan, nan, 0, False, False))
     decides = min(counts, key=lambda i: (found[i].agrees, found[i].direction), default=at)  # the first of the worst
     but = "" if word(found.get(decides, first)) == word(first) else said(found[decides], units[decides])
+    words = {i: "undecided" if i in undecided else word(f) for i, f in found.items()}
     alone = all(part.test in ALONE for _, part in parts)
     return {
         "id": claim.id, "verdict": verdict, "effect": first.effect, "low": first.low, "high": first.high, "n": first.n,
         "unit": units.get(at, ""), "but": but, "says": claim.says, "number": number_of(claim), "scale": short,
         "reason": reason, "notes": "; ".join(dict.fromkeys(f.note for f in found.values() if f.note)),
-        "tests": [f"{describe(part)}: {word(found[i]) if i in found else 'not made'}" for i, part in parts],
+        "tests": [f"{describe(part)}: {words.get(i, 'not made')}" for i, part in parts],
         "figure": claim.figure, "command": "" if alone else f"python -m lth_core run {claim.figure}",
         "notebook": claim.notebook, "paper": claim.paper, "section": claim.section, "dataset": claim.dataset,
         "importance": claim.importance, "kind": claim.kind, "statement": claim.statement,

@@ -53,6 +53,11 @@ class Result:
     direction: bool
     note: str = ""
 
+    @property
+    def undecided(self) -> bool:
+        """One trial has no interval, so it decides nothing that asks for one (what needs no trials has none either)."""
+        return self.n == 1 and bool(np.isnan(self.low)) and not (self.agrees or self.direction)
+
 
 def with_depth(table: pd.DataFrame) -> pd.DataFrame:
     """The table with `depth` and the columns that are arithmetic on others."""

@@ -213,7 +213,8 @@ def judge(cells: pd.DataFrame, statements: Mapping[str, Mapping[str, Any]]) -> p
     """Statements about your networks, tested as the ledger tests the papers': effect, low, high (95%), n, verdict.
 
     Each is the name of a test (`sweeps.NETWORKS`) and its arguments: `ahead` says that one side is better than
-    another, over `levels` in rounds of 20% or percent of weights. Intervals: bootstrap over trials.
+    another, over `levels` in rounds of 20% or percent of weights. Intervals: bootstrap over trials; one trial has none,
+    and leaves undecided what asks for one.
 
     >>> cells = pd.DataFrame({"trial": [0, 0, 0, 1, 1, 1], "round": [0, 1, 1] * 2, "prune_fc": [0.0, 0.2, 0.2] * 2,
     ...     "prune_conv": 0.0, "density": [1.0, 0.8, 0.8] * 2, "arm": ["ticket", "ticket", "reinit"] * 2,
@@ -248,7 +249,7 @@ def judge(cells: pd.DataFrame, statements: Mapping[str, Mapping[str, Any]]) -> p
             said = " ".join(f"{type(error).__name__}: {error}".split())
             raise UsageError(f"{statement!r}: the test {name} cannot use a value that it is given ({said}).") from error
         numbers = {"effect": result.effect, "low": result.low, "high": result.high, "n": result.n}
-        rows.append({"statement": statement, **numbers, "verdict": word(result)})
+        rows.append({"statement": statement, **numbers, "verdict": "undecided" if result.undecided else word(result)})
     return pd.DataFrame(rows)
 
 

@@ -44,7 +44,7 @@ def numbers(found: pd.DataFrame, *, caption: str) -> plot.Html:
     leads = [statements.turned(r.effect, r.low, r.high, r.unit) for r in shown.itertuples()]
     rows = shown.rename(columns={"statement": "quantity"}).drop(columns=["effect", "low", "high", "unit"])
     rows[["measured", "low", "high", "unit"]] = pd.DataFrame(leads, index=rows.index)
-    rows["matches"] = shown["verdict"].map(WORDS)
+    rows["matches"] = [ended(r) for r in shown.itertuples()]
     rows["paper"] = [printed(r) for r in shown.itertuples()]
     return plot.versus(rows, caption=f"{escape(caption)}. Intervals: 95%, bootstrap over trials.")
 
@@ -55,7 +55,7 @@ def shapes(found: pd.DataFrame, *, caption: str) -> plot.Html:
     head = "".join(f'<th scope="col">{h}</th>' for h in ("claim", "printed", "measured", "verdict"))
     body = "".join(
         f'<tr><th scope="row">{escape(r.statement)}</th><td>{escape(printed(r))}</td>'
-        f"<td>{escape(signed(statements.measured(r))) or '–'}</td><td>{WORDS[r.verdict]}</td></tr>"
+        f"<td>{escape(signed(statements.measured(r))) or '–'}</td><td>{ended(r)}</td></tr>"
         for r in shown.itertuples()
     )
     text = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
@@ -64,6 +64,11 @@ def shapes(found: pd.DataFrame, *, caption: str) -> plot.Html:
         title = f"<summary>{len(shown)} statements about order and shape, each tested</summary>"
         whole = f"<details>{title}{whole}</details>"
     return plot.Html(whole if len(shown) else "", "claims")
+
+
+def ended(row: Any) -> str:
+    """A verdict in a table of measured numbers. What one trial leaves open is neither shown nor missed."""
+    return "one trial: undecided" if "one trial has" in row.reason and row.n == 1 else WORDS[row.verdict]
 
 
 def signed(text: str) -> str:

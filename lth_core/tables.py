@@ -50,7 +50,6 @@ def pattern(
     if gone := missing(study, figure):
         return gone
     table = select(with_depth(figures.levelled(study.table(figure), study.data(figure))), **(where or {}))
-    percent = table.groupby("depth")["percent"].mean()
     heads = (
         f"unpruned: {rule}, iteration", "unpruned: accuracy, %", f"{rule} sooner than unpruned, at best",
         "points above unpruned, at best", "sparsest level as accurate",
@@ -58,7 +57,7 @@ def pattern(
     rows, head, called = [], head or figures.FIELDS.get(field, field), name or figures.namer(field)
     for value in sorted(table.loc[table["round"] > 0, field].unique(), key=figures._natural):
         own = table[(table[field] == value) | ((table["round"] == 0) & field.startswith("prune"))]
-        label = called(value)
+        label, percent = called(value), own.groupby("depth")["percent"].mean()
         try:
             times, rights = (learners(own, curve(own, column), column) for column in (time, accuracy))
         except Lacking:
@@ -80,8 +79,9 @@ def pattern(
             f"{good.min() if len(good) else 100:.3g}%",
         ]  # fmt: skip
         rows.append({head: label, **dict(zip(heads, (c.replace("-", "−") for c in cells), strict=True))})
-    trials = table["trial"].nunique()
-    caption = f"Means over {trials} trial{'s' * (trials > 1)}; levels are percent of all weights remaining. "
+    least, most = table.groupby(field)["trial"].nunique().agg(["min", "max"])
+    trials = f"{least} to {most}" if least < most else f"{most}"
+    caption = f"Means over {trials} trial{'s' * (most > 1)}; levels are percent of all weights remaining. "
     return frame(pd.DataFrame(rows), caption + figures.scale_note(study, figure), f"{figure} pattern")
 
 

@@ -198,6 +198,13 @@ def test_the_cost_of_lenet_is_told_from_published_networks():
     assert sum(counted) == int(re.search(r"in the ([\d,]+) cells", text)[1].replace(",", "")) > 6_000
 
 
+def test_the_cost_of_conv_is_told_from_published_networks():
+    cells = results.Published().cells
+    text = costs.conv()
+    counted = [int(x) for x in re.findall(r"^\| Conv-\d \| \w+ \| (\d+) \|", text, flags=re.M)]
+    assert sum(counted) == cells["arch"].str.startswith("conv").sum() > 0
+
+
 def test_no_estimate_for_networks_that_profit_by_zeros():
     assert costs.estimate(paper.rows("iclr-fig03")) == ""
     assert "H200" in costs.estimate(paper.rows("iclr-fig05", "published"))

@@ -642,6 +642,42 @@ def test_less_than_the_papers_scale_is_never_reproduced(monkeypatch: pytest.Monk
     invented.cache_clear()
 
 
+def test_one_trial_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no interval: not a miss, and no weight against networks that have several trials."""
+    single = judge.Result(2.4, np.nan, np.nan, 1, False, False)
+    several = judge.Result(1.26, 1.2, 1.33, 2, False, True)
+    assert single.undecided and not several.undecided
+    assert not judge.Result(2.4, np.nan, np.nan, 1, True, True).undecided, "what needs no interval"
+    conv4, conv2 = (next(c for c in claims.load() if c.id == f"iclr-conv{n}-es-speedup") for n in (4, 2))
+    here = {"conv-4": (single, "1 of 5 trials"), "conv-2": (several, "2 of 5 trials"), "lenet": (several, "")}
+
+    def one(bench: Any, claim: Any, part: Any) -> tuple[judge.Result, str]:
+        arch = part.where.get("arch", "lenet")
+        if arch not in here:
+            raise judge.Lacking("no network is published yet")
+        return here[arch]
+
+    monkeypatch.setattr(claims, "test_one", one)
+    found = claims.judge_one(None, conv4)  # type: ignore[arg-type]
+    assert (found["verdict"], found["effect"]) == (claims.UNMEASURED, 2.4)
+    assert found["reason"] == "one trial has no interval, at 1 of 5 trials" and found["tests"][0].endswith(
+        ": undecided"
+    )
+    assert claims.judge_one(None, conv2)["verdict"] == claims.DIRECTION  # type: ignore[arg-type]
+    both = claims.judge_one(None, next(c for c in claims.load() if c.id == "iclr-conv-faster-and-higher"))  # type: ignore[arg-type]
+    assert both["verdict"] == claims.DIRECTION
+    assert both["reason"] == (
+        "judged on Conv-2 alone (Conv-4: one trial has no interval, at 1 of 5 trials; "
+        "Conv-6: no network is published yet)"
+    )  # fmt: skip
+
+
+def test_a_count_is_exact_without_trials() -> None:
+    """What needs no trials has no interval either, and is decided all the same."""
+    verdicts = claims.ledger().set_index("id")
+    assert verdicts.loc["iclr-f2-conv6-params", "verdict"] == claims.NOT
+
+
 @pytest.mark.parametrize("agrees", [True, False])
 @pytest.mark.parametrize("direction", [True, False])
 def test_verdict_words(agrees: bool, direction: bool) -> None:

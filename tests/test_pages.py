@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from lth_core import claims, figures, pages, panels, paper, plot, status, tables
+from lth_core import claims, figures, judge, pages, panels, paper, plot, status, tables
 from lth_core.results import Published, describe
 from lth_core.study import Study
 
@@ -160,6 +160,18 @@ def test_networks_that_learn_nothing_are_left_out_of_the_pattern():
     assert all("(1 of 3 trials learn)" in row[0] and row[4].startswith("+0.00") for row in one[1:])
     none = cells(tables.pattern(Invented(real, lambda t, r: 0.1), "iclr-fig26", "lr").text)
     assert all(row[1:] == ["–"] * 5 for row in none[1:])
+
+
+def test_the_pattern_tells_each_networks_own_percentages():
+    """Found on the page: Conv-2's levels were given the mean of its percentages and Conv-4's."""
+    study = Study(notebook="iclr_3_conv", profile="published")
+    table = judge.with_depth(study.table("iclr-fig05"))
+    text = tables.pattern(study, "iclr-fig05", "arch", accuracy="stop_test", where={"arm": "ticket"}).text
+    _, *rows = cells(text)
+    assert len(rows) == table["arch"].nunique() > 1 and "Means over 1 to 2 trials" in text
+    for row in rows:
+        own = {f"{p:.3g}%" for p in table.loc[table["arch"] == row[0], "percent"]}
+        assert {re.search(r"[\d.]+%$", x)[0] for x in row[3:]} <= own
 
 
 @pytest.mark.parametrize("trials", [1, 3])
