@@ -223,6 +223,10 @@ def publish(args: argparse.Namespace) -> int:
     sections: dict[str, list[Spec]] = {}
     for figure in declared:
         sections.setdefault(figure.notebook, []).extend(paper.rows(figure.id, "published"))
+    for figure in paper.FIGURES.values():  # networks of other pages that lie in a section stay there
+        if figure.notebook not in touched and (keys := shows(figure.id)) <= there:
+            for key in keys & set(published.cells.index[published.cells["section"].isin(touched)]):
+                sections[published.cells.at[key, "section"]].append(published.spec(key))
     store = Store(args.store)
     sections = {s: results.possible(dict.fromkeys(rows), store) for s, rows in sections.items()}
     lacking = {s: sum(not store.has(x) for x in rows) for s, rows in sections.items()}

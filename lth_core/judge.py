@@ -226,28 +226,32 @@ def pair(table: pd.DataFrame, column: str, sides: Sequence[Side]) -> tuple[list[
 
 def ratio(
     table: pd.DataFrame, *, column: str, of: Side, to: Side, number: float, within: float, form: str = "times",
-    limit: str = "both",
+    limit: str = "both", none: float | None = None,
 ) -> Result:  # fmt: skip
-    """How many times `of` is `to`, or by how many percent it is "less" or "more", on trial means."""
+    """How many times `of` is `to`, or by how many percent it is "less" or "more", on trial means.
+
+    `none` is what counts as no effect where a claim compares with another network's effect."""
     curves, (x, y) = pair(table, column, (of, to))
     forms = {"times": lambda r: r, "less": lambda r: 100 * (1 - r), "more": lambda r: 100 * (r - 1)}
     effect, low, high, n = over_trials(curves, lambda a, b: forms[form](x(a) / y(b)))
-    none = 1.0 if form == "times" else 0.0
-    real = number == none or excludes(low, high, none) == np.sign(number - none)
+    alike = 1.0 if form == "times" else 0.0
+    real = number == alike or excludes(low, high, alike if none is None else none) == np.sign(number - alike)
     hits = close(effect, number, within, limit)
-    return Result(effect, low, high, n, hits and real, real if number != none else bool(low <= none <= high))
+    return Result(effect, low, high, n, hits and real, real if number != alike else bool(low <= alike <= high))
 
 
 def difference(
-    table: pd.DataFrame, *, column: str, of: Side, to: Side, number: float, within: float, limit: str = "both"
-) -> Result:
-    """`of` minus `to`, in points. A `number` of 0, or "atmost" a positive one, states that there is hardly any."""
+    table: pd.DataFrame, *, column: str, of: Side, to: Side, number: float, within: float, limit: str = "both",
+    none: float = 0.0,
+) -> Result:  # fmt: skip
+    """`of` minus `to`, in points; `none` as in `ratio`. A `number` of 0, or "atmost" a positive one, states that there
+    is hardly any."""
     curves, (x, y) = pair(table, column, (of, to))
     effect, low, high, n = over_trials(curves, lambda a, b: unit(column) * (x(a) - y(b)))
     hits = close(effect, number, within, limit)
     if number == 0 or (limit == "atmost" and number > 0):
         return Result(effect, low, high, n, hits, bool(low <= 0 <= high))
-    real = excludes(low, high) == np.sign(number)
+    real = excludes(low, high, none) == np.sign(number)
     return Result(effect, low, high, n, hits and real, real)
 
 

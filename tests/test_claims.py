@@ -313,6 +313,21 @@ def test_sweeps_and_sizes() -> None:
     assert not sweeps.NETWORKS["dip"](nets(hill), column=A).agrees
 
 
+def test_more_than_another_networks_effect_is_not_more_than_none() -> None:
+    """Found on the page: 1.26 times stood as "in direction" for a claim to exceed LeNet's 1.61 times."""
+    table = nets(valley, T)
+    sides = dict(column=T, of=U, to={"at": "best"}, within=0, limit="atleast")
+    found = sweeps.NETWORKS["ratio"](table, number=1, **sides)
+    beyond = found.high + 0.1
+    assert sweeps.NETWORKS["ratio"](table, number=beyond, **sides).direction, "sooner at all"
+    assert not sweeps.NETWORKS["ratio"](table, number=beyond, none=beyond, **sides).direction
+    assert sweeps.NETWORKS["ratio"](table, number=found.low - 0.1, none=found.low - 0.1, **sides).agrees
+    gain = dict(column=A, of={"at": "best"}, to=U, within=0, limit="atleast")
+    points = sweeps.NETWORKS["difference"](nets(hill), number=1, **gain)
+    assert not sweeps.NETWORKS["difference"](nets(hill), number=1, none=points.high, **gain).direction
+    assert sweeps.NETWORKS["difference"](nets(hill), number=0.01, none=points.low - 0.01, **gain).agrees
+
+
 def test_a_crossing_that_is_not_measured_is_not_judged() -> None:
     short = nets(valley, T, rounds=12)
     with pytest.raises(judge.Lacking, match="sparsest"):

@@ -94,6 +94,26 @@ def test_publish_loses_nothing_unasked(
     assert set(results.Published(tmp_path).cells["key"]) == {key_of(s) for s in rows()}
 
 
+def test_publishing_a_section_keeps_what_another_page_shows(
+    store: Store, tmp_path: Path, two_figures: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks that two sections share lie in one of them. Found on the landing page: publishing that lost them."""
+    publish = ["publish", "iclr_2_lenet", "--results", str(tmp_path), "--store", str(store.root), "--drop"]
+    shared = replace(paper.FIGURES["beyond-mistakes"], rows=lambda s: rows("ticket"), published_rows=None)
+    monkeypatch.setitem(paper.FIGURES, "beyond-mistakes", shared)
+    assert main(publish) == 0
+    for figure in ("iclr-fig03", "iclr-fig04"):
+        reinits = replace(paper.FIGURES[figure], rows=lambda s: [x for x in rows() if x.arm == "reinit"])
+        monkeypatch.setitem(paper.FIGURES, figure, reinits)
+    assert main(publish) == 0
+    there = set(results.Published(tmp_path).cells["key"])
+    assert {key_of(s) for s in rows("ticket")} <= there
+    shared = replace(shared, rows=lambda s: [])
+    monkeypatch.setitem(paper.FIGURES, "beyond-mistakes", shared)
+    assert main(publish) == 0
+    assert set(results.Published(tmp_path).cells["key"]) == {key_of(x) for x in rows() if x.arm == "reinit"}
+
+
 @pytest.mark.parametrize("trained", [False, True])
 def test_export_adds_trained_weights_when_asked(trained: bool, store: Store, tmp_path: Path) -> None:
     key = key_of(next(s for s in rows() if s.round and s.arm == "ticket"))

@@ -12,7 +12,8 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from lth_core import claims, figures, judge, pages, panels, paper, plot, status, tables
-from lth_core.results import Published, describe
+from lth_core.cell import key_of
+from lth_core.results import Published, describe, possible
 from lth_core.study import Study
 
 
@@ -223,6 +224,17 @@ def test_costs_are_the_papers():
     """v1: 14 trainings at 20 percent, and about 28 at 10 percent, until 5 percent remain."""
     text = tables.cost(Study(notebook="v1_6_parameters", profile="paper"), "v1-fig15", caption="c").text
     assert '<th scope="row">20%</th><td>4</td><td>8</td><td>14</td>' in text
+
+
+def test_every_published_network_belongs_to_a_whole_figure() -> None:
+    """Found on the landing page: cells that two sections shared went when one of them was published anew, and the other
+    page stood empty."""
+    published = Published()
+    there, whole = set(published.cells["key"]), set()
+    for figure in paper.FIGURES:
+        keys = {key_of(s) for s in possible(paper.rows(figure, "published"), published)}
+        whole |= keys if keys <= there else set()
+    assert there == whole
 
 
 def test_the_landing_page_lists_every_figure_on_its_page() -> None:
