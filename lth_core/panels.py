@@ -89,9 +89,9 @@ def against_size(
     for ax, column in zip(axes.flat, columns, strict=True):
         words = "; ".join(draw(ax, table, column, shown, x=x, log=log))
         said.append(f"{figures.AXES[column]}, {words}." if words else f"{figures.AXES[column]}: no values.")
-        if column.endswith(("test", "val", "train")) and study.data(figure) == "mnist":
+        if study.data(figure) == "mnist":
             figures.zoom(ax, table, column, below)
-        elif column == "converged":
+        if column == "converged":
             ax.set_ylim(-0.03, 1.05)
     if axes[0][0].lines:
         axes[0][0].legend(fontsize=8)

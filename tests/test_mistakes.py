@@ -210,3 +210,18 @@ def test_every_mistake_is_on_the_page() -> None:
         study, "beyond-mistakes", "end_test", {"a": lines, "b": lines, "c": lines}, alt="a", caption="c"
     )
     assert drawn.text.count("percent of weights remaining</text>") == 3
+
+
+def test_no_line_of_the_speed_figure_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found on the page: the window for accuracies was laid over iterations, below which tickets lay."""
+    figs: list[Any] = []
+    monkeypatch.setattr(panels.plot, "show", lambda fig, **_: figs.append(fig))
+    lines: panels.Lines = {arm: (arm, {"search": "signed", "arm": arm}) for arm in ("ticket", "reinit")}
+    study: Any = Invented()
+    table = study.table("beyond-mistakes")
+    study.table = lambda figure: table.assign(stop_iteration=1000.0 - 50 * table["round"])
+    panels.each(study, "beyond-mistakes", "stop_iteration", {"a": lines}, alt="a", caption="c")
+    ax = figs[0].axes[0]
+    drawn = np.concatenate([line.get_ydata() for line in ax.lines if len(line.get_ydata()) > 2])
+    low, high = ax.get_ylim()
+    assert len(drawn) and low <= drawn.min() and drawn.max() <= high
