@@ -203,6 +203,7 @@ def test_the_cost_of_conv_is_told_from_published_networks():
     text = costs.conv()
     counted = [int(x) for x in re.findall(r"^\| Conv-\d \| \w+ \| (\d+) \|", text, flags=re.M)]
     assert sum(counted) == cells["arch"].str.startswith("conv").sum() > 0
+    assert int(re.search(r"would take (\d+) core-years", text)[1]) > 1
 
 
 def test_no_estimate_for_networks_that_profit_by_zeros():
