@@ -19,10 +19,11 @@ from lth_core.spec import Spec
 
 @dataclass(frozen=True)
 class Halfway:
-    """One network after `iteration` steps; `arrays` are the rows of the cohort's tensors that belong to it."""
+    """One network after `iteration` steps, which took `seconds`; `arrays` are its rows of the cohort's tensors."""
 
     iteration: int
     arrays: dict[str, np.ndarray]
+    seconds: float = 0.0
 
 
 class Shelf:
@@ -55,18 +56,22 @@ class Shelf:
             return None
         try:
             with safe_open(self._file(spec), "numpy") as f:
-                arrays, expected = {name: f.get_tensor(name) for name in f.keys()}, f.metadata()["digest"]
-        except (SafetensorError, KeyError, OSError) as error:
+                arrays, about = {name: f.get_tensor(name) for name in f.keys()}, f.metadata()
+            expected, seconds = about["digest"], float(about.get("seconds", 0))
+        except (SafetensorError, KeyError, ValueError, OSError) as error:
             raise self._damaged(spec) from error
         if digest_arrays(arrays) != expected:
             raise self._damaged(spec)
-        return Halfway(iteration, arrays)
+        return Halfway(iteration, arrays, seconds)
 
     def save(self, spec: Spec, halfway: Halfway) -> None:
         """Under a temporary name first: what was kept before stays whole until this is."""
         file = self._file(spec)
         temporary = file.with_name(f".{file.name}.{os.getpid()}")
-        metadata = {"iteration": str(halfway.iteration), "digest": digest_arrays(halfway.arrays)}
+        metadata = {
+            "iteration": str(halfway.iteration), "seconds": str(halfway.seconds),
+            "digest": digest_arrays(halfway.arrays),
+        }  # fmt: skip
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             save_file({n: np.ascontiguousarray(a) for n, a in halfway.arrays.items()}, temporary, metadata)

@@ -280,11 +280,11 @@ class Cohort:
         """Of what training changes, the tensors with a row per network."""
         return {"flat": self.flat, "first": self.first, "second": self.second, **self.statistics}
 
-    def halfway(self, i: int, iteration: int) -> Halfway:
-        """What network `i` needs to go on after `iteration` steps."""
+    def halfway(self, i: int, iteration: int, seconds: float) -> Halfway:
+        """What network `i` needs to go on after `iteration` steps, which took `seconds`."""
         arrays = {name: tensor[i].cpu().numpy() for name, tensor in self.rows().items()}
         done = iteration // self.spec.eval_every + 1
-        return Halfway(iteration, {**arrays, "record": self.record[:done, :, i].cpu().numpy()})
+        return Halfway(iteration, {**arrays, "record": self.record[:done, :, i].cpu().numpy()}, seconds)
 
     @torch.no_grad()
     def restore(self, halves: Sequence[Halfway]) -> None:
@@ -366,6 +366,11 @@ def train(
         cohort.restore(halves)
     spec, first = cohort.spec, halves[0].iteration if halves else 0
     kept = began
+
+    def spent(i: int) -> float:
+        """Seconds on a network, as a share of its cohorts' time."""
+        return (halves[i].seconds if halves else 0.0) + (time.perf_counter() - began) / len(networks)
+
     with _precision(spec.precision), ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(cohort.chunk, first)  # the host shuffles the next batches while the device trains
         cohort.load(coming.result())
@@ -376,7 +381,7 @@ def train(
             stopped = stop is not None and stop()
             if keep and start > first and (stopped or time.perf_counter() - kept > KEEP_SECONDS):
                 for i in range(len(networks)):
-                    keep(i, cohort.halfway(i, start))
+                    keep(i, cohort.halfway(i, start, spent(i)))
                 kept = time.perf_counter()
             if stopped:
                 return
@@ -389,6 +394,9 @@ def train(
             if progress:
                 progress(f"{spec.arch}, {len(networks)} networks", spec.eval_every * len(networks))
     weights = {name: cohort.weights[name].detach().cpu().numpy() for name in networks[0].weights}
-    seconds = (time.perf_counter() - began) / len(networks)
+    seconds = [spent(i) for i in range(len(networks))]
     for i in range(len(networks)):
-        yield i, Trained(cohort.curves(i), {n: w[i].copy() for n, w in weights.items()}, seconds, f"dense-{where.type}")
+        yield (
+            i,
+            Trained(cohort.curves(i), {n: w[i].copy() for n, w in weights.items()}, seconds[i], f"dense-{where.type}"),
+        )

@@ -247,6 +247,18 @@ def test_a_long_training_is_kept_while_it_goes_on(tmp_path, monkeypatch) -> None
     assert kept == list(range(spec.eval_every, 8, spec.eval_every)) and not list((tmp_path / "halfway").iterdir())
 
 
+def test_time_before_a_stop_counts(tmp_path) -> None:
+    """Found on the costs page: what had been stopped told only the seconds since it went on."""
+    spec, store = replace(RESNET, iterations=8), Store(tmp_path)
+    shelf, looks = Shelf(tmp_path), iter([False] * 3)
+    tickets.run([spec], store, device="cpu", stop=partial(next, looks, True))
+    half = shelf.load(spec)
+    assert half is not None and half.seconds > 0
+    shelf.save(spec, replace(half, seconds=1000.0))
+    tickets.run([spec], store, device="cpu")
+    assert store.read(key_of(spec)).made["seconds"] > 1000
+
+
 def test_damaged_halfway_states_are_refused(tmp_path) -> None:
     shelf = Shelf(tmp_path)
     assert shelf.load(RESNET) is None
