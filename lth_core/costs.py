@@ -140,20 +140,18 @@ def conv() -> str:
     if own.empty:
         return "No such network is published yet."
     own = own.assign(rate=[work(published.spec(k)) / s for k, s in zip(own.index, own["seconds"], strict=True)])
-    kinds = own.groupby(["arch", "precision"])
+    kinds = own.groupby("precision")["rate"]
     asked = {s: None for f in paper.FIGURES if f.startswith("iclr") for s in paper.rows(f) if s.arch.startswith("conv")}
     fp32 = own.loc[own["precision"] == "fp32", "rate"].median()
     years = sum(work(s) for s in asked) / fp32 / (365 * 86_400)
     machines = ", ".join(sorted(set(own["device"])))
     return "\n".join([
         f"Measured in the {len(own):,} cells of Conv-2, -4 and -6 in `results/` ({machines}, two processes of one "
-        "thread on two cores that other work shared at times), medians:",
+        "thread on two cores that other work shared at times), with their evaluations:",
         "",
-        "| network | precision | cells | iterations | seconds on one core | multiply-adds a second |",
-        "|---|---|---:|---:|---:|---:|",
-        *(f"| {arch.capitalize()} | {precision} | {len(kind):,} | {kind['iterations'].median():,.0f} "
-          f"| {kind['seconds'].median():,.0f} | {kind['rate'].median() / 1e9:,.0f} billion |"
-          for (arch, precision), kind in kinds),
+        "| precision | cells | billion multiply-adds a second and core, median |",
+        "|---|---:|---:|",
+        *(f"| {precision} | {len(rate):,} | {rate.median() / 1e9:,.0f} |" for precision, rate in kinds),
         "",
         f"The papers' {len(asked):,} would take {years:,.0f} core-years at the rate of fp32: they need GPUs."
         if np.isfinite(years) else "",
