@@ -68,7 +68,8 @@ def shapes(found: pd.DataFrame, *, caption: str) -> plot.Html:
 
 def ended(row: Any) -> str:
     """A verdict in a table of measured numbers. What one trial leaves open is neither shown nor missed."""
-    return "one trial: undecided" if "one trial has" in row.reason and row.n == 1 else WORDS[row.verdict]
+    alone = row.verdict == claims.UNMEASURED and row.n == 1 and pd.isna(row.low)
+    return "one trial: undecided" if alone else WORDS[row.verdict]
 
 
 def signed(text: str) -> str:

@@ -675,9 +675,8 @@ def test_one_trial_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "test_one", one)
     found = claims.judge_one(None, conv4)  # type: ignore[arg-type]
     assert (found["verdict"], found["effect"]) == (claims.UNMEASURED, 2.4)
-    assert found["reason"] == "one trial has no interval, at 1 of 5 trials" and found["tests"][0].endswith(
-        ": undecided"
-    )
+    assert found["reason"] == "one trial has no interval, at 1 of 5 trials"
+    assert found["tests"][0].endswith(": undecided")
     assert claims.judge_one(None, conv2)["verdict"] == claims.DIRECTION  # type: ignore[arg-type]
     both = claims.judge_one(None, next(c for c in claims.load() if c.id == "iclr-conv-faster-and-higher"))  # type: ignore[arg-type]
     assert both["verdict"] == claims.DIRECTION
