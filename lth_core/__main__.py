@@ -209,45 +209,10 @@ def merge(args: argparse.Namespace) -> int:
 
 
 def publish(args: argparse.Namespace) -> int:
-    published = results.Published(args.results)
-    there = set(published.cells["key"])
+    from lth_core.publish import publish as write
+
     asked = [f for name in args.figures for f in paper.figures_of(name)]
-    touched = {f.notebook for f in asked}
-
-    def shows(figure: str) -> set[str]:
-        return {key_of(s) for s in results.possible(paper.rows(figure, "published"), published)}
-
-    declared = [  # a section is written whole: its figures that are published already stay so
-        f for f in paper.FIGURES.values() if f in asked or (f.notebook in touched and shows(f.id) <= there)
-    ]
-    sections: dict[str, list[Spec]] = {}
-    for figure in declared:
-        sections.setdefault(figure.notebook, []).extend(paper.rows(figure.id, "published"))
-    for figure in paper.FIGURES.values():  # networks of other pages that lie in a section stay there
-        if figure.notebook not in touched and (keys := shows(figure.id)) <= there:
-            for key in keys & set(published.cells.index[published.cells["section"].isin(touched)]):
-                sections[published.cells.at[key, "section"]].append(published.spec(key))
-    store = Store(args.store)
-    sections = {s: results.possible(dict.fromkeys(rows), store) for s, rows in sections.items()}
-    lacking = {s: sum(not store.has(x) for x in rows) for s, rows in sections.items()}
-    for section, n in lacking.items():
-        if n:
-            raise StoreError(
-                f"{section} lacks {n} networks: run `python -m lth_core run {section} --profile published`."
-            )
-    written = {key_of(s) for rows in sections.values() for s in rows}
-    lost = {k for k in there - written if published.cells.at[k, "section"] in touched}
-    if lost and not args.drop:
-        raise UsageError(
-            f"{len(lost)} published networks of {', '.join(sorted(touched))} belong to no figure that would be "
-            "written: name the figures that show them too, or give --drop."
-        )
-    masks = {f.notebook for f in declared if f.masks or args.masks}
-    weights = [
-        s for f in declared if f.trained for s in paper.rows(f.id, "published")
-        if s.round in f.trained and s == s.ticket(s.round)
-    ]  # fmt: skip
-    for file in results.publish(sections, store, args.results, masks=masks, weights=weights):
+    for file in write(asked, Store(args.store), args.results, masks=args.masks, drop=args.drop):
         print(f"{file.stat().st_size / 1e6:6.2f} MB  {file.relative_to(args.results)}")
     return 0
 

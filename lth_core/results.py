@@ -1,4 +1,4 @@
-"""Published measurements: what `results/` holds, how a store becomes it, and how notebooks read it without training.
+"""Published measurements: what `results/` holds, and how notebooks read it without training.
 
 results/SECTION/cells.parquet    one row a network: key, every field of its spec, provenance, summary
                 curves.parquet   its evaluations, thinned to at most `POINTS`
@@ -12,9 +12,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from lth_core.analyse import summary
 from lth_core.cell import StoreError, key_of
 from lth_core.models import Masks, Parameters, initial, layers
 from lth_core.prune import density, full, masked
-from lth_core.spec import MISTAKES, Spec, from_dict
+from lth_core.spec import Spec, from_dict
 from lth_core.store import Store
 
 HERE = Path(__file__).resolve().parent.parent / "results"
@@ -80,7 +81,15 @@ def trained(spec: Spec, source: Store | Published) -> Parameters:
     return source.read(key_of(spec)).weights if isinstance(source, Store) else source.trained(spec)
 
 
-def possible(specs: Iterable[Spec], source: Store | Published) -> list[Spec]:
+class Known(Protocol):
+    """A source that can say of a row whether it is there, and whether it diverged."""
+
+    def has(self, spec: Spec) -> bool: ...
+
+    def diverged(self, spec: Spec) -> bool: ...
+
+
+def possible(specs: Iterable[Spec], source: Known) -> list[Spec]:
     """The rows that can be: a network that diverged has no magnitudes to prune by, so its chain of rounds ends."""
     ended: dict[Spec, bool] = {}  # of a chain's tickets: whether this one or an earlier one diverged
 
@@ -199,91 +208,3 @@ class Published:
         start = masked(initial(spec), masks(spec, self))
         moved = {n: np.frombuffer(change[n], np.float16).astype(np.float32) / np.float32(FINER) for n in start}
         return {n: w + moved[n].reshape(w.shape) for n, w in start.items()}
-
-
-def publish(
-    sections: dict[str, list[Spec]], store: Store, root: str | Path = HERE, *, masks: Iterable[str] = (),
-    weights: Iterable[Spec] = (),
-) -> list[Path]:  # fmt: skip
-    """Write each section's networks from `store` to `root`; sections named in `masks`, or that have masks already, also
-    keep their masks, and the networks in `weights` their trained weights.
-
-    What an earlier section already holds is not written twice. Returns the files written."""
-    root = Path(root)
-    written: list[Path] = []
-    seen: set[str] = set()
-    done: dict[str, int] = {}  # chains whose masks an earlier section has written, and to which round
-    kept: set[str] = set()  # networks whose trained weights one has; a chain is named by the key of such a network
-    wanted = set(weights)
-    published = Published(root)
-    for section, specs in sections.items():
-        others = published.cells[published.cells["section"] != section].index if len(published.cells) else []
-        mine = [s for s in specs if key_of(s) not in seen and key_of(s) not in set(others)]
-        seen.update(key_of(s) for s in mine)
-        rows, evaluations = [], []
-        for spec in mine:
-            cell = store.read(key_of(spec))
-            fields = json.dumps(asdict(spec), sort_keys=True)
-            rows.append({**describe(spec), "spec": fields, **cell.made, **summary(cell.curves, spec.dataset)})
-            evaluations.append(thinned(cell.curves).assign(key=key_of(spec)))
-        frames = {"cells": pd.DataFrame(rows), "curves": pd.concat(evaluations, ignore_index=True)} if rows else {}
-        if section in masks or (root / section / "masks.parquet").exists():
-            frames["masks"] = _chains(specs, store, published, section, done)
-        frames["weights"] = _trained([s for s in specs if s in wanted], store, published, section, kept)
-        for name in ("cells", "curves", "masks", "weights"):
-            file, frame = root / section / f"{name}.parquet", frames.get(name, pd.DataFrame())
-            if frame.empty:  # what an earlier publication left would describe other networks
-                file.unlink(missing_ok=True)
-                continue
-            file.parent.mkdir(parents=True, exist_ok=True)
-            frame.to_parquet(file, compression="zstd", compression_level=15, index=False)
-            written.append(file)
-    manifest = {
-        str(f.relative_to(root)): hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(root.glob("*/*.parquet"))
-    }
-    (root / "MANIFEST.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    return written
-
-
-def _chains(specs: list[Spec], store: Store, published: Published, section: str, done: dict[str, int]) -> pd.DataFrame:
-    """Nested masks of each chain as the round in which every weight was pruned: about 4 bits a weight compressed.
-
-    With them an audit starts where the stored network did, even where another version of an engine, or another
-    machine, trains the chain to other last bits and so prunes a few other weights."""
-    old = published._masks
-    there = {} if old.empty else old[old["section"] != section].groupby("chain")["rounds"].max().to_dict()
-    deepest: dict[str, Spec] = {}
-    for s in specs:
-        carries = s == s.ticket(s.round) and s.search not in MISTAKES  # a mistake's masks need not nest
-        if s.round and carries and s.round > deepest.get(chain_of(s), s.at_round(0)).round:
-            deepest[chain_of(s)] = s
-    rows = []
-    for chain, last in deepest.items():
-        if max(done.get(chain, 0), there.get(chain, 0)) >= last.round:
-            continue
-        done[chain] = last.round
-        gone: dict[str, np.ndarray] = {}
-        for r in range(1, last.round + 1):
-            for name, mask in store.read(key_of(replace(last, round=r))).masks.items():
-                at = gone.setdefault(name, np.full(mask.size, NEVER, np.uint8))
-                at[(at == NEVER) & ~mask.ravel()] = r
-        rows += [{"chain": chain, "rounds": last.round, "layer": n, "pruned_at": a.tobytes()} for n, a in gone.items()]
-    return pd.DataFrame(rows)
-
-
-def _trained(specs: list[Spec], store: Store, published: Published, section: str, done: set[str]) -> pd.DataFrame:
-    """What training added to each parameter, in float16: eleven bits are enough for every statistic that the book makes
-    of it. Not the trained values: rounding those would seem to move the weights of pixels that are always black."""
-    old = published._weights
-    there = set() if old.empty else set(old.loc[old["section"] != section, "key"])
-    rows = []
-    for spec in specs:
-        key = key_of(spec)
-        if key in done | there:
-            continue
-        done.add(key)
-        cell = store.read(key)
-        start = masked(initial(spec), cell.masks)
-        changes = {n: (FINER * (w - start[n])).astype(np.float16) for n, w in cell.weights.items()}
-        rows += [{"key": key, "parameter": n, "change": c.tobytes()} for n, c in changes.items()]
-    return pd.DataFrame(rows)

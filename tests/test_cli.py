@@ -80,6 +80,29 @@ def test_publishing_a_figure_keeps_the_rest_of_its_section(store: Store, tmp_pat
     assert set(results.Published(tmp_path).cells["key"]) == whole
 
 
+def test_a_figure_is_added_without_training_its_section_again(
+    store: Store, tmp_path: Path, two_figures: None, capsys: pytest.CaptureFixture
+) -> None:
+    """Found on a fresh machine: the store was gone, and no figure could join those in results/ any more."""
+    where, fresh = ["--results", str(tmp_path / "results")], Store(tmp_path / "fresh")
+    assert main(["publish", "iclr-fig03", "--masks", *where, "--store", str(store.root)]) == 0
+    before = results.Published(tmp_path / "results")
+    add = ["publish", "iclr-fig04", *where, "--store", str(fresh.root)]
+    assert main(add) == 1 and "iclr_2_lenet lacks 2 networks" in capsys.readouterr().err
+    new = [s for s in rows("shuffle") if s.round]
+    for spec in new:
+        fresh.adopt(store, key_of(spec))
+    assert main(add) == 0
+    after = results.Published(tmp_path / "results")
+    assert set(after.cells["key"]) == {key_of(s) for s in rows("ticket", "reinit", "shuffle")}
+    assert after.table(rows()).equals(before.table(rows()))
+    assert len(after.curves(new)) == len(results.curves(new, store))
+    for spec in rows():
+        assert after.curves([spec]).equals(before.curves([spec]))
+        if spec.arm == "ticket" and spec.round:
+            assert all((mask == before.masks(spec)[name]).all() for name, mask in after.masks(spec).items())
+
+
 def test_publish_loses_nothing_unasked(
     store: Store, tmp_path: Path, two_figures: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

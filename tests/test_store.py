@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lth_core import paper, results, tickets
+from lth_core import paper, publish, results, tickets
 from lth_core.__main__ import main
 from lth_core.cell import StoreError, device_details, key_of
 from lth_core.spec import Spec, UsageError
@@ -118,7 +118,7 @@ def test_merge_verifies(store, tmp_path, capsys):
 
 def test_published_results_equal_the_store(store, tmp_path):
     specs = tiny_rows()
-    results.publish({"section": specs}, store, tmp_path, masks=["section"])
+    publish.write({"section": specs}, store, tmp_path, masks=["section"])
     published = results.Published(tmp_path)
     a, b = results.table(specs, store), results.table(specs, published)
     for column in ("key", "stop_iteration", "stop_test", "end_val", "density", "engine", "commit"):
@@ -136,14 +136,14 @@ def test_a_section_goes_on_keeping_the_masks_of_its_chains(store, tmp_path):
     chain, cut = tiny_rows(), paper.iterative(replace(TINY, rounds=1), rate=0.25, **SMALL)
     assert max(s.round for s in chain) > 1
     tickets.run(cut, store, device="cpu")
-    results.publish({"section": chain}, store, tmp_path, masks=["section"])
-    results.publish({"section": chain + cut}, store, tmp_path)
+    publish.write({"section": chain}, store, tmp_path, masks=["section"])
+    publish.write({"section": chain + cut}, store, tmp_path)
     published = results.Published(tmp_path)
     assert published.has_masks(chain[-1]) and published.has_masks(cut[-1])
 
 
 def test_a_changed_result_is_refused(store, tmp_path):
-    results.publish({"section": tiny_rows()}, store, tmp_path)
+    publish.write({"section": tiny_rows()}, store, tmp_path)
     file = tmp_path / "section" / "cells.parquet"
     data = bytearray(file.read_bytes())
     data[100] ^= 1

@@ -20,7 +20,7 @@ import pytest
 import torch
 
 import lth_core
-from lth_core import archive, faq, own, reference, results
+from lth_core import archive, faq, own, publish, reference, results
 from lth_core.cell import StoreError
 from lth_core.spec import UsageError
 
@@ -92,7 +92,7 @@ def test_the_data_dictionary_names_nothing_else(tmp_path: Path) -> None:
     rows = [base.at_round(0), base.at_round(1)]
     store = Store(tmp_path / "store")
     tickets.run(rows, store)
-    results.publish({"tiny": rows}, store, tmp_path / "results", masks=["tiny"], weights=rows[1:])
+    publish.write({"tiny": rows}, store, tmp_path / "results", masks=["tiny"], weights=rows[1:])
     for name, described in dictionary().items():
         columns = set(pq.read_schema(tmp_path / "results" / "tiny" / f"{name}.parquet").names)
         assert described - {"cuda", "driver", "threads"} <= columns <= described, name
@@ -161,7 +161,7 @@ def test_a_broken_manifest_is_named(
         _ = results.Published(tmp_path).cells
     assert str(error.value).endswith("restore it from git.") and "\n" not in str(error.value)
     with pytest.raises(StoreError, match=r"MANIFEST\.json"):  # nothing is written over it
-        results.publish({"a": []}, None, tmp_path)  # type: ignore[arg-type]
+        publish.write({"a": []}, None, tmp_path)  # type: ignore[arg-type]
     assert (tmp_path / "MANIFEST.json").read_bytes() == content
     monkeypatch.setattr(reference, "write", lambda: results.Published(tmp_path).cells)
     assert reference.main([]) == 1 and "MANIFEST.json" in capsys.readouterr().err
