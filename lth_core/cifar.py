@@ -148,6 +148,13 @@ def first_published(*arms: str) -> Rows:
     return lambda s: grown(CONV[0], s, arms) + grown(CONV[1], replace(s, trials=1), arms)
 
 
+def random_published(*arms: str) -> Rows:
+    """Conv-2 in these arms, and random sparse networks of every second round."""
+    return lambda s: grown(CONV[0], s, arms) + [
+        row for row in grown(CONV[0], s, ("random_sparsity",)) if row.round and row.round % 2 == 0
+    ]  # fmt: skip
+
+
 def precisions(nets: Iterable[Net], *names: str) -> Rows:
     """The same unpruned networks, trained in several precisions; the deep ones at the rate that has tickets."""
     nets = [net if "lr" in net.train else replace(net, train={**net.train, "lr": 0.01}) for net in nets]
@@ -166,6 +173,7 @@ def _conv() -> list[Figure]:
     return [
         Figure("iclr-fig01-conv", page, "Random sparse networks against winning tickets (Conv-2, -4, -6)",
                together(each(CONV, rounds=20), each(CONV, "random_sparsity", rounds=20, copies=2)), PAPER,
+               published=FIRST, published_rows=random_published("ticket"),
                quick=QUICK, quick_rows=each([FAST], "ticket", "random_sparsity")),
         Figure("iclr-fig05", page, "Conv-2, -4, -6: early stopping and accuracy", each(CONV, *both), PAPER,
                published=FIRST, published_rows=first_published(*both), quick=QUICK, quick_rows=each([FAST], *both)),
@@ -205,6 +213,7 @@ def _random() -> list[Figure]:
     return [
         Figure("iclr-fig14-conv", page, "Tickets, reinits and random sparse networks (Conv-2, -4, -6)",
                together(each(CONV, *both), each(CONV, "random_sparsity", rounds=20, copies=2)), PAPER,
+               published=FIRST, published_rows=random_published(*both),
                quick=QUICK_DEEP, quick_rows=each([FAST], *three)),
         Figure("iclr-fig14-resnet", page, "Tickets, reinits and random sparse networks (ResNet-18)",
                together(lines(RESNET, RESNET_LINES, *both), lines(RESNET, RESNET_LINES, "random_sparsity", copies=2)),
