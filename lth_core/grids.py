@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from lth_core import figures, paper, plot
+from lth_core import figures, panels, paper, plot, points
 from lth_core.claims import with_curves
 from lth_core.judge import select
-from lth_core.panels import Lines, draw
+from lth_core.panels import Lines
 from lth_core.study import Study
 
 NAMES = {"conv": "Conv", "resnet": "ResNet", "vgg": "VGG", "lenet": "LeNet"}
@@ -102,23 +102,24 @@ def grid(
     table = figures.levelled(study.table(figure), study.data(figure))
     table = with_curves(table, columns, study.source, study.possible(figure))
     labels = columns if isinstance(columns, dict) else {c: figures.AXES[c] for c in columns}
-    fig, axes = plot.canvas(
-        len(rows), len(labels), height=0.5 + 2.7 * len(rows), width=max(4.5, 2.9 * len(labels)), squeeze=False
-    )
+    wide = 2 if len(labels) == 4 else len(labels)  # four in a row are too small to read
+    deep = len(rows) * len(labels) // wide
+    fig, axes = plot.canvas(deep, wide, height=0.5 + 2.7 * deep, width=max(4.5, panels.width(wide)), squeeze=False)
     said = []
-    for (title, (where, lines)), line_of_axes in zip(rows.items(), axes, strict=True):
+    for (title, (where, lines)), line_of_axes in zip(rows.items(), axes.reshape(len(rows), -1), strict=True):
         own = select(table, **where)
         for ax, (column, label) in zip(line_of_axes, labels.items(), strict=True):
-            words = "; ".join(draw(ax, own, column, lines, x=x, reference=reference))
+            words = "; ".join(panels.draw(ax, own, column, lines, figure=figure, x=x, reference=reference))
             said.append(f"{title + ', ' if title else ''}{label}, {words or 'no values'}.")
             ax.set_ylabel(label)
             ax.set_title(title, fontsize=9)
             top = own.groupby("percent")[column].mean().max()
             if below and study.data(figure) == "cifar10" and not column.endswith("iteration") and pd.notna(top):
                 ax.set_ylim(top - below, top + below / 6)
-        line_of_axes[0].legend(fontsize=7)
+        line_of_axes[0].legend(fontsize=8)
     made = figures.provenance(study, table)
     note = "Bars: smallest and largest trial; bands: 95% bootstrap interval of the mean. "
+    note += points.NOTE if points.LABEL in " ".join(said) else ""
     alt = f"{alt} Values at {figures.X[x]}: {' '.join(said)}"
     caption = f"{caption} {note}{left_out(study, figure)}{figures.scale_note(study, figure)}"
     return plot.show(fig, name=name or figure, alt=alt, caption=caption, made=made)

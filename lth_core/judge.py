@@ -124,6 +124,8 @@ def depth_of(at: float | str) -> float:
 def position(depths: NDArray, at: float | str) -> int:
     """Index of a level among those measured."""
     wanted = depth_of(at)
+    if not len(depths):
+        raise Lacking("no level is measured")
     found = int(np.abs(depths - wanted).argmin())
     if abs(depths[found] - wanted) > NEAR:
         raise Lacking(f"level {at} is not measured (levels reach {depths.max():.1f} rounds)")

@@ -37,16 +37,17 @@ def verdicts(study: Study) -> pd.DataFrame:
 
 
 def numbers(found: pd.DataFrame, *, caption: str) -> plot.Html:
-    """Paper against measurement: the claims that print a number."""
-    shown = found[found["number"].notna() & found["effect"].notna()]
+    """Paper against measurement: the claims that print a number, those that wait for theirs at the end."""
+    shown = found[found["number"].notna()].sort_values("effect", key=pd.isna, kind="stable")
     if shown.empty:
-        return plot.Html(f"<p><em>{escape(caption)}: nothing is measured yet.</em></p>", "paper versus measured")
+        return plot.Html("", "paper versus measured")
     leads = [statements.turned(r.effect, r.low, r.high, r.unit) for r in shown.itertuples()]
     rows = shown.rename(columns={"statement": "quantity"}).drop(columns=["effect", "low", "high", "unit"])
     rows[["measured", "low", "high", "unit"]] = pd.DataFrame(leads, index=rows.index)
     rows["matches"] = [ended(r) for r in shown.itertuples()]
     rows["paper"] = [printed(r) for r in shown.itertuples()]
-    return plot.versus(rows, caption=f"{escape(caption)}. Intervals: 95%, bootstrap over trials.")
+    how = " Intervals: 95%, bootstrap over trials." if shown["effect"].notna().any() else " None is measured yet."
+    return plot.versus(rows, caption=f"{escape(caption)}.{how}")
 
 
 def shapes(found: pd.DataFrame, *, caption: str) -> plot.Html:
@@ -68,6 +69,8 @@ def shapes(found: pd.DataFrame, *, caption: str) -> plot.Html:
 
 def ended(row: Any) -> str:
     """A verdict in a table of measured numbers. What one trial leaves open is neither shown nor missed."""
+    if row.verdict == claims.UNMEASURED and pd.isna(row.effect):
+        return "not measured yet"
     alone = row.verdict == claims.UNMEASURED and row.n == 1 and pd.isna(row.low)
     return "one trial: undecided" if alone else WORDS[row.verdict]
 
@@ -79,7 +82,8 @@ def signed(text: str) -> str:
 
 def printed(row: Any) -> str:
     """What the paper prints, units written out."""
-    return re.sub(r"(?<=\d) x\b", "×", re.sub(r"\bpp\b", "points", row.says))
+    points = re.sub(r"\bpp\b", "points", re.sub(r"(?<![\d.])1 pp\b", "1 point", row.says))
+    return re.sub(r"(?<=\d) x\b", "×", points)
 
 
 def judged(found: pd.DataFrame) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from lth_core import analyse, figures, plot
+from lth_core import analyse, figures, plot, points
 from lth_core.data import EVALUATED
 from lth_core.judge import select
 from lth_core.study import Study
@@ -41,10 +41,10 @@ def width(n: int) -> float:
 
 
 def draw(
-    ax: Axes, table: pd.DataFrame, column: str, shown: Lines, *, x: str = "density", log: bool = True,
+    ax: Axes, table: pd.DataFrame, column: str, shown: Lines, *, figure: str, x: str = "density", log: bool = True,
     reference: bool = True,
 ) -> list[str]:  # fmt: skip
-    """The lines of one panel, unpruned networks first, and what they look like in words.
+    """The lines of one panel, unpruned networks first, the paper's own numbers, and what they look like in words.
 
     `reference`: a dotted line at the mean of the unpruned networks."""
     said = []
@@ -63,8 +63,20 @@ def draw(
     if reference and np.isfinite(unpruned):
         dotted: Any = (0, plot.ARMS["unpruned"][3])
         ax.axhline(unpruned, label=figures.NAMES["unpruned"], color=plot.INK, linewidth=1, linestyle=dotted)
-    percents = sorted({round(v, 3) for v in table[axis]})
-    plot.percent_axis(ax, percents)
+    marks = points.on_panel(figure, table, column, axis, {label: fields for label, (_, fields, *_) in shown.items()})
+    for m in marks:
+        look, _, *more = shown[m.line]
+        styled: dict[str, Any] = dict(*more)
+        plot.printed(ax, m.x, m.y, None, color=styled.get("color", plot.COLORS[look]))
+    if marks:
+        plot.printed(ax, [], [], points.LABEL)
+        scale = 1 if column.endswith("iteration") else 100
+        listed = ", ".join(f"{scale * m.y:,.4g} at {m.x:,.3g}" for m in marks)
+        said.append(f"{points.LABEL}: {listed}")
+    plot.percent_axis(ax, sorted({round(v, 3) for v in [*table[axis], *(m.x for m in marks)]}))
+    if marks and log:
+        dense, sparse = ax.get_xlim()
+        ax.set_xlim(dense, min(sparse, 0.88 * marks[-1].x))
     if not log:
         ax.set_xscale("linear")
         ax.set_xlim(102, 0)
@@ -87,7 +99,7 @@ def against_size(
     fig, axes = plot.canvas(rows, wide, height=3.2 * rows, width=width(wide), squeeze=False)
     said = []
     for ax, column in zip(axes.flat, columns, strict=True):
-        words = "; ".join(draw(ax, table, column, shown, x=x, log=log))
+        words = "; ".join(draw(ax, table, column, shown, figure=figure, x=x, log=log))
         said.append(f"{figures.AXES[column]}, {words}." if words else f"{figures.AXES[column]}: no values.")
         if study.data(figure) == "mnist":
             figures.zoom(ax, table, column, below)
@@ -98,6 +110,7 @@ def against_size(
     note = "Bars: smallest and largest trial, as in the paper; bands: 95% bootstrap interval of the mean. "
     if any(c.startswith("convergence") for c in columns):
         note += "A level is drawn where at least half of its networks converge. "
+    note += points.NOTE if points.LABEL in " ".join(said) else ""
     made = figures.provenance(study, table)
     alt = f"{alt} Values (at {figures.X[x]}): {' '.join(said)}"
     caption = f"{caption} {note}{figures.scale_note(study, figure)}"
@@ -116,7 +129,7 @@ def each(
     fig, axes = plot.canvas(rows, 2, height=3.1 * rows, width=7.2, squeeze=False, sharey=True)
     said = []
     for ax, (title, lines) in zip(axes.flat, shown.items(), strict=False):
-        words = "; ".join(draw(ax, table, column, lines))
+        words = "; ".join(draw(ax, table, column, lines, figure=figure))
         said.append(f"{title}, {words}.")
         ax.set_title(title, fontsize=9)
         ax.tick_params(labelleft=True)
@@ -126,6 +139,7 @@ def each(
         figures.zoom(axes[0][0], table, column, below)
     axes[0][0].legend(fontsize=8)
     note = "Bars: smallest and largest trial; bands: 95% bootstrap interval of the mean. "
+    note += points.NOTE if points.LABEL in " ".join(said) else ""
     alt = f"{alt} {figures.AXES[column].capitalize()} at {figures.X['density']}: {' '.join(said)}"
     caption = f"{caption} {note}{figures.scale_note(study, figure)}"
     made = figures.provenance(study, table)

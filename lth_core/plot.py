@@ -107,9 +107,9 @@ def line(
     ax.plot(x, y, **(look | more))
 
 
-def printed(ax: Axes, x: Any, y: Any, label: str | None = "printed in the paper") -> None:
-    """The paper's own numbers: hollow diamonds in ink, never joined by a line."""
-    look: dict[str, Any] = dict(markersize=8, markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.2)
+def printed(ax: Axes, x: Any, y: Any, label: str | None = "printed in the paper", color: str = INK) -> None:
+    """The paper's own numbers: hollow diamonds, never joined by a line."""
+    look: dict[str, Any] = dict(markersize=8, markerfacecolor="none", markeredgecolor=color, markeredgewidth=1.2)
     ax.plot(x, y, marker="D", linestyle="none", label=label, zorder=4, **look)
 
 
@@ -174,7 +174,8 @@ def provenance(command: str, **facts: object) -> Html:
 
 
 def versus(table: pd.DataFrame, *, caption: str) -> Html:
-    """Paper against measurement: columns quantity, paper, measured, low, high (95% interval), n, matches.
+    """Paper against measurement: columns quantity, paper, measured, low, high (95% interval), n, matches. What is not
+    measured is a dash.
 
     `paper` is a number or words, `matches` true, false or words (HTML). With a column `unit`, numbers carry it and keep
     three digits."""
@@ -188,7 +189,8 @@ def versus(table: pd.DataFrame, *, caption: str) -> Html:
         after = f"{'' if unit[0] in '%×' else ' '}{escape(unit)}" if unit else ""
         paper = escape(r.paper) if isinstance(r.paper, str) else f"{_number(r.paper, unit)}{after}"
         rows.append(
-            f'<th scope="row">{escape(str(r.quantity))}</th><td>{paper}</td><td>{measured}{after}</td>'
+            f'<th scope="row">{escape(str(r.quantity))}</th><td>{paper}</td>'
+            f"<td>{f'{measured}{after}' if pd.notna(r.measured) else '–'}</td>"
             f"<td>{interval}</td><td>{r.n:,}</td><td>{matches}</td>"
         )
     head = "".join(f'<th scope="col">{name}</th>' for name in names)

@@ -20,13 +20,15 @@ OPPOSITE = {"% earlier": "% later", "% later": "% earlier", "% lower": "% higher
 
 
 class Part(NamedTuple):
-    """One test of a claim. `net`: the network it is about, where a claim is about several."""
+    """One test of a claim. `net`: the network it is about, where a claim is about several; `near`: the percent of
+    weights at which the paper finds the best level, or both ends of a range."""
 
     test: str
     arguments: dict[str, Any]
     figure: str
     where: dict[str, Any]
     net: str
+    near: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +62,10 @@ class Claim:
         """Its tests, each with the figure and the fields it asks for."""
         made = []
         for test in self.tests:
-            (name,) = set(test) - {"figure", "where", "net"}
+            (name,) = set(test) - {"figure", "where", "net", "near"}
             where = test.get("where", {} if "figure" in test else self.where)
-            made.append(Part(name, test[name], test.get("figure", self.figure), where, test.get("net", "")))
+            more = test.get("net", ""), tuple(test.get("near", ()))
+            made.append(Part(name, test[name], test.get("figure", self.figure), where, *more))
         return made
 
     @property

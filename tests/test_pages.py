@@ -55,8 +55,16 @@ def test_nothing_measured_is_said_and_not_invented():
     empty = found(NOTHING)
     assert pages.answer(empty, "a").endswith("Not measured here yet.")
     assert "Nothing can be said yet" in pages.failed(study, empty).data
-    assert "nothing is measured yet" in pages.numbers(empty, caption="x").text
+    text = pages.numbers(empty, caption="x").text
+    assert "<td>38 percent earlier</td><td>–</td><td>–</td><td>0</td><td>not measured yet</td>" in text
+    assert "None is measured yet" in text and "nan" not in text
+    assert pages.numbers(found({**NOTHING, "number": np.nan}), caption="x").text == ""
     assert "nan" not in pages.shapes(found({**NOTHING, "number": np.nan}), caption="x").text
+
+
+def test_printed_numbers_that_wait_stand_below_those_measured():
+    text = pages.numbers(found({**NOTHING, "id": "b", "statement": "Waits."}, row()), caption="x").text
+    assert text.index("Tickets are faster.") < text.index("Waits.") and "Intervals: 95%" in text
 
 
 def test_a_failed_claim_is_listed_first():

@@ -1,0 +1,139 @@
+"""What the papers print, as points on our panels, read off the claims' own tests.
+
+The papers print few values and many comparisons ("38 percent earlier at 21 percent"). A comparison is drawn from the
+mean of our own networks on its other side: where a point lies off our line, the comparison came out differently.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from lth_core.judge import Lacking, Side, curve, mean, position, select, unit, with_depth
+from lth_core.statements import Part, load
+
+LABEL = "printed in the paper"
+NOTE = (
+    "Diamonds: what the paper prints; its ratios, differences and returns to the unpruned network start from our own "
+    "means. "
+)
+HOLDS = ("column", "at", "within", "margin", "limit", "between", "number", "of", "to", "form", "none")
+
+
+class Point(NamedTuple):
+    x: float
+    y: float
+    side: Side  # the networks that it is about
+    line: str = ""  # the line of the panel that shows these, or the first of several
+
+
+def on_panel(figure: str, table: pd.DataFrame, column: str, axis: str, lines: dict[str, dict[str, Any]]) -> list[Point]:
+    """Points of a panel of `column` against `axis` (a column of `figures.levelled`), about networks that its lines
+    show (label: query, see `judge.select`). Each once, dense to sparse. What is printed of the end belongs to the last
+    checkpoint too."""
+    keys = {label: _keys(table, **fields) for label, fields in lines.items()}
+    found: dict[tuple[float, float], Point] = {}
+    what, _, iteration = column.partition("@")
+    last = iteration == str(table["iterations"].max())
+    for part in printed(figure, f"end_{what}" if last else column):
+        own = with_depth(select(table, **part.where))
+        try:
+            for point in _READ[part.test](part, own, column, axis):
+                about = _keys(own, arm=point.side.get("arm", "ticket"), **_fields(point.side))
+                line = next((label for label, its in keys.items() if about <= its), "")
+                line = line or next((label for label, its in keys.items() if about & its), "")
+                if about and about <= set().union(*keys.values()) and np.isfinite([point.x, point.y]).all():
+                    found.setdefault((round(point.x, 2), round(point.y, 5)), point._replace(line=line))
+        except Lacking:
+            continue
+    return sorted(found.values(), key=lambda p: -p.x)
+
+
+def printed(figure: str, column: str) -> Iterator[Part]:
+    """Tests of the papers' claims about a column of a figure whose number is printed as it stands in the test."""
+    for claim in load():
+        if claim.paper == "blog" or "derived" in claim.marks:
+            continue
+        for part in claim.parts:
+            number = part.arguments.get("number")
+            said = (
+                "remaining" in claim.says if number is None
+                else re.search(rf"(?<![\d.]){re.escape(f'{abs(number):g}')}(?!\.?\d)", claim.says)
+            )  # fmt: skip
+            if part.figure == figure and part.arguments.get("column") == column and part.test in _READ and said:
+                yield part
+
+
+def _keys(table: pd.DataFrame, **fields: Any) -> set[str]:
+    """A line's own networks: the pruned ones, unless it has none."""
+    found = select(table, **fields)
+    return set(found.loc[(found["round"] > 0) | (found["round"].max() == 0), "key"])
+
+
+def _fields(side: Side) -> Side:
+    return {name: value for name, value in side.items() if name not in ("at", "arm")}
+
+
+def _level(own: pd.DataFrame, column: str, side: Side) -> float:
+    """Mean of our networks of a side at its level."""
+    c = curve(own, column, **side)
+    return float(mean(c.to_numpy(float))[position(c.columns.to_numpy(float), side["at"])])
+
+
+def _at(y: float, own: pd.DataFrame, side: Side, axis: str, part: Part) -> Iterator[Point]:
+    """A point at the level of a side; of the best level, where the paper prints it (from one percentage to another)."""
+    if side["at"] != "best":
+        yield Point(_where(own, side, axis), y, side)
+    elif axis == "percent":
+        yield from (Point(x, y, side) for x in part.near)
+
+
+def _where(own: pd.DataFrame, side: Side, axis: str) -> float:
+    if axis == "hidden" and isinstance(side["at"], str):
+        return float(side["at"][:-1])
+    chosen = select(own, arm=side.get("arm", "ticket"), **_fields(side))
+    levels = chosen.groupby("depth")[axis].mean()
+    return float(levels.iloc[position(levels.index.to_numpy(float), side["at"])])
+
+
+def _value(part: Part, own: pd.DataFrame, column: str, axis: str) -> Iterator[Point]:
+    of = part.arguments["of"]
+    yield from _at(part.arguments["number"] / unit(column), own, of, axis, part)
+
+
+def _ratio(part: Part, own: pd.DataFrame, column: str, axis: str) -> Iterator[Point]:
+    of, to, number = (part.arguments[name] for name in ("of", "to", "number"))
+    times = {"times": number, "less": 1 - number / 100, "more": 1 + number / 100}[part.arguments.get("form", "times")]
+    if of["at"] == 0 and to["at"] != 0:
+        yield from _at(_level(own, column, of) / times, own, to, axis, part)
+    elif to["at"] != "best":
+        yield from _at(_level(own, column, to) * times, own, of, axis, part)
+
+
+def _difference(part: Part, own: pd.DataFrame, column: str, axis: str) -> Iterator[Point]:
+    of, to = part.arguments["of"], part.arguments["to"]
+    if to["at"] != "best":
+        yield from _at(_level(own, column, to) + part.arguments["number"] / unit(column), own, of, axis, part)
+
+
+def _returns(part: Part, own: pd.DataFrame, column: str, axis: str) -> Iterator[Point]:
+    side = {name: value for name, value in part.arguments.items() if name not in HOLDS}
+    level = _level(own, column, {**side, "at": 0}) - part.arguments.get("margin", 0)
+    ats = part.arguments["at"]
+    for at in ats if isinstance(ats, list) else [ats]:
+        yield from _at(level, own, {**side, "at": at}, axis, part)
+
+
+def _reach(part: Part, own: pd.DataFrame, column: str, axis: str) -> Iterator[Point]:
+    side = {name: value for name, value in part.arguments.items() if name not in HOLDS}
+    if axis != "percent":
+        raise Lacking("printed as percent of all weights")
+    for percent in part.arguments["between"]:
+        yield Point(percent, _level(own, column, {**side, "at": 0}), side)
+
+
+_READ = {"value": _value, "ratio": _ratio, "difference": _difference, "returns": _returns, "reach": _reach}
