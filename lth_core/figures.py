@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from lth_core import analyse, plot
 from lth_core.cell import KEEPS_WEIGHTS
@@ -173,70 +172,6 @@ def waiting(study: Study, figure: str, *, again: bool = False) -> plot.Html:
     )
 
 
-def sweep(
-    study: Study, figure: str, field: str, columns: list[str], *, alt: str, caption: str, label: str = "",
-    below: float = 0.03, weights: bool = False, hidden: bool = False, linear: bool = False,
-    name: Callable[[Any], str] | None = None,
-) -> plot.Html:  # fmt: skip
-    """A figure with one line per value of `field` (a column of the spec), blue to red with rising value.
-
-    The x axis is the percent of all weights, with `hidden` v1's percent of the hidden layers, with `weights` their
-    number, as the papers draw it where network sizes differ. Accuracies are shown down to `below` under the best one.
-    `name` turns a value into its label."""
-    if study.lacking(figure):
-        return waiting(study, figure)
-    table = levelled(study.table(figure), study.data(figure))
-    axis = "weights" if weights else "hidden" if hidden else "percent"
-    values = sorted(table.loc[table["round"] > 0, field].unique(), key=_natural)
-    fig, axes = plot.canvas(1, len(columns), height=3.6, width=4 * len(columns), squeeze=False)
-    said = []
-    for ax, column in zip(axes[0], columns, strict=True):
-        for i, value in enumerate(values):
-            # round 0 drops pruning fields: a sweep of pruning rates starts every line from the same networks
-            own = table[(table[field] == value) | ((table["round"] == 0) & (field.startswith("prune")))]
-            own = own[own[column].notna().groupby(own[axis]).transform("mean") >= 0.5]
-            part = analyse.spread(own, column, [axis]).sort_values(axis, ascending=False)
-            text = (name or namer(field))(value)
-            if part.empty:
-                continue
-            color = plot.SEQUENCE[round(i * (len(plot.SEQUENCE) - 1) / max(1, len(values) - 1))]
-            marker = "osD^vP<>Xd"[i % 10]
-            ax.plot(part[axis], part["mean"], color=color, marker=marker, markersize=3.5, linewidth=1.3, label=text)
-            ax.vlines(part[axis], part["min"], part["max"], color=color, linewidth=0.8, alpha=0.6)
-            unit = 1 if column.endswith("iteration") else 100
-            ends = " to ".join(f"{unit * v:,.4g}" for v in part["mean"].iloc[[0, -1]])
-            said.append(f"{AXES[column]} at {label or field} {text}: {ends}.")
-        ax.set_ylabel(AXES[column])
-        if weights:
-            ax.set_xscale("log")
-            ax.invert_xaxis()
-            wide = table[axis].max() > 1e4 * table[axis].min()  # labels between powers of ten would run into each other
-            ax.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 3)))
-            ax.xaxis.set_minor_formatter(NullFormatter())
-            ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-        else:
-            plot.percent_axis(ax, sorted({round(x, 3) for x in table[axis]}))
-        if linear:
-            ax.set_xscale("linear")
-            ax.set_xlim(102, 0)
-            ax.set_xticks([100, 80, 60, 40, 20, 0], ["100", "80", "60", "40", "20", "0"])
-        ax.set_xlabel(X["density" if axis == "percent" else axis])
-        if not column.endswith("iteration") and study.data(figure) == "mnist":
-            top = table.groupby([field, axis])[column].mean().max()
-            if np.isfinite(top):
-                ax.set_ylim(max(top - below, table[column].min() - below / 12), top + below / 6)
-        if not ax.lines:
-            ax.text(0.5, 0.5, "no network converges", transform=ax.transAxes, ha="center")
-    if axes[0][0].lines:
-        handles, labels = axes[0][0].get_legend_handles_labels()  # above the panels: lines leave no room in them
-        look: dict[str, Any] = dict(loc="outside upper left", alignment="left", fontsize=8, title_fontsize=8)
-        fig.legend(handles, labels, title=label or FIELDS.get(field, field), ncols=1 + 2 * len(columns), **look)
-    note = "A level is drawn where at least half of its networks converge. " if columns[0].startswith("conv") else ""
-    caption = f"{caption} Bars: smallest and largest trial. {note}{scale_note(study, figure)}"
-    alt = f"{alt} From unpruned to sparsest: {' '.join(said)}"
-    return plot.show(fig, name=figure, alt=alt, caption=caption, made=provenance(study, table))
-
-
 def levelled(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """The table with its possible x axes: percent of all weights, v1's percent of hidden weights, number of weights."""
     total = table["arch"].map(lambda a: weight_count(a, dataset))
@@ -247,7 +182,7 @@ def levelled(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     return table
 
 
-def _natural(value: Any) -> tuple:
+def natural(value: Any) -> tuple:
     """Sorting key: numbers inside names count as numbers (lenet-50-17 before lenet-100-34)."""
     return tuple(map(int, re.findall(r"\d+", value))) if isinstance(value, str) else (value,)
 

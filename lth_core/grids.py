@@ -18,7 +18,6 @@ from lth_core.study import Study
 
 NAMES = {"conv": "Conv", "resnet": "ResNet", "vgg": "VGG", "lenet": "LeNet"}
 DASHES: dict[str, Any] = {"ticket": "-", "reinit": (0, (5, 2)), "random_sparsity": (0, (1, 1.2))}
-MARKERS = "osD^vP<>Xd"
 Rows = dict[str, tuple[dict[str, Any], Lines]]  # title of a row of panels: (fields of its networks, its lines)
 
 
@@ -29,7 +28,7 @@ def called(arch: str) -> str:
 
 def archs(study: Study, figure: str) -> list[str]:
     """The networks of a figure at this profile."""
-    return sorted({s.arch for s in study.rows(figure)}, key=figures._natural)
+    return sorted({s.arch for s in study.rows(figure)}, key=figures.natural)
 
 
 def by_net(study: Study, figure: str, lines: Lines) -> Rows:
@@ -43,19 +42,13 @@ def swept(study: Study, figure: str, field: str) -> Rows:
     for arch in archs(study, figure):
         pruned = [s for s in study.rows(figure) if s.arch == arch and s.round]
         values = sorted({getattr(s, field) for s in pruned})
-        looks = [style(i, len(values)) for i in range(len(values))]
+        looks = [panels.style(i, len(values)) for i in range(len(values))]
         name = figures.namer(field)
         rows[called(arch)] = (
             {"arch": arch},
             {name(v): ("ticket", {field: v, "arm": "ticket"}, look) for v, look in zip(values, looks, strict=True)},
         )
     return rows
-
-
-def style(i: int, n: int) -> dict[str, Any]:
-    """Colour and marker of the i-th of n lines."""
-    color = plot.SEQUENCE[round(i * (len(plot.SEQUENCE) - 1) / max(1, n - 1))]
-    return {"color": color, "marker": MARKERS[i % len(MARKERS)], "markersize": 3.5, "linewidth": 1.3}
 
 
 def settings(study: Study, figure: str, arms: tuple[str, ...] = ("ticket",), **fields: Any) -> Lines:
@@ -66,7 +59,7 @@ def settings(study: Study, figure: str, arms: tuple[str, ...] = ("ticket",), **f
         setting = f"{lr:g}" + (f", warmup {warmup:,}" if warmup else "")
         for arm in arms:
             label = setting + (f", {figures.NAMES[arm]}" if arm != "ticket" else "")
-            look = {**style(i, len(found)), "linestyle": DASHES[arm]}
+            look = {**panels.style(i, len(found)), "linestyle": DASHES[arm]}
             lines[label] = (arm, {"lr": lr, "warmup": warmup, "arm": arm, **fields}, look)
     return lines
 
@@ -127,6 +120,6 @@ def grid(
 
 def left_out(study: Study, figure: str) -> str:
     """The paper's networks that this profile does not have, as a sentence."""
-    here, there = archs(study, figure), sorted({s.arch for s in paper.rows(figure)}, key=figures._natural)
+    here, there = archs(study, figure), sorted({s.arch for s in paper.rows(figure)}, key=figures.natural)
     gone = [called(a) for a in there if not any(b == a or b.startswith(f"{a}-") for b in here)]
     return f"Not measured here: {', '.join(gone)}. " if gone else ""

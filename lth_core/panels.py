@@ -6,6 +6,7 @@ networks are not all measured is replaced by `figures.waiting`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from lth_core.data import EVALUATED
 from lth_core.judge import select
 from lth_core.study import Study
 
+MARKERS = "osD^vP<>Xd"
 SECOND: dict[str, Any] = dict(linestyle=(0, (5, 2)), markerfacecolor=plot.PAGE, markeredgecolor=plot.COLORS["ticket"])
 Lines = dict[str, tuple[Any, ...]]  # label: (arm whose look it has, fields of its networks, perhaps more of matplotlib)
 Series = tuple[str, dict[str, Any], str]  # (label, fields, look: an arm, or "level" for a shade per level)
@@ -40,6 +42,12 @@ def width(n: int) -> float:
     return max(4.0, (2.9 if n > 2 else 3.6) * n)
 
 
+def style(i: int, n: int) -> dict[str, Any]:
+    """Colour and marker of the i-th of n lines, blue to red."""
+    color = plot.SEQUENCE[round(i * (len(plot.SEQUENCE) - 1) / max(1, n - 1))]
+    return {"color": color, "marker": MARKERS[i % len(MARKERS)], "markersize": 3.5, "linewidth": 1.3}
+
+
 def draw(
     ax: Axes, table: pd.DataFrame, column: str, shown: Lines, *, figure: str, x: str = "density", log: bool = True,
     reference: bool = True,
@@ -54,9 +62,10 @@ def draw(
         part = part.rename(columns={axis: "x"}).sort_values("x", ascending=False)
         if part.empty:
             continue
-        style = dict(arm=look, band=True, label=label, **dict(*more))
-        plot.line(ax, part["x"], part["mean"], part["low"], part["high"], **style)
-        bars = style.get("color", plot.COLORS[look])
+        styled: dict[str, Any] = {"arm": look, "band": True, "label": label, **dict(*more)}
+        ends = (part["low"], part["high"]) if styled["band"] else ()
+        plot.line(ax, part["x"], part["mean"], *ends, **styled)
+        bars = styled.get("color", plot.COLORS[look])
         ax.vlines(part["x"], part["min"], part["max"], color=bars, linewidth=1.1, alpha=0.7)
         said.append(f"{label}: {at(part, 1 if column.endswith('iteration') else 100)}")
     unpruned = table.loc[table["round"] == 0, column].mean()
@@ -66,17 +75,21 @@ def draw(
     marks = points.on_panel(figure, table, column, axis, {label: fields for label, (_, fields, *_) in shown.items()})
     for m in marks:
         look, _, *more = shown[m.line]
-        styled: dict[str, Any] = dict(*more)
+        styled = dict(*more)
         plot.printed(ax, m.x, m.y, None, color=styled.get("color", plot.COLORS[look]))
     if marks:
         plot.printed(ax, [], [], points.LABEL)
         scale = 1 if column.endswith("iteration") else 100
         listed = ", ".join(f"{scale * m.y:,.4g} at {m.x:,.3g}" for m in marks)
         said.append(f"{points.LABEL}: {listed}")
-    plot.percent_axis(ax, sorted({round(v, 3) for v in [*table[axis], *(m.x for m in marks)]}))
-    if marks and log:
-        dense, sparse = ax.get_xlim()
-        ax.set_xlim(dense, min(sparse, 0.88 * marks[-1].x))
+    places = sorted({round(v, 3) for v in [*table[axis], *(m.x for m in marks)]})
+    if x == "weights":
+        plot.weights_axis(ax, places)
+    else:
+        plot.percent_axis(ax, places)
+        if marks and log:
+            dense, sparse = ax.get_xlim()
+            ax.set_xlim(dense, min(sparse, 0.88 * marks[-1].x))
     if not log:
         ax.set_xscale("linear")
         ax.set_xlim(102, 0)
@@ -115,6 +128,43 @@ def against_size(
     alt = f"{alt} Values (at {figures.X[x]}): {' '.join(said)}"
     caption = f"{caption} {note}{figures.scale_note(study, figure)}"
     return plot.show(fig, name=name or figure, alt=alt, caption=caption, made=made)
+
+
+def sweep(
+    study: Study, figure: str, field: str, columns: list[str], *, alt: str, caption: str, label: str = "",
+    below: float = 0.03, x: str = "density", log: bool = True, name: Callable[[Any], str] | None = None,
+) -> plot.Html:  # fmt: skip
+    """One line a value of `field` (a column of the spec), blue to red with rising value; `name` makes its label.
+
+    Accuracies are shown down to `below` under the best one."""
+    if study.lacking(figure):
+        return figures.waiting(study, figure)
+    table = figures.levelled(study.table(figure), study.data(figure))
+    values = sorted(table.loc[table["round"] > 0, field].unique(), key=figures.natural)
+    called = name or figures.namer(field)
+    looks = ({**style(i, len(values)), "band": False} for i in range(len(values)))
+    shown: Lines = {called(v): ("ticket", {field: v}, look) for v, look in zip(values, looks, strict=True)}
+    fig, axes = plot.canvas(1, len(columns), height=3.6, width=4 * len(columns), squeeze=False)
+    said = []
+    for ax, column in zip(axes[0], columns, strict=True):
+        words = "; ".join(draw(ax, table, column, shown, figure=figure, x=x, log=log, reference=False))
+        said.append(f"{figures.AXES[column]}, {words}." if words else f"{figures.AXES[column]}: no values.")
+        if not column.endswith("iteration") and study.data(figure) == "mnist":
+            top = table.groupby([field, "percent"])[column].mean().max()
+            if np.isfinite(top):
+                ax.set_ylim(max(top - below, table[column].min() - below / 12), top + below / 6)
+        if not ax.lines:
+            ax.text(0.5, 0.5, "no network converges", transform=ax.transAxes, ha="center")
+    if axes[0][0].lines:
+        handles, labels = axes[0][0].get_legend_handles_labels()  # above the panels: lines leave no room in them
+        look: dict[str, Any] = dict(loc="outside upper left", alignment="left", fontsize=8, title_fontsize=8)
+        fig.legend(handles, labels, title=label or figures.FIELDS.get(field, field), ncols=1 + 2 * len(columns), **look)
+    note = "Bars: smallest and largest trial. "
+    note += "A level is drawn where at least half of its networks converge. " if columns[0].startswith("conv") else ""
+    note += points.NOTE if points.LABEL in " ".join(said) else ""
+    caption = f"{caption} {note}{figures.scale_note(study, figure)}"
+    alt = f"{alt} Values at {figures.X[x]}, one line a value of {label or field}: {' '.join(said)}"
+    return plot.show(fig, name=figure, alt=alt, caption=caption, made=figures.provenance(study, table))
 
 
 def each(

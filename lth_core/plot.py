@@ -19,7 +19,7 @@ import pandas as pd
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 LABEL = 0.45  # inches that a tick's label takes along the x axis
 INK, PAGE = "#010203", "#fefdfc"  # what is drawn in these takes the page's own text and background colours
@@ -127,6 +127,16 @@ def percent_axis(ax: Axes, percents: Sequence[float]) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda p, _: f"{p:.0f}" if p >= 99.95 else f"{p:.1f}"))
     ax.set_xlabel("percent of weights remaining")
+
+
+def weights_axis(ax: Axes, weights: Sequence[float]) -> None:
+    """The papers' x axis where networks differ in size: number of weights remaining, logarithmic, most at the left."""
+    ax.set_xscale("log")
+    ax.invert_xaxis()
+    wide = max(weights) > 1e4 * min(weights)  # labels between powers of ten would run into each other
+    ax.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 3)))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def svg(fig: Figure, *, name: str, alt: str) -> str:

@@ -13,14 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lth_core.judge import Lacking, Side, curve, mean, position, select, unit, with_depth
-from lth_core.statements import Part, load
+from lth_core.judge import Lacking, Side, better_low, curve, extreme, mean, position, select, unit, with_depth
+from lth_core.paper import FIGURES
+from lth_core.statements import Claim, Part, load
 
 LABEL = "printed in the paper"
 NOTE = (
     "Diamonds: what the paper prints; its ratios, differences and returns to the unpruned network start from our own "
     "means. "
 )
+SIZES = ("lenet-300-100",)  # as in `sweeps.weights_where`
 HOLDS = ("column", "at", "within", "margin", "limit", "between", "number", "of", "to", "form", "none")
 
 
@@ -29,17 +31,20 @@ class Point(NamedTuple):
     y: float
     side: Side  # the networks that it is about
     line: str = ""  # the line of the panel that shows these, or the first of several
+    statement: str = ""
 
 
 def on_panel(figure: str, table: pd.DataFrame, column: str, axis: str, lines: dict[str, dict[str, Any]]) -> list[Point]:
     """Points of a panel of `column` against `axis` (a column of `figures.levelled`), about networks that its lines
     show (label: query, see `judge.select`). Each once, dense to sparse. What is printed of the end belongs to the last
     checkpoint too."""
+    if set(table["dataset"]) != {FIGURES[figure].paper.dataset}:
+        return []
     keys = {label: _keys(table, **fields) for label, fields in lines.items()}
     found: dict[tuple[float, float], Point] = {}
     what, _, iteration = column.partition("@")
     last = iteration == str(table["iterations"].max())
-    for part in printed(figure, f"end_{what}" if last else column):
+    for claim, part in printed(figure, f"end_{what}" if last else column):
         own = with_depth(select(table, **part.where))
         try:
             for point in _READ[part.test](part, own, column, axis):
@@ -47,25 +52,26 @@ def on_panel(figure: str, table: pd.DataFrame, column: str, axis: str, lines: di
                 line = next((label for label, its in keys.items() if about <= its), "")
                 line = line or next((label for label, its in keys.items() if about & its), "")
                 if about and about <= set().union(*keys.values()) and np.isfinite([point.x, point.y]).all():
-                    found.setdefault((round(point.x, 2), round(point.y, 5)), point._replace(line=line))
+                    point = point._replace(line=line, statement=claim.statement)
+                    found.setdefault((round(point.x, 2), round(point.y, 5)), point)
         except Lacking:
             continue
     return sorted(found.values(), key=lambda p: -p.x)
 
 
-def printed(figure: str, column: str) -> Iterator[Part]:
-    """Tests of the papers' claims about a column of a figure whose number is printed as it stands in the test."""
+def printed(figure: str, column: str) -> Iterator[tuple[Claim, Part]]:
+    """The papers' claims about a column of a figure, and their tests whose number is printed as it stands there."""
     for claim in load():
         if claim.paper == "blog" or "derived" in claim.marks:
             continue
         for part in claim.parts:
             number = part.arguments.get("number")
             said = (
-                "remaining" in claim.says if number is None
+                re.search("remaining|weights", claim.says) if number is None
                 else re.search(rf"(?<![\d.]){re.escape(f'{abs(number):g}')}(?!\.?\d)", claim.says)
             )  # fmt: skip
             if part.figure == figure and part.arguments.get("column") == column and part.test in _READ and said:
-                yield part
+                yield claim, part
 
 
 def _keys(table: pd.DataFrame, **fields: Any) -> set[str]:
@@ -136,4 +142,21 @@ def _reach(part: Part, own: pd.DataFrame, column: str, axis: str) -> Iterator[Po
         yield Point(percent, _level(own, column, {**side, "at": 0}), side)
 
 
-_READ = {"value": _value, "ratio": _ratio, "difference": _difference, "returns": _returns, "reach": _reach}
+def _weights_where(part: Part, own: pd.DataFrame, column: str, axis: str) -> Iterator[Point]:
+    """Where the best of our levels would lie, as high as it is."""
+    field, values = (part.arguments.get(name, usual) for name, usual in (("field", "arch"), ("values", SIZES)))
+    if axis != "weights" or part.arguments["what"] != "best" or len(values) > 1:
+        raise Lacking("printed as numbers of weights, and only the best level of one network has one place")
+    c = mean(curve(own, column, **{field: values[0]}).to_numpy(float))
+    for x in set(part.arguments["between"]):
+        yield Point(x, extreme(c[1:], not better_low(column)), {field: values[0]})
+
+
+_READ = {
+    "weights_where": _weights_where,
+    "value": _value,
+    "ratio": _ratio,
+    "difference": _difference,
+    "returns": _returns,
+    "reach": _reach,
+}

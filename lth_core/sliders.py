@@ -14,6 +14,7 @@ from lth_core.cell import key_of
 from lth_core.data import EVALUATED
 from lth_core.draws import generator
 from lth_core.models import Masks, init_sd, initial, layers
+from lth_core.points import on_panel
 from lth_core.spec import Spec
 from lth_core.store import Store
 from lth_core.study import Study
@@ -53,6 +54,12 @@ def ticket(study: Study, figure: str, arms: list[str], points: int = 60) -> dict
             stop = own.loc[r].reindex(trials)
             accuracy = _whole(1e4 * stop["stop_test"].to_numpy())
             data["summary"][arm][str(r)] = {"accuracy": accuracy, "stop": _whole(stop["stop_iteration"].to_numpy())}
+    named = figures.levelled(table, study.data(figure))
+    data["printed"] = [
+        {"column": name, "percent": p.x, "value": p.y, "arm": p.line, "says": p.statement}
+        for name, column in (("accuracy", "stop_test"), ("stop", "stop_iteration"))
+        for p in on_panel(figure, named, column, "percent", {a: {"arm": a} for a in arms})
+    ]
     if anatomy := _anatomy(study, [s for s in study.rows(figure) if _nested(s, table)], trials):
         data["anatomy"] = anatomy
     return data

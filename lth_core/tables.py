@@ -55,7 +55,7 @@ def pattern(
         "points above unpruned, at best", "sparsest level as accurate",
     )  # fmt: skip
     rows, head, called = [], head or figures.FIELDS.get(field, field), name or figures.namer(field)
-    for value in sorted(table.loc[table["round"] > 0, field].unique(), key=figures._natural):
+    for value in sorted(table.loc[table["round"] > 0, field].unique(), key=figures.natural):
         own = table[(table[field] == value) | ((table["round"] == 0) & field.startswith("prune"))]
         label, percent = called(value), own.groupby("depth")["percent"].mean()
         try:
@@ -129,7 +129,7 @@ def precisions(study: Study, figure: str, name: Callable[[Any], str], *, caption
     table = figures.levelled(study.table(figure), study.data(figure))
     table = table.assign(test=100 * table["end_test"], training=100 * table["end_train"])
     rows = []
-    for arch in sorted(table["arch"].unique(), key=figures._natural):
+    for arch in sorted(table["arch"].unique(), key=figures.natural):
         own = table[table["arch"] == arch]
         exact = own[own["precision"] == "fp32"]
         for lower in [p for p in ("tf32", "bf16") if (own["precision"] == p).any()]:

@@ -8,6 +8,9 @@ function over(trials) {
   return { mean: each(mean), low: each((c) => Math.min(...c)), high: each((c) => Math.max(...c)) };
 }
 
+/** A diamond about a point. */
+const diamond = (x, y) => `M${x} ${y - 6}l6 6l-6 6l-6 -6z`;
+
 /** Accuracies at which all but the worst tenth of the trained part of the curves can be told apart. */
 function limits(data) {
   const seen = Object.values(data.curves).flatMap((rounds) => Object.values(rounds).flat().flatMap((curve) =>
@@ -54,6 +57,13 @@ function render({ model, el }) {
     key(row, { stroke: "currentColor", "stroke-opacity": 0.55 });
     html("span", {}, row, "unpruned network");
   }
+  const printed = data.printed ?? [];
+  if (printed.length) {
+    const row = html("span", { className: "arm" }, boxes);
+    const swatch = svg("svg", { viewBox: "0 0 28 12", "aria-hidden": "true" }, row);
+    svg("path", { class: "printed", d: diamond(14, 6), stroke: "currentColor" }, swatch);
+    html("span", {}, row, "printed in the paper");
+  }
   const select = choice(root, "Trials", [["", `mean of ${data.trials.length}, band from lowest to highest`],
     ...data.trials.map((t, i) => [t, `only number ${i + 1}`])]);
 
@@ -63,6 +73,7 @@ function render({ model, el }) {
     { column: "accuracy", title: "Test accuracy at early stop", text: accuracy, unit: 1e-4 },
     { column: "stop", title: "Early-stopping iteration", text: (v) => Math.round(v).toLocaleString("en"), unit: 1 },
   ].map((measure) => ({ ...measure, host: html("div", { className: "chart pick" }, charts) }));
+  const quoted = printed.length && html("p", { className: "quoted" }, root);
   const drawAnatomy = data.anatomy && anatomy(data, root);
   if (data.caption) html("p", { className: "caption" }, root, data.caption);
 
@@ -121,6 +132,9 @@ function render({ model, el }) {
         if (now) said.push(`${name} ${text(v)}`);
       });
     }
+    for (const p of printed.filter((p) => p.column === column && shown.has(p.arm) && trial() === null)) {
+      svg("path", { class: "printed", d: diamond(chart.x(p.percent), chart.y(p.value)), stroke: data.arms[p.arm].color }, chart.plot);
+    }
     chart.root.setAttribute("aria-label", `${title} against percent of weights remaining, at ${percent(here)}: ${said.join(", ") || "no network shown"}.`);
     host.onclick = (event) => {
       const box = chart.root.getBoundingClientRect();
@@ -133,6 +147,12 @@ function render({ model, el }) {
   function choose(name, chosen) {
     model.set(name, chosen);
     model.save_changes();
+  }
+
+  /** What the paper prints about networks of the chosen size. */
+  function quote(left) {
+    const here = printed.filter((p) => Math.abs(p.percent / left - 1) < 0.02).map((p) => p.says);
+    return here.length ? `The paper at this size: ${[...new Set(here)].join(" ")}` : "";
   }
 
   function draw() {
@@ -148,6 +168,7 @@ function render({ model, el }) {
     if (!curves.clientWidth) return; // not on the page yet: the observer calls again
     drawCurves(curves.clientWidth);
     for (const measure of measures) drawMeasure(measure, measure.host.clientWidth);
+    if (quoted) quoted.textContent = quote(left);
     drawAnatomy?.(round, trial());
   }
 

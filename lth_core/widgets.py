@@ -65,6 +65,8 @@ class TicketExplorer(_Widget):
     - `data["curves"]`: `{"ticket": {"0": [[…], …], …}, …}`, by arm, round and trial test accuracy in 1/10,000
     - `data["summary"]`: `{"ticket": {"0": {"accuracy": […], "stop": […]}, …}, …}`, by arm and round, over trials: test
       accuracy (1/10,000) at the early-stopping iteration, and that iteration
+    - `data["printed"]`: optional, what the paper prints (`points`): `[{"column": "stop", "percent": 21.1, "value": …,
+      "arm": "ticket", "says": "…"}, …]`; accuracies as fractions
     - `data["anatomy"]`: optional, see `sliders._anatomy`; `data["caption"]`: one sentence under the figure
     - `round`: the chosen round; a value between or beyond the stops moves to the nearest one
     - `trial`: the chosen trial, None for the mean of all

@@ -127,7 +127,7 @@ class Never:
 def test_pages_of_networks_that_never_converge_are_drawn():
     study: Any = Never(Study(notebook="v1_6_parameters", profile="quick", dataset="mnist"))
     columns = ["convergence_iteration", "convergence_test"]
-    swept = figures.sweep(study, "v1-fig13", "arch", columns, alt="a", caption="c", weights=True)
+    swept = panels.sweep(study, "v1-fig13", "arch", columns, alt="a", caption="c", x="weights")
     assert swept.text.count("no network converges") == 2
     told = tables.pattern(study, "v1-fig13", "arch", time=columns[0], accuracy=columns[1], rule="convergence")
     assert "300-100" in told.text and "nan" not in told.text

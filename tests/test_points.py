@@ -52,11 +52,16 @@ def test_a_level_that_is_not_measured_has_no_point(lenet: pd.DataFrame) -> None:
     assert points.on_panel("iclr-fig04", lenet[lenet["round"] == 0], "stop_test", "percent", ARMS) == []
 
 
+def test_other_data_have_no_printed_numbers(lenet: pd.DataFrame) -> None:
+    digits = lenet.assign(dataset="digits")
+    assert points.on_panel("iclr-fig04", digits, "stop_test", "percent", ARMS) == []
+
+
 def test_only_printed_numbers_are_drawn() -> None:
     """Thresholds of our own, derived numbers and the commentaries stay out."""
-    drawn = [part.arguments["number"] for part in points.printed("iclr-fig05", "stop_iteration")]
+    drawn = [part.arguments["number"] for _, part in points.printed("iclr-fig05", "stop_iteration")]
     assert drawn == [3.5, 3.5, 2.5]  # of Conv-2, -4, -6; not 1.61, LeNet's effect
-    assert 1.56 not in [p.arguments.get("number") for p in points.printed("iclr-fig04", "stop_iteration")]
+    assert 1.56 not in [p.arguments.get("number") for _, p in points.printed("iclr-fig04", "stop_iteration")]
 
 
 def test_best_levels_are_where_the_paper_finds_them() -> None:

@@ -119,6 +119,14 @@ MODEL = """(source) => {  // a widget with a model of the test's own, as Jupyter
 }"""
 
 
+def put(tab: Any, widget: Any) -> None:
+    """Show a widget as `#test-widget` on an empty page, without a kernel."""
+    state = {k: v for k, v in widget.get_state().items() if not k.startswith("_")}
+    state.pop("layout", None)
+    tab.page.goto("/search.html")
+    tab.page.evaluate(MODEL, {"state": state, "code": widget._esm})
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize(
     ("make", "name", "value", "control"),
@@ -137,10 +145,7 @@ def test_a_value_moves_the_control_and_the_control_the_value(
     xor_data: dict,
 ) -> None:  # fmt: skip
     widget = make({"shown": shown, "concluded": concluded, "xor": xor_data})
-    state = {k: v for k, v in widget.get_state().items() if not k.startswith("_")}
-    state.pop("layout", None)
-    tab.page.goto("/search.html")
-    tab.page.evaluate(MODEL, {"state": state, "code": widget._esm})
+    put(tab, widget)
     node = tab.page.locator(f"#test-widget {control}").first
     before = node.input_value()
     tab.page.evaluate("([name, value]) => test.model.set(name, value)", [name, value])
@@ -188,6 +193,23 @@ def test_the_explorer_shows_what_is_published(study: Study, shown: dict[str, Any
     assert np.allclose(shown["summary"]["ticket"][str(last)]["accuracy"], 1e4 * means, atol=0.5)
     json.dumps(shown, allow_nan=False)
     assert len(json.dumps(shown)) < 600_000
+
+
+@pytest.mark.browser
+def test_the_explorer_says_what_the_paper_prints_of_a_size(tab: Any, study: Study, shown: dict[str, Any]) -> None:
+    """Section 2: 38% earlier at 21%. Our unpruned networks' mean stands at the other side of the comparison."""
+    stop = study.table(FIGURE).query("round == 0")["stop_iteration"].mean()
+    (own,) = (p for p in shown["printed"] if p["column"] == "stop" and p["arm"] == "ticket" and p["percent"] > 20)
+    assert own["value"] == pytest.approx(0.62 * stop)
+    put(tab, TicketExplorer(shown, round=7))
+    page, quoted = tab.page, tab.page.locator("#test-widget .quoted")
+    assert "38 percent" in quoted.inner_text()
+    diamonds = page.locator("#test-widget .pick .printed")
+    assert diamonds.count() == len(shown["printed"]) >= 5
+    page.evaluate("test.model.set('round', 8)")
+    assert quoted.inner_text() == "" and diamonds.count() == len(shown["printed"])
+    page.evaluate("test.model.set('trial', 1)")  # one trial is no mean to start from
+    assert diamonds.count() == 0 and not tab.errors
 
 
 def test_the_anatomy_is_that_of_the_masks_and_initial_weights(study: Study, shown: dict[str, Any]) -> None:
