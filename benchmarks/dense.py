@@ -2,7 +2,8 @@
 
     python benchmarks/dense.py [cpu|cuda] [ARCH ...]
 
-Both do the same work in the same run: forward, backward, mask, Adam. Medians of 5.
+Both do the same work in the same run: flips and crops where the paper has them, forward, backward, mask, the paper's
+optimizer and batch. Medians of 5.
 """
 
 from __future__ import annotations
@@ -10,21 +11,37 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
+import networks
 import torch
 import torch.nn.functional as F
 
 from lth_core import data, models, tickets, train
+from lth_core.cifar import RESNET, VGG
 from lth_core.spec import Spec
 
 REPEATS = 5
-# architecture: (data set, networks in a cohort on a CPU, on a GPU, steps per repeat on a CPU, on a GPU)
+
+
+@dataclass(frozen=True)
+class Case:
+    """An architecture: networks in a cohort and steps per repeat, on a CPU and on a GPU, and the paper's recipe."""
+
+    on: dict[str, tuple[int, ...]]
+    steps: dict[str, int]
+    recipe: dict[str, Any] = field(default_factory=dict)  # fields of Spec; else LeNet's: Adam, batches of 60
+    dataset: str = "cifar10"
+
+
+CONV = Case({"cpu": (1, 2), "cuda": (1, 5, 20)}, {"cpu": 3, "cuda": 100})
 CASES = {
-    "lenet-300-100": ("mnist", (1, 4, 16), (1, 16, 64), 60, 200),
-    "conv-2": ("cifar10", (1, 2), (1, 5, 20), 3, 100),
-    "conv-4": ("cifar10", (1, 2), (1, 5, 20), 3, 100),
-    "conv-6": ("cifar10", (1, 2), (1, 5, 20), 3, 100),
+    "lenet-300-100": Case({"cpu": (1, 4, 16), "cuda": (1, 16, 64)}, {"cpu": 60, "cuda": 200}, dataset="mnist"),
+    **dict.fromkeys(("conv-2", "conv-4", "conv-6"), CONV),
+    "resnet-18": Case({"cpu": (1, 2), "cuda": (1, 5, 20, 60)}, {"cpu": 2, "cuda": 100}, {"lr": 0.1, **RESNET.train}),
+    "vgg-19": Case({"cpu": (1,), "cuda": (1, 3, 9)}, {"cpu": 1, "cuda": 50}, {"lr": 0.1, **VGG.train}),
 }
 
 
@@ -41,41 +58,31 @@ def timed(work: Callable[[], None], device: str) -> float:
     return median(seconds)
 
 
-class Plain(torch.nn.Module):
-    """A network as people write it: nn.Module layers, masks multiplied in by hand."""
-
-    def __init__(self, arch: str, dataset: str) -> None:
-        super().__init__()
-        self.table = models.layers(arch, dataset)
-        make = {
-            "conv": lambda s: torch.nn.Conv2d(s[1], s[0], 3, padding=1),
-            "fc": lambda s: torch.nn.Linear(s[1], s[0]),
-        }
-        make["out"] = make["fc"]
-        self.layers = torch.nn.ModuleList([make[layer.role](layer.shape) for layer in self.table])
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        for layer, module in zip(self.table, self.layers, strict=True):
-            x = module(x if layer.role == "conv" else x.flatten(1))
-            x = x if layer.role == "out" else F.relu(x)
-            x = F.max_pool2d(x, 2) if layer.pool == "max" else x
-        return x
+def recipe(arch: str, case: Case, **fields: Any) -> Spec:
+    """A row of this architecture as the paper trains it, without drops of the learning rate."""
+    return Spec(dataset=case.dataset, arch=arch, **{**case.recipe, "lr_drops": (), **fields})
 
 
-def plain(arch: str, dataset: str, steps: int, device: str) -> Callable[[], None]:
+def plain(arch: str, case: Case, steps: int, device: str) -> Callable[[], None]:
     """`steps` iterations of the plain loop with the data already on the device as float32."""
-    model = Plain(arch, dataset).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    spec = recipe(arch, case)
+    model = networks.plain(arch).to(device)
+    optimizer: torch.optim.Optimizer = torch.optim.Adam(model.parameters(), lr=spec.lr)
+    if spec.optimizer == "momentum":
+        optimizer = torch.optim.SGD(model.parameters(), lr=spec.lr, momentum=0.9, weight_decay=spec.weight_decay)
     masks = {p: torch.ones_like(p) for p in model.parameters() if p.dim() > 1}
-    shape = models.INPUTS[dataset]
+    shape = models.INPUTS[case.dataset]
     images = torch.rand(6_000, *shape, device=device)
     labels = torch.randint(10, (6_000,), device=device)
 
     def work() -> None:
         for _ in range(steps):
-            at = torch.randint(6_000, (60,), device=device)
+            at = torch.randint(6_000, (spec.batch_size,), device=device)
+            x = images[at]
+            if spec.augment == "flip_crop":
+                x = train.flipped_and_cropped(x[None], torch.randint(2**24, (1, len(at), 3), device=device))[0]
             optimizer.zero_grad()
-            F.cross_entropy(model(images[at]), labels[at]).backward()
+            F.cross_entropy(model(x), labels[at]).backward()
             optimizer.step()
             with torch.no_grad():
                 for p, mask in masks.items():
@@ -84,13 +91,13 @@ def plain(arch: str, dataset: str, steps: int, device: str) -> Callable[[], None
     return work
 
 
-def cohort(arch: str, dataset: str, networks: int, steps: int, device: str, precision: str) -> Callable[[], None]:
+def cohort(arch: str, case: Case, size: int, steps: int, device: str, precision: str) -> Callable[[], None]:
     """`steps` iterations of a cohort, captured in a graph where the device has graphs."""
     rows = [
-        Spec(dataset=dataset, arch=arch, precision=precision, trial=t, iterations=steps, eval_every=steps)
-        for t in range(networks)
+        recipe(arch, case, precision=precision, trial=t, iterations=steps, eval_every=steps).at_round(0)
+        for t in range(size)
     ]
-    made = train.Cohort([tickets.network(s.at_round(0)) for s in rows], data.load(dataset), torch.device(device))
+    made = train.Cohort([tickets.network(s) for s in rows], data.load(case.dataset), torch.device(device))
     made.load(made.chunk(0))
     step = made.captured(made.step)
 
@@ -160,16 +167,19 @@ def ceilings() -> dict[str, float]:
 def rows(device: str = "cpu", archs: list[str] | None = None) -> list[dict]:
     """Network-steps per second of the plain loop and of cohorts; ratio to the plain loop of the same architecture."""
     made = []
+    kind = device.partition(":")[0]
+    if kind == "cpu":
+        train.keep_freed_memory()  # as in training; the plain loop gains by it too
     for arch in archs or CASES:
-        dataset, on_cpu, on_gpu, cpu_steps, gpu_steps = CASES[arch]
-        steps = gpu_steps if device == "cuda" else cpu_steps
-        base = steps / timed(plain(arch, dataset, steps, device), device)
-        where = torch.cuda.get_device_name() if device == "cuda" else "CPU"
+        case = CASES[arch]
+        steps = case.steps[kind]
+        base = steps / timed(plain(arch, case, steps, device), device)
+        where = torch.cuda.get_device_name() if kind == "cuda" else "CPU"
         made.append(row(f"dense, {where}", "plain loop", arch, base, base))
-        for precision in ("fp32", "tf32", "bf16") if device == "cuda" else ("fp32", "bf16"):
+        for precision in ("fp32", "tf32", "bf16") if kind == "cuda" else ("fp32", "bf16"):
             with train._precision(precision):
-                for n in on_gpu if device == "cuda" else on_cpu:
-                    speed = n * steps / timed(cohort(arch, dataset, n, steps, device, precision), device)
+                for n in case.on[kind]:
+                    speed = n * steps / timed(cohort(arch, case, n, steps, device, precision), device)
                     made.append(row(f"dense, {where}", f"dense {precision}", f"{arch}, cohort of {n}", speed, base))
     made += convolutions(device)
     if device == "cuda":

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from functools import partial
 
+import networks
 import numpy as np
 import pytest
 import torch
@@ -56,42 +57,6 @@ def test_networks_of_images_refuse_rows_of_numbers() -> None:
 # --- The same as plain torch ------------------------------------------------------------------------------------------
 
 
-class Block(nn.Module):
-    def __init__(self, before: int, after: int, stride: int) -> None:
-        super().__init__()
-        self.project = before != after
-        if self.project:
-            self.shortcut, self.norm = nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
-        self.conv1 = nn.Conv2d(before, after, 3, stride, 1, bias=False)
-        self.norm1 = nn.BatchNorm2d(after)
-        self.conv2 = nn.Conv2d(after, after, 3, 1, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(after)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.norm2(self.conv2(self.norm1(self.conv1(x)).relu()))
-        return (y + (self.norm(self.shortcut(x)) if self.project else x)).relu()
-
-
-def plain_resnet(width: int) -> nn.Sequential:
-    w = width
-    shapes = [(w, w, 1)] * 3 + [(w, 2 * w, 2), *[(2 * w, 2 * w, 1)] * 2, (2 * w, 4 * w, 2), *[(4 * w, 4 * w, 1)] * 2]
-    head = [nn.Conv2d(3, w, 3, 1, 1, bias=False), nn.BatchNorm2d(w), nn.ReLU()]
-    blocks = [Block(*s) for s in shapes]
-    return nn.Sequential(*head, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * w, 10))
-
-
-def plain_vgg(width: int) -> nn.Sequential:
-    made: list[nn.Module] = []
-    before = 3
-    for step in (1, 1, 0, 2, 2, 0, 4, 4, 4, 4, 0, 8, 8, 8, 8, 0, 8, 8, 8, 8):
-        if step == 0:
-            made.append(nn.MaxPool2d(2))
-        else:
-            made += [nn.Conv2d(before, width * step, 3, 1, 1, bias=False), nn.BatchNorm2d(width * step), nn.ReLU()]
-            before = width * step
-    return nn.Sequential(*made, nn.AvgPool2d(2), nn.Flatten(), nn.Linear(before, 10))
-
-
 def tensors(model: nn.Sequential) -> list[torch.Tensor]:
     """Parameters and statistics in order of our table."""
     modules = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d | nn.Linear)]
@@ -101,7 +66,7 @@ def tensors(model: nn.Sequential) -> list[torch.Tensor]:
 
 def plain(spec: Spec) -> nn.Sequential:
     """The same network in plain torch, with our initial weights."""
-    made = plain_resnet(4) if spec.arch.startswith("resnet") else plain_vgg(4)
+    made = networks.plain(spec.arch)
     for tensor, values in zip(tensors(made), initial(spec).values(), strict=True):
         tensor.data = torch.from_numpy(values.copy())
     return made
