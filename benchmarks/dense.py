@@ -109,22 +109,22 @@ def cohort(arch: str, case: Case, size: int, steps: int, device: str, precision:
     return work
 
 
-def convolutions(device: str, networks: int = 4, images: int = 60) -> list[dict]:
+def convolutions(device: str, count: int = 4, images: int = 60) -> list[dict]:
     """One layer of Conv-2 (64 to 64 channels, 32x32), forward and backward for several networks: as one grouped
     convolution, network by network, and on a GPU network by network in streams of their own."""
-    x = torch.randn(networks, images, 64, 32, 32, device=device)
-    w = torch.randn(networks, 64, 64, 3, 3, device=device, requires_grad=True)
+    x = torch.randn(count, images, 64, 32, 32, device=device)
+    w = torch.randn(count, 64, 64, 3, 3, device=device, requires_grad=True)
 
     def grouped() -> torch.Tensor:
-        joined = x.transpose(0, 1).reshape(images, networks * 64, 32, 32)
-        return F.conv2d(joined, w.flatten(0, 1), padding=1, groups=networks)
+        joined = x.transpose(0, 1).reshape(images, count * 64, 32, 32)
+        return F.conv2d(joined, w.flatten(0, 1), padding=1, groups=count)
 
     def looped() -> torch.Tensor:
         last = torch.channels_last
-        return torch.stack([F.conv2d(x[n].to(memory_format=last), w[n], padding=1) for n in range(networks)])
+        return torch.stack([F.conv2d(x[n].to(memory_format=last), w[n], padding=1) for n in range(count)])
 
     def streamed() -> torch.Tensor:
-        streams = [torch.cuda.Stream() for _ in range(networks)]
+        streams = [torch.cuda.Stream() for _ in range(count)]
         parts = []
         for n, stream in enumerate(streams):
             stream.wait_stream(torch.cuda.current_stream())
@@ -138,7 +138,7 @@ def convolutions(device: str, networks: int = 4, images: int = 60) -> list[dict]
     made = []
     for name, way in ways.items():
         seconds = timed(lambda way=way: torch.autograd.grad(way().sum(), w), device)
-        made.append({"benchmark": f"convolution of {networks} networks", "engine": "torch", "setting": name})
+        made.append({"benchmark": f"convolution of {count} networks", "engine": "torch", "setting": name})
         made[-1] |= {
             "median": 1e3 * seconds,
             "unit": "ms",
@@ -167,18 +167,17 @@ def ceilings() -> dict[str, float]:
 def rows(device: str = "cpu", archs: list[str] | None = None) -> list[dict]:
     """Network-steps per second of the plain loop and of cohorts; ratio to the plain loop of the same architecture."""
     made = []
-    kind = device.partition(":")[0]
-    if kind == "cpu":
+    if device == "cpu":
         train.keep_freed_memory()  # as in training; the plain loop gains by it too
     for arch in archs or CASES:
         case = CASES[arch]
-        steps = case.steps[kind]
+        steps = case.steps[device]
         base = steps / timed(plain(arch, case, steps, device), device)
-        where = torch.cuda.get_device_name() if kind == "cuda" else "CPU"
+        where = torch.cuda.get_device_name() if device == "cuda" else "CPU"
         made.append(row(f"dense, {where}", "plain loop", arch, base, base))
-        for precision in ("fp32", "tf32", "bf16") if kind == "cuda" else ("fp32", "bf16"):
+        for precision in ("fp32", "tf32", "bf16") if device == "cuda" else ("fp32", "bf16"):
             with train._precision(precision):
-                for n in case.on[kind]:
+                for n in case.on[device]:
                     speed = n * steps / timed(cohort(arch, case, n, steps, device, precision), device)
                     made.append(row(f"dense, {where}", f"dense {precision}", f"{arch}, cohort of {n}", speed, base))
     made += convolutions(device)

@@ -209,10 +209,10 @@ def merge(args: argparse.Namespace) -> int:
 
 
 def publish(args: argparse.Namespace) -> int:
-    from lth_core.publish import publish as write
+    from lth_core import publish as publishing
 
     asked = [f for name in args.figures for f in paper.figures_of(name)]
-    for file in write(asked, Store(args.store), args.results, masks=args.masks, drop=args.drop):
+    for file in publishing.publish(asked, Store(args.store), args.results, masks=args.masks, drop=args.drop):
         print(f"{file.stat().st_size / 1e6:6.2f} MB  {file.relative_to(args.results)}")
     return 0
 

@@ -141,3 +141,9 @@ def spread(table: pd.DataFrame, column: str, by: list[str]) -> pd.DataFrame:
         low, high = bootstrap(x) if len(x) > 1 else (np.nan, np.nan)
         rows.append((*values, x.mean(), x.min(), x.max(), low, high, len(x)))
     return pd.DataFrame(rows, columns=[*by, "mean", "min", "max", "low", "high", "n"])
+
+
+def settled(table: pd.DataFrame, column: str, x: str) -> pd.DataFrame:
+    """Levels of one line at which the column has a value for at least half of the networks (v1's curves end where
+    networks no longer converge; the papers do not say how they averaged the rest)."""
+    return table[table[column].notna().groupby(table[x]).transform("mean") >= 0.5]

@@ -1,4 +1,4 @@
-"""Figures about several networks on images: a row of panels a network, or a panel a checkpoint of training.
+"""Figures about several networks on images: panels for each network, or a panel a checkpoint of training.
 
 Which networks and settings a figure has is read off its rows, so that the same call draws every profile.
 """
@@ -18,7 +18,7 @@ from lth_core.study import Study
 
 NAMES = {"conv": "Conv", "resnet": "ResNet", "vgg": "VGG", "lenet": "LeNet"}
 DASHES: dict[str, Any] = {"ticket": "-", "reinit": (0, (5, 2)), "random_sparsity": (0, (1, 1.2))}
-Rows = dict[str, tuple[dict[str, Any], Lines]]  # title of a row of panels: (fields of its networks, its lines)
+Rows = dict[str, tuple[dict[str, Any], Lines]]  # title of some panels: (fields of their networks, their lines)
 
 
 def called(arch: str) -> str:
@@ -84,7 +84,7 @@ def grid(
     study: Study, figure: str, rows: Rows, columns: list[str] | dict[str, str], *, alt: str, caption: str,
     x: str = "density", reference: bool = True, name: str = "", below: float = 0.0,
 ) -> plot.Html:  # fmt: skip
-    """A row of panels for each of `rows`, a panel for each column, against how much of the network remains.
+    """For each of `rows` a panel a column, side by side (four two by two), against how much of the network remains.
 
     - `columns`: of `results.table` or `claims.with_curves`, with labels where these are not the usual ones
     - `reference`: a dotted line for the unpruned networks of the row
@@ -109,7 +109,7 @@ def grid(
             top = own.groupby("percent")[column].mean().max()
             if below and study.data(figure) == "cifar10" and not column.endswith("iteration") and pd.notna(top):
                 ax.set_ylim(top - below, top + below / 6)
-        line_of_axes[0].legend(fontsize=8)
+        panels.legend(line_of_axes, fontsize=8)
     made = figures.provenance(study, table)
     note = "Bars: smallest and largest trial; bands: 95% bootstrap interval of the mean. "
     note += points.NOTE if points.LABEL in " ".join(said) else ""

@@ -6,7 +6,7 @@ networks are not all measured is replaced by `figures.waiting`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -24,12 +24,6 @@ Lines = dict[str, tuple[Any, ...]]  # label: (arm whose look it has, fields of i
 Series = tuple[str, dict[str, Any], str]  # (label, fields, look: an arm, or "level" for a shade per level)
 
 
-def settled(table: pd.DataFrame, column: str, x: str) -> pd.DataFrame:
-    """Levels of one line at which the column has a value for at least half of the networks (v1's curves end where
-    networks no longer converge; the papers do not say how they averaged the rest)."""
-    return table[table[column].notna().groupby(table[x]).transform("mean") >= 0.5]
-
-
 def at(part: pd.DataFrame, unit: float) -> str:
     """A line in words: its value at 100 percent, at its best level and at its last."""
     values = part["mean"].to_numpy()
@@ -40,6 +34,14 @@ def at(part: pd.DataFrame, unit: float) -> str:
 def width(n: int) -> float:
     """Inches for `n` panels side by side."""
     return max(4.0, (2.9 if n > 2 else 3.6) * n)
+
+
+def legend(axes: Iterable[Axes], **look: Any) -> None:
+    """In the first of some panels, with what only others show."""
+    first, *others = axes
+    handles = {label: h for ax in (first, *others) for h, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    if handles:
+        first.legend(handles.values(), handles.keys(), **look)
 
 
 def style(i: int, n: int) -> dict[str, Any]:
@@ -58,7 +60,7 @@ def draw(
     said = []
     axis = "percent" if x == "density" else x
     for label, (look, fields, *more) in shown.items():
-        part = analyse.spread(settled(select(table, **fields), column, axis), column, [axis])
+        part = analyse.spread(analyse.settled(select(table, **fields), column, axis), column, [axis])
         part = part.rename(columns={axis: "x"}).sort_values("x", ascending=False)
         if part.empty:
             continue
@@ -118,8 +120,7 @@ def against_size(
             figures.zoom(ax, table, column, below)
         if column == "converged":
             ax.set_ylim(-0.03, 1.05)
-    if axes[0][0].lines:
-        axes[0][0].legend(fontsize=8)
+    legend(axes.flat, fontsize=8)
     note = "Bars: smallest and largest trial, as in the paper; bands: 95% bootstrap interval of the mean. "
     if any(c.startswith("convergence") for c in columns):
         note += "A level is drawn where at least half of its networks converge. "
@@ -161,7 +162,8 @@ def sweep(
         fig.legend(handles, labels, title=label or figures.FIELDS.get(field, field), ncols=1 + 2 * len(columns), **look)
     note = "Bars: smallest and largest trial. "
     note += "A level is drawn where at least half of its networks converge. " if columns[0].startswith("conv") else ""
-    note += points.NOTE if points.LABEL in " ".join(said) else ""
+    if points.LABEL in " ".join(said):
+        note += points.NOTE + (points.HEIGHT if x == "weights" else "")
     caption = f"{caption} {note}{figures.scale_note(study, figure)}"
     alt = f"{alt} Values at {figures.X[x]}, one line a value of {label or field}: {' '.join(said)}"
     return plot.show(fig, name=figure, alt=alt, caption=caption, made=figures.provenance(study, table))
@@ -185,9 +187,10 @@ def each(
         ax.tick_params(labelleft=True)
     for ax in axes.flat[len(shown) :]:
         ax.remove()
+    shared = axes.flat[: len(shown)]
     if study.data(figure) == "mnist":
         figures.zoom(axes[0][0], table, column, below)
-    axes[0][0].legend(fontsize=8)
+    legend(shared, fontsize=8)
     note = "Bars: smallest and largest trial; bands: 95% bootstrap interval of the mean. "
     note += points.NOTE if points.LABEL in " ".join(said) else ""
     alt = f"{alt} {figures.AXES[column].capitalize()} at {figures.X['density']}: {' '.join(said)}"

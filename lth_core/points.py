@@ -13,15 +13,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from lth_core.analyse import settled
 from lth_core.judge import Lacking, Side, better_low, curve, extreme, mean, position, select, unit, with_depth
 from lth_core.paper import FIGURES
 from lth_core.statements import Claim, Part, load
 
 LABEL = "printed in the paper"
 NOTE = (
-    "Diamonds: what the paper prints; its ratios, differences and returns to the unpruned network start from our own "
-    "means. "
+    "Diamonds: what the paper prints. Its ratios, differences and returns to the unpruned network start from our own "
+    "means; of a range both ends are drawn, of \u201cat least\u201d the bound. "
 )
+HEIGHT = "A number of weights is drawn as high as our best value. "
 SIZES = ("lenet-300-100",)  # as in `sweeps.weights_where`
 HOLDS = ("column", "at", "within", "margin", "limit", "between", "number", "of", "to", "form", "none")
 
@@ -41,7 +43,7 @@ def on_panel(figure: str, table: pd.DataFrame, column: str, axis: str, lines: di
     if set(table["dataset"]) != {FIGURES[figure].paper.dataset}:
         return []
     keys = {label: _keys(table, **fields) for label, fields in lines.items()}
-    found: dict[tuple[float, float], Point] = {}
+    found: dict[tuple, Point] = {}
     what, _, iteration = column.partition("@")
     last = iteration == str(table["iterations"].max())
     for claim, part in printed(figure, f"end_{what}" if last else column):
@@ -53,7 +55,7 @@ def on_panel(figure: str, table: pd.DataFrame, column: str, axis: str, lines: di
                 line = line or next((label for label, its in keys.items() if about & its), "")
                 if about and about <= set().union(*keys.values()) and np.isfinite([point.x, point.y]).all():
                     point = point._replace(line=line, statement=claim.statement)
-                    found.setdefault((round(point.x, 2), round(point.y, 5)), point)
+                    found.setdefault((round(point.x, 2), round(point.y, 5), line), point)
         except Lacking:
             continue
     return sorted(found.values(), key=lambda p: -p.x)
@@ -62,7 +64,7 @@ def on_panel(figure: str, table: pd.DataFrame, column: str, axis: str, lines: di
 def printed(figure: str, column: str) -> Iterator[tuple[Claim, Part]]:
     """The papers' claims about a column of a figure, and their tests whose number is printed as it stands there."""
     for claim in load():
-        if claim.paper == "blog" or "derived" in claim.marks:
+        if claim.paper == "blog" or {"derived", "uncertain"} & set(claim.marks):
             continue
         for part in claim.parts:
             number = part.arguments.get("number")
@@ -85,9 +87,13 @@ def _fields(side: Side) -> Side:
 
 
 def _level(own: pd.DataFrame, column: str, side: Side) -> float:
-    """Mean of our networks of a side at its level."""
+    """Mean of our networks of a side at its level. Of times, not where networks still learn when training ends: what
+    follows from its length is no measurement."""
     c = curve(own, column, **side)
-    return float(mean(c.to_numpy(float))[position(c.columns.to_numpy(float), side["at"])])
+    i = position(c.columns.to_numpy(float), side["at"])
+    if column.endswith("iteration") and c.iloc[:, i].median() >= own["iterations"].max():
+        raise Lacking("still learning at the last iteration")
+    return float(mean(c.to_numpy(float))[i])
 
 
 def _at(y: float, own: pd.DataFrame, side: Side, axis: str, part: Part) -> Iterator[Point]:
@@ -128,7 +134,7 @@ def _difference(part: Part, own: pd.DataFrame, column: str, axis: str) -> Iterat
 
 def _returns(part: Part, own: pd.DataFrame, column: str, axis: str) -> Iterator[Point]:
     side = {name: value for name, value in part.arguments.items() if name not in HOLDS}
-    level = _level(own, column, {**side, "at": 0}) - part.arguments.get("margin", 0)
+    level = _level(own, column, {**side, "at": 0})
     ats = part.arguments["at"]
     for at in ats if isinstance(ats, list) else [ats]:
         yield from _at(level, own, {**side, "at": at}, axis, part)
@@ -147,9 +153,10 @@ def _weights_where(part: Part, own: pd.DataFrame, column: str, axis: str) -> Ite
     field, values = (part.arguments.get(name, usual) for name, usual in (("field", "arch"), ("values", SIZES)))
     if axis != "weights" or part.arguments["what"] != "best" or len(values) > 1:
         raise Lacking("printed as numbers of weights, and only the best level of one network has one place")
-    c = mean(curve(own, column, **{field: values[0]}).to_numpy(float))
+    c = curve(settled(select(own, **{field: values[0]}), column, "depth"), column)
+    best = extreme(mean(c.to_numpy(float))[c.columns > 0], not better_low(column))
     for x in set(part.arguments["between"]):
-        yield Point(x, extreme(c[1:], not better_low(column)), {field: values[0]})
+        yield Point(x, best, {field: values[0]})
 
 
 _READ = {

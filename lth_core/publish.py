@@ -1,7 +1,7 @@
 """From a store to `results/` (see there for its files).
 
-A section is written whole. What the store lacks of it stays as it was published, so that a fresh clone adds a figure
-without training its section again.
+A section is written whole. What is published stays as it is, so that a fresh clone adds a figure without training its
+section again; a store replaces it where it holds all that grows from an unpruned network, in all sections.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ import pandas as pd
 
 from lth_core import paper
 from lth_core.analyse import summary
-from lth_core.cell import StoreError, key_of
+from lth_core.cell import Cell, StoreError, key_of
 from lth_core.models import initial
 from lth_core.prune import masked
 from lth_core.results import FINER, HERE, NEVER, Published, chain_of, describe, possible, thinned
@@ -27,16 +27,21 @@ from lth_core.store import Store
 
 @dataclass(frozen=True)
 class Either:
-    """What a store holds and, where it lacks a network, what is published."""
+    """A store and what is published already: where each network is taken from."""
 
     store: Store
     published: Published
+    renewed: set[Spec] = field(default_factory=set)  # unpruned networks whose store holds all that grows from them
 
     def has(self, spec: Spec) -> bool:
-        return self.store.has(spec) or self.published.has(spec)
+        return self.published.has(spec) or self.store.has(spec)
+
+    def stays(self, spec: Spec) -> bool:
+        """Whether this network is kept as it is published."""
+        return self.published.has(spec) and spec.at_round(0) not in self.renewed
 
     def diverged(self, spec: Spec) -> bool:
-        return self.store.diverged(spec) if self.store.has(spec) else self.published.diverged(spec)
+        return (self.published if self.stays(spec) else self.store).diverged(spec)
 
 
 def publish(
@@ -62,7 +67,7 @@ def publish(
         if figure.notebook not in touched and (keys := shows(figure.id)) <= there:
             for key in keys & set(published.cells.index[published.cells["section"].isin(touched)]):
                 sections[published.cells.at[key, "section"]].append(published.spec(key))
-    source = Either(store, published)
+    source = joined([s for rows in sections.values() for s in rows], store, published)
     sections = {s: possible(dict.fromkeys(rows), source) for s, rows in sections.items()}
     for section, rows in sections.items():
         if n := sum(not source.has(x) for x in rows):
@@ -80,78 +85,102 @@ def publish(
         s for f in declared if f.trained for s in paper.rows(f.id, "published")
         if s.round in f.trained and s == s.ticket(s.round)
     ]  # fmt: skip
-    return write(sections, store, root, masks={f.notebook for f in declared if f.masks or masks}, weights=opened)
+    return write(sections, source, root, masks={f.notebook for f in declared if f.masks or masks}, weights=opened)
+
+
+def joined(rows: Iterable[Spec], store: Store, published: Published) -> Either:
+    """Where to take networks from, so that none stands beside masks or weights of another training.
+
+    All that grows from an unpruned network is either the store's, if that holds all of it, or stays; then what the
+    store has of it must be the same trainings, else it is refused."""
+    trees: dict[Spec, set[Spec]] = {s.at_round(0): set() for s in rows if store.has(s)}
+    for s in [*rows, *map(published.spec, published.cells["key"])]:
+        if (tree := trees.get(s.at_round(0))) is not None:
+            tree.add(s)
+    renewed = {first for first, tree in trees.items() if all(store.has(s) for s in tree)}
+    both = [s for first in trees.keys() - renewed for s in trees[first] if published.has(s) and store.has(s)]
+    curves = {key: own for key, own in published.curves(both).groupby("key")} if both else {}
+    others = {s.at_round(0) for s in both if not _same(store.read(key_of(s)), published, curves[key_of(s)])}
+    if others:
+        raise StoreError(
+            f"the store holds other trainings than those published of {len(others)} unpruned networks or of what grows "
+            "from them, but not all of it (another machine or engine ends in other last bits): train all of it in one "
+            "store, or publish from the store that made it."
+        )
+    return Either(store, published, renewed)
+
+
+def _same(cell: Cell, published: Published, curves: pd.DataFrame) -> bool:
+    """Whether a cell is the published training to the last bit: same start, same losses all along."""
+    before, own = published.cells.loc[key_of(cell.spec)], thinned(cell.curves)
+    starts = all(cell.made[name] == before[name] for name in ("initial", "masks"))
+    return starts and own.equals(curves[own.columns].reset_index(drop=True))
 
 
 def write(
-    sections: dict[str, list[Spec]], store: Store, root: str | Path = HERE, *, masks: Iterable[str] = (),
+    sections: dict[str, list[Spec]], source: Store | Either, root: str | Path = HERE, *, masks: Iterable[str] = (),
     weights: Iterable[Spec] = (),
 ) -> list[Path]:  # fmt: skip
-    """Write each section's networks from `store`, or as they are in `root`, to `root`; sections named in `masks`, or
-    that have masks already, also keep their masks, and the networks in `weights` their trained weights.
+    """Write each section's networks to `root`; sections named in `masks`, or that have masks already, also keep their
+    masks, and the networks in `weights` their trained weights.
 
-    What an earlier section already holds is not written twice. Returns the files written."""
+    What another section already holds is not written twice. Returns the files written."""
     root = Path(root)
-    written: list[Path] = []
-    seen: set[str] = set()
-    done: dict[str, int] = {}  # chains whose masks an earlier section has written, and to which round
-    kept: set[str] = set()  # networks whose trained weights one has; a chain is named by the key of such a network
+    source = source if isinstance(source, Either) else Either(source, Published(root / "nothing"))
+    elsewhere = Published(root, without=sections)
+    seen = set(elsewhere.cells["key"])
+    done = elsewhere.rounds_of_masks()  # chains whose masks another section has, and to which round
+    kept = set(elsewhere._weights["key"])  # networks whose trained weights one has
     wanted = set(weights)
-    published = Published(root)
+    files: dict[Path, pd.DataFrame] = {}  # all are made before one is written
     for section, specs in sections.items():
-        others = published.cells[published.cells["section"] != section].index if len(published.cells) else []
-        mine = [s for s in specs if key_of(s) not in seen and key_of(s) not in set(others)]
+        mine = [s for s in specs if key_of(s) not in seen]
         seen.update(key_of(s) for s in mine)
-        frames = _measurements(mine, store, published)
+        frames = _measurements(mine, source)
         if section in masks or (root / section / "masks.parquet").exists():
-            frames["masks"] = _chains(specs, store, published, section, done)
-        frames["weights"] = _trained([s for s in specs if s in wanted], store, published, section, kept)
+            frames["masks"] = _chains(specs, source, done)
+        frames["weights"] = _trained([s for s in specs if s in wanted], source, kept)
         for name in ("cells", "curves", "masks", "weights"):
-            file, frame = root / section / f"{name}.parquet", frames.get(name, pd.DataFrame())
-            if frame.empty:  # what an earlier publication left would describe other networks
-                file.unlink(missing_ok=True)
-                continue
-            file.parent.mkdir(parents=True, exist_ok=True)
-            frame.to_parquet(file, compression="zstd", compression_level=15, index=False)
-            written.append(file)
+            files[root / section / f"{name}.parquet"] = frames.get(name, pd.DataFrame())
+    for file, frame in files.items():
+        if frame.empty:  # what an earlier publication left would describe other networks
+            file.unlink(missing_ok=True)
+            continue
+        file.parent.mkdir(parents=True, exist_ok=True)
+        frame.to_parquet(file, compression="zstd", compression_level=15, index=False)
     manifest = {
         str(f.relative_to(root)): hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(root.glob("*/*.parquet"))
     }
     (root / "MANIFEST.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    return written
+    return [file for file, frame in files.items() if not frame.empty]
 
 
-def _measurements(specs: list[Spec], store: Store, published: Published) -> dict[str, pd.DataFrame]:
+def _measurements(specs: list[Spec], source: Either) -> dict[str, pd.DataFrame]:
     """A section's cells and curves."""
-    old = [key for s in specs if not store.has(s) and (key := key_of(s)) in published.cells.index]
-    as_before = {row["key"]: row for row in _rows(published.cells.loc[old])}
-    rows, evaluations = [], []
+    kept = {key_of(s) for s in specs if source.stays(s)}
+    before = {row["key"]: row for _, part in source.published.parts("cells") for row in _rows(part, "key", kept)}
+    evaluations = [part[part["key"].isin(kept)] for _, part in source.published.parts("curves")]
+    rows = []
     for spec in specs:
-        if (key := key_of(spec)) in as_before:
-            rows.append(as_before[key])
+        if (key := key_of(spec)) in before:
+            rows.append(before[key])
             continue
-        cell = store.read(key)
+        cell = source.store.read(key)
         fields = json.dumps(asdict(spec), sort_keys=True)
         rows.append({**describe(spec), "spec": fields, **cell.made, **summary(cell.curves, spec.dataset)})
         evaluations.append(thinned(cell.curves).assign(key=key))
-    if old:
-        curves = published._curves
-        evaluations.append(curves[curves["key"].isin(old)].drop(columns="section"))
     return {"cells": pd.DataFrame(rows), "curves": pd.concat(evaluations, ignore_index=True)} if rows else {}
 
 
-def _rows(published: pd.DataFrame) -> list[dict]:
-    """Rows as they are in `results/`, where no file names its own section."""
-    return published.drop(columns="section", errors="ignore").to_dict("records")
+def _rows(part: pd.DataFrame, column: str, values: set[str]) -> list[dict]:
+    return part[part[column].isin(values)].to_dict("records")
 
 
-def _chains(specs: list[Spec], store: Store, published: Published, section: str, done: dict[str, int]) -> pd.DataFrame:
+def _chains(specs: list[Spec], source: Either, done: dict[str, int]) -> pd.DataFrame:
     """Nested masks of each chain as the round in which every weight was pruned: about 4 bits a weight compressed.
 
     With them an audit starts where the stored network did, even where another version of an engine, or another
     machine, trains the chain to other last bits and so prunes a few other weights."""
-    old = published._masks
-    there = {} if old.empty else old[old["section"] != section].groupby("chain")["rounds"].max().to_dict()
     deepest: dict[str, Spec] = {}
     for s in specs:
         carries = s == s.ticket(s.round) and s.search not in MISTAKES  # a mistake's masks need not nest
@@ -159,37 +188,33 @@ def _chains(specs: list[Spec], store: Store, published: Published, section: str,
             deepest[chain_of(s)] = s
     rows = []
     for chain, last in deepest.items():
-        if max(done.get(chain, 0), there.get(chain, 0)) >= last.round:
+        if done.get(chain, 0) >= last.round:
             continue
         done[chain] = last.round
-        rounds = [replace(last, round=r) for r in range(1, last.round + 1)]
-        if published.has_masks(last) and not all(store.has(s) for s in rounds):
-            rows += _rows(old[old["chain"] == chain])
-            continue
         gone: dict[str, np.ndarray] = {}
-        for s in rounds:
-            for name, mask in store.read(key_of(s)).masks.items():
+        for s in (replace(last, round=r) for r in range(1, last.round + 1)):
+            kept = source.stays(s) and source.published.has_masks(s)
+            masks = source.published.masks(s) if kept else source.store.read(key_of(s)).masks
+            for name, mask in masks.items():
                 at = gone.setdefault(name, np.full(mask.size, NEVER, np.uint8))
                 at[(at == NEVER) & ~mask.ravel()] = s.round
         rows += [{"chain": chain, "rounds": last.round, "layer": n, "pruned_at": a.tobytes()} for n, a in gone.items()]
     return pd.DataFrame(rows)
 
 
-def _trained(specs: list[Spec], store: Store, published: Published, section: str, done: set[str]) -> pd.DataFrame:
+def _trained(specs: list[Spec], source: Either, done: set[str]) -> pd.DataFrame:
     """What training added to each parameter, in float16: eleven bits are enough for every statistic that the book makes
     of it. Not the trained values: rounding those would seem to move the weights of pixels that are always black."""
-    old = published._weights
-    there = set() if old.empty else set(old.loc[old["section"] != section, "key"])
     rows = []
     for spec in specs:
         key = key_of(spec)
-        if key in done | there:
+        if key in done:
             continue
         done.add(key)
-        if published.has_trained(spec) and not store.has(spec):
-            rows += _rows(old[old["key"] == key])
+        if source.stays(spec) and source.published.has_trained(spec):
+            rows += _rows(source.published._weights.drop(columns="section"), "key", {key})
             continue
-        cell = store.read(key)
+        cell = source.store.read(key)
         start = masked(initial(spec), cell.masks)
         changes = {n: (FINER * (w - start[n])).astype(np.float16) for n, w in cell.weights.items()}
         rows += [{"key": key, "parameter": n, "change": c.tobytes()} for n, c in changes.items()]

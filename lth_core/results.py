@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -106,10 +106,13 @@ def possible(specs: Iterable[Spec], source: Known) -> list[Spec]:
 
 
 class Published:
-    """The committed results, read lazily and checked against their manifest. Needs neither torch nor data sets."""
+    """The committed results, read lazily and checked against their manifest. Needs neither torch nor data sets.
 
-    def __init__(self, root: str | Path = HERE) -> None:
+    `without`: sections to leave out."""
+
+    def __init__(self, root: str | Path = HERE, without: Iterable[str] = ()) -> None:
         self.root = Path(root)
+        self.without = set(without)
 
     @cached_property
     def manifest(self) -> dict[str, str]:
@@ -124,10 +127,11 @@ class Published:
             raise StoreError(f"{file} does not hold a checksum for each file: restore it from git.")
         return found
 
-    def _read(self, name: str) -> pd.DataFrame:
-        parts = []
+    def parts(self, name: str) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Each section's file of this name: cells, curves, masks or weights."""
         for relative, expected in self.manifest.items():
-            if not relative.endswith(f"/{name}.parquet"):
+            section = relative.split("/")[0]
+            if not relative.endswith(f"/{name}.parquet") or section in self.without:
                 continue
             file = self.root / relative
             found = hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else "nothing"
@@ -136,8 +140,11 @@ class Published:
                     f"results/{relative} is not what MANIFEST.json says ({found[:12]}, expected {expected[:12]}): "
                     "restore it from git, or publish again."
                 )
-            parts.append(pd.read_parquet(file).assign(section=relative.split("/")[0]))
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"key": []})
+            yield section, pd.read_parquet(file)
+
+    def _read(self, name: str) -> pd.DataFrame:
+        parts = [part.assign(section=section) for section, part in self.parts(name)]
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"key": [], "section": []})
 
     @cached_property
     def cells(self) -> pd.DataFrame:
@@ -188,6 +195,10 @@ class Published:
     def has_masks(self, spec: Spec) -> bool:
         chain = self._masks[self._masks["chain"] == chain_of(spec)] if len(self._masks) else self._masks
         return len(chain) > 0 and int(chain["rounds"].iat[0]) >= spec.round
+
+    def rounds_of_masks(self) -> dict[str, int]:
+        """Of each chain with masks the last round."""
+        return self._masks.groupby("chain")["rounds"].max().to_dict() if len(self._masks) else {}
 
     def masks(self, spec: Spec) -> Masks:
         """The ticket's masks at this row's round: weights that were pruned in a later round or never."""

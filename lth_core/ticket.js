@@ -58,12 +58,13 @@ function render({ model, el }) {
     html("span", {}, row, "unpruned network");
   }
   const printed = data.printed ?? [];
-  if (printed.length) {
-    const row = html("span", { className: "arm" }, boxes);
-    const swatch = svg("svg", { viewBox: "0 0 28 12", "aria-hidden": "true" }, row);
+  const legend = printed.length && html("span", { className: "arm" }, boxes);
+  if (legend) {
+    const swatch = svg("svg", { viewBox: "0 0 28 12", "aria-hidden": "true" }, legend);
     svg("path", { class: "printed", d: diamond(14, 6), stroke: "currentColor" }, swatch);
-    html("span", {}, row, "printed in the paper");
+    html("span", {}, legend, "printed in the paper");
   }
+  const compared = (column) => printed.filter((p) => p.column === column && shown.has(p.arm) && trial() === null);
   const select = choice(root, "Trials", [["", `mean of ${data.trials.length}, band from lowest to highest`],
     ...data.trials.map((t, i) => [t, `only number ${i + 1}`])]);
 
@@ -73,7 +74,7 @@ function render({ model, el }) {
     { column: "accuracy", title: "Test accuracy at early stop", text: accuracy, unit: 1e-4 },
     { column: "stop", title: "Early-stopping iteration", text: (v) => Math.round(v).toLocaleString("en"), unit: 1 },
   ].map((measure) => ({ ...measure, host: html("div", { className: "chart pick" }, charts) }));
-  const quoted = printed.length && html("p", { className: "quoted" }, root);
+  const told = printed.length && html("p", { className: "told" }, root);
   const drawAnatomy = data.anatomy && anatomy(data, root);
   if (data.caption) html("p", { className: "caption" }, root, data.caption);
 
@@ -109,7 +110,7 @@ function render({ model, el }) {
   function drawMeasure(measure, width) {
     const { host, column, title, text } = measure;
     const seen = arms.map((arm) => [arm, stops.map((s) => value(arm, measure, s.round))]);
-    const all = seen.flatMap(([, values]) => values).filter(finite);
+    const all = [...seen.flatMap(([, values]) => values), ...compared(column).map((p) => p.value)].filter(finite);
     const top = Math.max(...all, 1e-9), bottom = column === "stop" ? 0 : Math.max(Math.min(...all), top - 0.2); // collapse runs off the axis
     const margin = 0.06 * (top - bottom || 1);
     const ys = [column === "stop" ? 0 : Math.max(0, bottom - margin), column === "stop" ? top + margin : Math.min(1, top + margin)];
@@ -132,7 +133,8 @@ function render({ model, el }) {
         if (now) said.push(`${name} ${text(v)}`);
       });
     }
-    for (const p of printed.filter((p) => p.column === column && shown.has(p.arm) && trial() === null)) {
+    for (const p of compared(column)) {
+      if (Math.abs(p.percent / here - 1) < 0.02) said.push(`printed for ${data.arms[p.arm].label}: ${text(p.value)}`);
       svg("path", { class: "printed", d: diamond(chart.x(p.percent), chart.y(p.value)), stroke: data.arms[p.arm].color }, chart.plot);
     }
     chart.root.setAttribute("aria-label", `${title} against percent of weights remaining, at ${percent(here)}: ${said.join(", ") || "no network shown"}.`);
@@ -150,9 +152,9 @@ function render({ model, el }) {
   }
 
   /** What the paper prints about networks of the chosen size. */
-  function quote(left) {
+  function tell(left) {
     const here = printed.filter((p) => Math.abs(p.percent / left - 1) < 0.02).map((p) => p.says);
-    return here.length ? `The paper at this size: ${[...new Set(here)].join(" ")}` : "";
+    return here.length ? `What the paper says of this size, in our words: ${[...new Set(here)].join(" ")}` : "";
   }
 
   function draw() {
@@ -168,7 +170,8 @@ function render({ model, el }) {
     if (!curves.clientWidth) return; // not on the page yet: the observer calls again
     drawCurves(curves.clientWidth);
     for (const measure of measures) drawMeasure(measure, measure.host.clientWidth);
-    if (quoted) quoted.textContent = quote(left);
+    if (legend) legend.hidden = trial() !== null;
+    if (told) told.textContent = tell(left);
     drawAnatomy?.(round, trial());
   }
 

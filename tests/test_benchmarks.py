@@ -8,29 +8,26 @@ import dense
 import networks
 import pytest
 
-from lth_core import cifar
-from lth_core.models import weight_count
-from lth_core.protocols import Scale
-
-NETS = {net.arch: net for net in (*cifar.CONV, cifar.RESNET, cifar.VGG)}
+from lth_core import models
 
 
 @pytest.mark.parametrize("arch", dense.CASES)
 def test_the_plain_network_is_the_papers(arch: str) -> None:
-    """As many weights (ICLR Figure 2), and the rest are biases and batch normalisation: one or two a unit."""
-    shapes = [p.shape for p in networks.plain(arch).parameters()]
-    assert sum(s.numel() for s in shapes if len(s) > 1) == weight_count(arch, dense.CASES[arch].dataset)
-    assert {len(s) for s in shapes} <= {1, 2, 4}
+    """As many weights (ICLR Figure 2), biases and parameters of batch normalisation as our table of layers has."""
+    dataset, plain = dense.CASES[arch].dataset, [p.shape for p in networks.plain(arch).parameters()]
+    table = models.layers(arch, dataset)
+    assert sum(s.numel() for s in plain if len(s) > 1) == models.weight_count(arch, dataset)
+    assert sum(s.numel() for s in plain if len(s) == 1) == sum(x.shape[0] * len(x.vectors) for x in table)
 
 
-@pytest.mark.parametrize("arch", NETS)
-def test_the_recipe_is_the_papers(arch: str) -> None:
-    (row,) = cifar.unpruned(
-        NETS[arch], Scale(dataset="cifar10", iterations=200_000, trials=1), **{"lr": 0.1, **NETS[arch].train}
-    )
+@pytest.mark.parametrize(
+    ("arch", "recipe"),
+    [("lenet-300-100", ("adam", 60, 0.0, "none")), ("conv-6", ("adam", 60, 0.0, "none")),
+     ("resnet-18", ("momentum", 128, 1e-4, "flip_crop")), ("vgg-19", ("momentum", 64, 1e-4, "flip_crop"))],
+)  # fmt: skip
+def test_the_recipe_is_the_papers(arch: str, recipe: tuple) -> None:
     timed = dense.recipe(arch, dense.CASES[arch])
-    for name in ("dataset", "optimizer", "weight_decay", "batch_size", "augment", "dropout"):
-        assert getattr(timed, name) == getattr(row, name), name
+    assert (timed.optimizer, timed.batch_size, timed.weight_decay, timed.augment) == recipe
 
 
 @pytest.mark.parametrize("arch", ["conv-2", "resnet-18-4", "vgg-19-4"])

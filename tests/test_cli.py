@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from lth_core import exchange, paper, results, tickets
+from lth_core import exchange, paper, publish, results, tickets
 from lth_core.__main__ import main, seconds
 from lth_core.cell import key_of
 from lth_core.spec import Spec
 from lth_core.store import Store
 
-TINY = paper.Scale(dataset="digits", iterations=40, trials=1, rounds=2, replicates=1)
+TINY = paper.Scale(dataset="digits", iterations=400, trials=1, rounds=2, replicates=1)
 
 
 def rows(*arms: str) -> list[Spec]:
-    return paper.iterative(TINY, arms or ("ticket", "reinit"), rate=0.5, arch="lenet-20-10", eval_every=20)
+    return paper.iterative(TINY, arms or ("ticket", "reinit"), rate=0.5, arch="lenet-20-10", eval_every=100)
 
 
 @pytest.fixture(scope="module")
@@ -72,48 +72,100 @@ def test_publish_keeps_masks_when_asked(masks: bool, store: Store, tmp_path: Pat
 
 def test_publishing_a_figure_keeps_the_rest_of_its_section(store: Store, tmp_path: Path, two_figures: None) -> None:
     """Found in review: a section is written whole, and the other figures' networks were gone without a word."""
-    publish = ["publish", "--results", str(tmp_path), "--store", str(store.root)]
-    assert main([*publish, "iclr_2_lenet"]) == 0
+    again = ["publish", "--results", str(tmp_path), "--store", str(store.root)]
+    assert main([*again, "iclr_2_lenet"]) == 0
     whole = set(results.Published(tmp_path).cells["key"])
     assert whole == {key_of(s) for s in rows("ticket", "reinit", "shuffle")}
-    assert main([*publish, "iclr-fig03"]) == 0
+    assert main([*again, "iclr-fig03"]) == 0
     assert set(results.Published(tmp_path).cells["key"]) == whole
+
+
+def adopted(store: Store, root: Path, specs: list[Spec]) -> Store:
+    """A store with some cells of another."""
+    made = Store(root)
+    for spec in specs:
+        made.adopt(store, key_of(spec))
+    return made
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The same rows trained by the other engine: other last bits, so a few other weights are pruned."""
+    made = Store(tmp_path_factory.mktemp("elsewhere"))
+    tickets.run(rows("ticket", "reinit", "shuffle"), made, device="cpu", engine="dense")
+    return made
 
 
 def test_a_figure_is_added_without_training_its_section_again(
     store: Store, tmp_path: Path, two_figures: None, capsys: pytest.CaptureFixture
 ) -> None:
     """Found on a fresh machine: the store was gone, and no figure could join those in results/ any more."""
-    where, fresh = ["--results", str(tmp_path / "results")], Store(tmp_path / "fresh")
-    assert main(["publish", "iclr-fig03", "--masks", *where, "--store", str(store.root)]) == 0
-    before = results.Published(tmp_path / "results")
-    add = ["publish", "iclr-fig04", *where, "--store", str(fresh.root)]
-    assert main(add) == 1 and "iclr_2_lenet lacks 2 networks" in capsys.readouterr().err
+    root = tmp_path / "results"
+    assert main(["publish", "iclr-fig03", "--masks", "--results", str(root), "--store", str(store.root)]) == 0
+    before = results.Published(root)
+    table, curves = before.table(rows()), before.curves(rows())
     new = [s for s in rows("shuffle") if s.round]
-    for spec in new:
-        fresh.adopt(store, key_of(spec))
+    add = ["publish", "iclr-fig04", "--results", str(root), "--store", str(tmp_path / "fresh")]
+    assert main(add) == 1 and "iclr_2_lenet lacks 2 networks" in capsys.readouterr().err
+    adopted(store, tmp_path / "fresh", [*new, rows()[0]])
     assert main(add) == 0
-    after = results.Published(tmp_path / "results")
+    after = results.Published(root)
     assert set(after.cells["key"]) == {key_of(s) for s in rows("ticket", "reinit", "shuffle")}
-    assert after.table(rows()).equals(before.table(rows()))
+    assert after.table(rows()).equals(table) and after.curves(rows()).equals(curves)
     assert len(after.curves(new)) == len(results.curves(new, store))
-    for spec in rows():
-        assert after.curves([spec]).equals(before.curves([spec]))
-        if spec.arm == "ticket" and spec.round:
-            assert all((mask == before.masks(spec)[name]).all() for name, mask in after.masks(spec).items())
+    last = rows("ticket")[-1]
+    assert all((mask == after.masks(last)[name]).all() for name, mask in store.read(key_of(last)).masks.items())
+
+
+@pytest.mark.parametrize("held", [("ticket", "shuffle"), ("shuffle",)])
+def test_trainings_of_another_machine_do_not_mix_with_those_published(
+    held: tuple[str, ...], store: Store, elsewhere: Store, tmp_path: Path, two_figures: None,
+    capsys: pytest.CaptureFixture,
+) -> None:  # fmt: skip
+    root = tmp_path / "results"
+    assert main(["publish", "iclr-fig03", "--masks", "--results", str(root), "--store", str(store.root)]) == 0
+    before = (root / "MANIFEST.json").read_bytes()
+    fresh = adopted(elsewhere, tmp_path / "fresh", rows(*held))
+    add = ["publish", "iclr-fig04", "--results", str(root), "--store"]
+    assert main([*add, str(fresh.root)]) == 1 and "other trainings than those published" in capsys.readouterr().err
+    assert (root / "MANIFEST.json").read_bytes() == before
+    assert main([*add, str(elsewhere.root)]) == 0  # it holds all that grows from that network
+    after = results.Published(root)
+    assert set(after.cells["engine"]) == {"dense-cpu"}
+    for spec in rows("ticket", "reinit", "shuffle"):
+        assert after.cells.at[key_of(spec), "masks"] == elsewhere.read(key_of(spec)).made["masks"]
+    last = rows("ticket")[-1]
+    assert all((m == after.masks(last)[n]).all() for n, m in elsewhere.read(key_of(last)).masks.items())
+
+
+def test_sections_written_together_keep_and_exchange_networks(store: Store, tmp_path: Path) -> None:
+    """Found in review: what one section gave up to another was lost, and a file read after it was written anew."""
+    root, fresh = tmp_path / "results", Store(tmp_path / "fresh")
+    chain = rows("ticket")
+    controls = [s for s in rows("reinit", "shuffle") if s.round]
+    publish.write({"a": chain, "b": controls}, store, root, masks=["a"], weights=chain[1:])
+    before = results.Published(root)
+    table, curves = before.table(chain + controls), before.curves(chain + controls)
+    for sections in ({"a": [*chain, *controls], "b": []}, {"a": [], "b": [*chain, *controls]}):
+        every = [s for specs in sections.values() for s in specs]
+        publish.write(sections, publish.joined(every, fresh, results.Published(root)), root, weights=chain[1:])
+        after = results.Published(root)
+        assert after.table(chain + controls).equals(table) and after.has_trained(chain[1])
+        assert len(after.curves(every)) == len(curves)
+        assert [len(part) for _, part in after.parts("cells")] == [len(every)]
 
 
 def test_publish_loses_nothing_unasked(
     store: Store, tmp_path: Path, two_figures: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    publish = ["publish", "iclr_2_lenet", "--results", str(tmp_path), "--store", str(store.root)]
-    assert main(publish) == 0
+    again = ["publish", "iclr_2_lenet", "--results", str(tmp_path), "--store", str(store.root)]
+    assert main(again) == 0
     whole = set(results.Published(tmp_path).cells["key"])
     smaller = replace(paper.FIGURES["iclr-fig04"], rows=lambda s: rows("ticket"))
     monkeypatch.setitem(paper.FIGURES, "iclr-fig04", smaller)
-    assert main(publish) == 2 and "2 published networks of iclr_2_lenet" in capsys.readouterr().err
+    assert main(again) == 2 and "2 published networks of iclr_2_lenet" in capsys.readouterr().err
     assert set(results.Published(tmp_path).cells["key"]) == whole
-    assert main([*publish, "--drop"]) == 0
+    assert main([*again, "--drop"]) == 0
     assert set(results.Published(tmp_path).cells["key"]) == {key_of(s) for s in rows()}
 
 
@@ -121,19 +173,19 @@ def test_publishing_a_section_keeps_what_another_page_shows(
     store: Store, tmp_path: Path, two_figures: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Networks that two sections share lie in one of them. Found on the landing page: publishing that lost them."""
-    publish = ["publish", "iclr_2_lenet", "--results", str(tmp_path), "--store", str(store.root), "--drop"]
+    again = ["publish", "iclr_2_lenet", "--results", str(tmp_path), "--store", str(store.root), "--drop"]
     shared = replace(paper.FIGURES["beyond-mistakes"], rows=lambda s: rows("ticket"), published_rows=None)
     monkeypatch.setitem(paper.FIGURES, "beyond-mistakes", shared)
-    assert main(publish) == 0
+    assert main(again) == 0
     for figure in ("iclr-fig03", "iclr-fig04"):
         reinits = replace(paper.FIGURES[figure], rows=lambda s: [x for x in rows() if x.arm == "reinit"])
         monkeypatch.setitem(paper.FIGURES, figure, reinits)
-    assert main(publish) == 0
+    assert main(again) == 0
     there = set(results.Published(tmp_path).cells["key"])
     assert {key_of(s) for s in rows("ticket")} <= there
     shared = replace(shared, rows=lambda s: [])
     monkeypatch.setitem(paper.FIGURES, "beyond-mistakes", shared)
-    assert main(publish) == 0
+    assert main(again) == 0
     assert set(results.Published(tmp_path).cells["key"]) == {key_of(x) for x in rows() if x.arm == "reinit"}
 
 

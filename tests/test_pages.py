@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from lth_core import claims, figures, judge, pages, panels, paper, plot, status, tables
+from lth_core import analyse, claims, figures, judge, pages, panels, paper, plot, status, tables
 from lth_core.cell import key_of
 from lth_core.results import Published, describe, possible
 from lth_core.study import Study
@@ -100,7 +100,7 @@ def test_versus_keeps_three_digits_beside_a_unit():
 
 def test_a_line_ends_where_fewer_than_half_converge():
     table = pd.DataFrame({"x": [100, 100, 50, 50, 10, 10, 10], "y": [1, 2, 1, np.nan, 1, np.nan, np.nan]})
-    assert sorted(set(panels.settled(table, "y", "x")["x"])) == [50, 100]
+    assert sorted(set(analyse.settled(table, "y", "x")["x"])) == [50, 100]
 
 
 class Never:

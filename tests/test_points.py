@@ -86,3 +86,76 @@ def test_a_figure_says_what_its_diamonds_are() -> None:
 
     assert points.LABEL in drawn(["stop_iteration"]) and points.NOTE in drawn(["stop_iteration"])
     assert points.LABEL not in drawn(["stop_train"]) and points.NOTE not in drawn(["stop_train"])
+
+
+# --- On a table made by hand ------------------------------------------------------------------------------------------
+
+
+def made(**columns: object) -> pd.DataFrame:
+    """Three trials of a network pruned by a fifth in each of ten rounds; other columns as given, by round."""
+    rows = [
+        {"key": f"{t}-{r}", "trial": t, "round": r, "arm": "ticket", "arch": "lenet-300-100", "dataset": "mnist",
+         "prune_fc": 0.2 if r else 0.0, "prune_conv": 0.0, "density": 0.8**r, "iterations": 1_000, "diverged": False,
+         "percent": 80.0**r / 100 ** (r - 1), "hidden": 80.0**r / 100 ** (r - 1), "weights": 1e5 * 0.8**r,
+         **{name: of(r) for name, of in columns.items()}}  # type: ignore[operator]
+        for t in range(3) for r in range(11)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch, test: dict, table: pd.DataFrame, column: str, axis: str) -> list[tuple]:
+    """Points of a claim that has this test alone."""
+    claim = statements.Claim(
+        id="a", paper="iclr", section="", notebook="", dataset="mnist", importance="", kind="", statement="It is so.",
+        says="number 12 and 0.7 and 88 percent remaining", tolerance="", why="", figure="iclr-fig04", tests=[test],
+    )  # fmt: skip
+    monkeypatch.setattr(points, "load", lambda: (claim,))
+    found = points.on_panel("iclr-fig04", table, column, axis, {"tickets": {"arm": "ticket"}})
+    assert all(p.line == "tickets" and p.statement == "It is so." for p in found)
+    return [(round(p.x, 1), round(p.y, 4)) for p in found]
+
+
+ACCURACY = dict(end_test=lambda r: 0.9 - r / 100)
+TIME = dict(stop_iteration=lambda r: 400 + 10 * (r - 4) ** 2)  # 560 unpruned, 400 after four rounds
+
+
+@pytest.mark.parametrize(
+    ("test", "columns", "column", "axis", "expected"),
+    [
+        ({"value": {"of": {"at": 0}, "number": 88}}, ACCURACY, "end_test", "percent", [(100, 0.88)]),
+        ({"value": {"of": {"at": "best"}, "number": 88}, "near": [41.7, 21.9]}, ACCURACY, "end_test", "percent",
+         [(41.7, 0.88), (21.9, 0.88)]),
+        ({"value": {"of": {"at": "best"}, "number": 88}}, ACCURACY, "end_test", "percent", []),
+        ({"difference": {"of": {"at": 2}, "to": {"at": 0}, "number": -0.7}}, ACCURACY, "end_test", "percent",
+         [(64, 0.893)]),
+        ({"ratio": {"of": {"at": 0}, "to": {"at": 4}, "number": 0.7}}, TIME, "stop_iteration", "percent", [(41, 800)]),
+        ({"ratio": {"of": {"at": 4}, "to": {"at": 0}, "number": 12, "form": "more"}}, TIME, "stop_iteration",
+         "percent", [(41, 627.2)]),
+        ({"returns": {"at": ["41%", 6]}}, ACCURACY, "end_test", "hidden", [(41, 0.9), (26.2, 0.9)]),
+        ({"returns": {"at": 6, "margin": 0.01}}, ACCURACY, "end_test", "percent", [(26.2, 0.9)]),
+        ({"reach": {"between": [12, 88]}}, ACCURACY, "end_test", "percent", [(88, 0.9), (12, 0.9)]),
+        ({"weights_where": {"what": "best", "between": [5e4, 5e4]}}, TIME, "stop_iteration", "weights", [(5e4, 400)]),
+        ({"weights_where": {"what": "last", "between": [5e4, 5e4]}}, TIME, "stop_iteration", "weights", []),
+    ],
+    ids=lambda x: next(iter(x)) if isinstance(x, dict) else None,
+)  # fmt: skip
+def test_each_kind_of_statement_has_its_place(
+    test: dict, columns: dict, column: str, axis: str, expected: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (name,) = set(test) - {"near"}
+    whole = {**test, name: {"column": column, "within": 1, **test[name]}}
+    assert drawn(monkeypatch, whole, made(**columns), column, axis) == expected
+
+
+def test_what_is_said_of_the_end_stands_at_the_last_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    test = {"value": {"column": "end_test", "of": {"at": 0}, "number": 88, "within": 1}}
+    same = {f"test@{n}": ACCURACY["end_test"] for n in (500, 1_000)}
+    assert drawn(monkeypatch, test, made(**ACCURACY, **same), "test@1000", "percent") == [(100, 0.88)]
+    assert drawn(monkeypatch, test, made(**ACCURACY, **same), "test@500", "percent") == []
+
+
+def test_a_time_at_the_end_of_training_is_nothing_to_compare_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found in review: with all unpruned networks still learning, the point followed from the length of training."""
+    test = {"ratio": {"column": "stop_iteration", "of": {"at": 0}, "to": {"at": 4}, "number": 0.7, "within": 1}}
+    still = made(stop_iteration=lambda r: 1_000 if r == 0 else 400)
+    assert drawn(monkeypatch, test, still, "stop_iteration", "percent") == []

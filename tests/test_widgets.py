@@ -202,14 +202,15 @@ def test_the_explorer_says_what_the_paper_prints_of_a_size(tab: Any, study: Stud
     (own,) = (p for p in shown["printed"] if p["column"] == "stop" and p["arm"] == "ticket" and p["percent"] > 20)
     assert own["value"] == pytest.approx(0.62 * stop)
     put(tab, TicketExplorer(shown, round=7))
-    page, quoted = tab.page, tab.page.locator("#test-widget .quoted")
-    assert "38 percent" in quoted.inner_text()
+    page, told = tab.page, tab.page.locator("#test-widget .told")
+    assert "38 percent" in told.inner_text()
     diamonds = page.locator("#test-widget .pick .printed")
     assert diamonds.count() == len(shown["printed"]) >= 5
     page.evaluate("test.model.set('round', 8)")
-    assert quoted.inner_text() == "" and diamonds.count() == len(shown["printed"])
+    assert told.inner_text() == "" and diamonds.count() == len(shown["printed"])
+    assert page.get_by_text("printed in the paper").is_visible()
     page.evaluate("test.model.set('trial', 1)")  # one trial is no mean to start from
-    assert diamonds.count() == 0 and not tab.errors
+    assert diamonds.count() == 0 and not page.get_by_text("printed in the paper").is_visible() and not tab.errors
 
 
 def test_the_anatomy_is_that_of_the_masks_and_initial_weights(study: Study, shown: dict[str, Any]) -> None:
