@@ -111,8 +111,7 @@ class Published:
     `without`: sections to leave out."""
 
     def __init__(self, root: str | Path = HERE, without: Iterable[str] = ()) -> None:
-        self.root = Path(root)
-        self.without = set(without)
+        self.root, self.without = Path(root), set(without)
 
     @cached_property
     def manifest(self) -> dict[str, str]:

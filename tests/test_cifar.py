@@ -237,7 +237,7 @@ class Drawn(results.Published):
     """Invented measurements of some networks: pages can be drawn without training one."""
 
     def __init__(self, rows: list[Spec]) -> None:
-        self.root = results.HERE
+        super().__init__()
         cells, evaluations = [], []
         for s in rows:
             key, n = key_of(s), EVALUATED[s.dataset]
