@@ -12,8 +12,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from lth_core import analyse, plot
-from lth_core.cell import KEEPS_WEIGHTS
 from lth_core.models import weight_count
+from lth_core.protocols import ONCE
 from lth_core.spec import Spec
 from lth_core.study import Study
 
@@ -104,9 +104,9 @@ def scale_note(study: Study, figure: str) -> str:
     whose = "the main experiment's" if figure.startswith("beyond") else "the paper's"
     ended = len(rows) - len(study.possible(figure))
     lost = f" {ended} networks could not be made: an earlier round of theirs diverged." if ended else ""
-    if here.replicates < there.replicates and any(s.arm not in KEEPS_WEIGHTS for s in rows):
-        lost += f" Controls: {here.replicates} of {whose} {there.replicates} redraws of each ticket."
     whole = paper.rows(figure)
+    if (some := redraws(rows)) != (every := redraws(whole)):
+        lost += f" Controls: {some} of {whose} {every} redraws of each ticket."
     if same:
         some = "".join(f", {at}" for at in fewer_rounds(rows, whole))
         return f"Scale: {whose} ({', '.join(parts)}){some}.{lost}"
@@ -125,6 +125,15 @@ def fewer_rounds(rows: list[Spec], whole: list[Spec]) -> list[str]:
     if len(set(short.values())) == 1 and len(short) == len(rounds):
         return [*short.values()][:1]
     return [f"{NAMES[arm]} {at}" for arm, at in short.items()]
+
+
+def redraws(rows: list[Spec]) -> str:
+    """How often each control is drawn for a ticket: "1", or "2 to 3" where controls differ."""
+    copies: dict[str, int] = {}
+    for s in rows:
+        if s.arm not in ONCE:
+            copies[s.arm] = max(copies.get(s.arm, 0), s.replicate + 1)
+    return " to ".join(f"{n}" for n in dict.fromkeys((min(copies.values()), max(copies.values())))) if copies else ""
 
 
 def counts(rows: list[Spec]) -> list[str]:

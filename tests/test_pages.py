@@ -228,6 +228,15 @@ def test_a_caption_says_that_rounds_are_left_out() -> None:
     assert "rounds" not in figures.scale_note(published, "iclr-fig17")
 
 
+def test_a_caption_counts_the_redraws_of_each_control():
+    """Random networks are two a ticket in the paper (Figure 1), reinitialised ones three; some arms draw nothing."""
+    random = Study(notebook="iclr_e_random_sparsity")
+    assert "Controls: 1 of the paper's 2 to 3 redraws of each ticket." in figures.scale_note(random, "iclr-fig14-conv")
+    pruned = figures.scale_note(Study(notebook="iclr_f_examining"), "iclr-unplotted-f4-sgd")
+    assert "Controls: 1 of the paper's 3 redraws of each ticket." in pruned
+    assert "Controls" not in figures.scale_note(Study(notebook="iclr_2_lenet"), "iclr-fig04")
+
+
 def test_costs_are_the_papers():
     """v1: 14 trainings at 20 percent, and about 28 at 10 percent, until 5 percent remain."""
     text = tables.cost(Study(notebook="v1_6_parameters", profile="paper"), "v1-fig15", caption="c").text
