@@ -111,7 +111,7 @@ function render({ model, el }) {
     const { host, column, title, text } = measure;
     const seen = arms.map((arm) => [arm, stops.map((s) => value(arm, measure, s.round))]);
     const all = [...seen.flatMap(([, values]) => values), ...compared(column).map((p) => p.value)].filter(finite);
-    const top = Math.max(...all, 1e-9), bottom = column === "stop" ? 0 : Math.max(Math.min(...all), top - 0.2); // collapse runs off the axis
+    const top = Math.max(...all, 1e-9), bottom = column === "stop" ? 0 : Math.max(Math.min(...all), top - 0.06); // collapse runs off the axis, as in the papers
     const margin = 0.06 * (top - bottom || 1);
     const ys = [column === "stop" ? 0 : Math.max(0, bottom - margin), column === "stop" ? top + margin : Math.min(1, top + margin)];
     const percents = stops.map((s) => s.percent);
