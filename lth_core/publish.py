@@ -97,7 +97,7 @@ def joined(rows: Iterable[Spec], store: Store, published: Published) -> Either:
     for s in [*rows, *map(published.spec, published.cells["key"])]:
         if (tree := trees.get(s.at_round(0))) is not None:
             tree.add(s)
-    renewed = {first for first, tree in trees.items() if all(store.has(s) for s in tree)}
+    renewed = {first for first, tree in trees.items() if all(store.has(s) for s in possible(tree, store))}
     both = [s for first in trees.keys() - renewed for s in trees[first] if published.has(s) and store.has(s)]
     curves = {key: own for key, own in published.curves(both).groupby("key")} if both else {}
     others = {s.at_round(0) for s in both if not _same(store.read(key_of(s)), published, curves[key_of(s)])}

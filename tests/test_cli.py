@@ -138,6 +138,15 @@ def test_trainings_of_another_machine_do_not_mix_with_those_published(
     assert all((m == after.masks(last)[n]).all() for n, m in elsewhere.read(key_of(last)).masks.items())
 
 
+def test_rounds_that_cannot_be_do_not_keep_a_store_from_replacing_what_is_published(tmp_path: Path) -> None:
+    """Found on the last read: a chain that diverged would have refused the whole of another machine's training."""
+    broken = paper.iterative(TINY, rate=0.5, arch="lenet-20-10", eval_every=100, optimizer="sgd", lr=1e30)
+    store = Store(tmp_path / "store")
+    tickets.run(broken, store, device="cpu")
+    publish.write({"a": results.possible(broken, store)}, store, tmp_path / "results")
+    assert publish.joined(broken, store, results.Published(tmp_path / "results")).renewed == {broken[0]}
+
+
 def test_sections_written_together_keep_and_exchange_networks(store: Store, tmp_path: Path) -> None:
     """Found in review: what one section gave up to another was lost, and a file read after it was written anew."""
     root, fresh = tmp_path / "results", Store(tmp_path / "fresh")
