@@ -1,6 +1,6 @@
 """All benchmarks in one run, as a table to read and as rows: `make bench`.
 
-    python benchmarks/bench.py [--publish] [lenet] [xor] [memory] [dense]
+    python benchmarks/bench.py [--publish] [lenet] [xor] [memory] [dense] [pages]
 
 Writes _build/bench.json: benchmark, engine, setting, median, unit, ratio to the plain loop of the same run. With
 --publish the rows also go to results/bench.json, with the machine they were measured on: the book's performance page.
@@ -20,13 +20,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 import dense
 import lenet
 import memory
+import pages
 import xor
 
 from lth_core.cell import device_details, provenance
 
 ROOT = Path(__file__).resolve().parent.parent
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-BENCHMARKS = {"lenet": lenet.rows, "xor": xor.rows, "memory": memory.rows, "dense": lambda: dense.rows(DEVICE)}
+BENCHMARKS = {
+    "lenet": lenet.rows,
+    "xor": xor.rows,
+    "memory": memory.rows,
+    "dense": lambda: dense.rows(DEVICE),
+    "pages": pages.rows,
+}
 
 
 def table(rows: list[dict]) -> str:

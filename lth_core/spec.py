@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "criterion": ("magnitude",),
     "arm": ARMS,
 }
+
+
+LARGE = 2**53  # beyond it, and for all that is no number, `numeric` looks closer
 
 
 class UsageError(ValueError):
@@ -91,20 +94,18 @@ class Spec:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if f.type == "float":
-                object.__setattr__(self, f.name, numeric(f.name, value, float))
-            elif f.type == "int":
-                object.__setattr__(self, f.name, numeric(f.name, value, int))
-            elif f.name == "lr_drops":
+        for name, kind in KINDS.items():
+            value = getattr(self, name)
+            if kind in (int, float):
+                if type(value) is not kind or not -LARGE < value < LARGE:  # most are what they should be
+                    object.__setattr__(self, name, numeric(name, value, kind))
+            elif kind is tuple:
                 drops = value if isinstance(value, tuple | list) else (value,)
-                object.__setattr__(self, f.name, tuple(numeric(f.name, v, int) for v in drops))
+                object.__setattr__(self, name, tuple(numeric(name, v, int) for v in drops))
             elif not isinstance(value, str):
-                raise UsageError(f"{f.name} = {value!r} is not a name: give text.")
-            allowed = ALLOWED.get(f.name)
-            if allowed and value not in allowed:
-                raise UsageError(f"{f.name} = {value!r} does not exist; allowed: {', '.join(allowed)}.")
+                raise UsageError(f"{name} = {value!r} is not a name: give text.")
+            elif name in ALLOWED and value not in ALLOWED[name]:
+                raise UsageError(f"{name} = {value!r} does not exist; allowed: {', '.join(ALLOWED[name])}.")
         for name in ("prune_conv", "prune_fc", "prune_out", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} = {getattr(self, name)} is not in [0, 1): give a fraction, such as 0.2.")
@@ -157,8 +158,11 @@ class Spec:
 
     def key(self, data_checksum: str) -> str:
         """Identity of the cell this row makes: hash of all fields, the schema version and the data set's checksum."""
-        text = json.dumps({"schema": SCHEMA, "data": data_checksum, **asdict(self)}, sort_keys=True)
+        text = json.dumps({"schema": SCHEMA, "data": data_checksum, **vars(self)}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+KINDS = {f.name: {"int": int, "float": float, "str": str}.get(str(f.type), tuple) for f in fields(Spec)}
 
 
 def learning_rates(spec: Spec) -> NDArray[np.float64]:

@@ -139,16 +139,24 @@ def test_every_figure_of_a_section_is_on_its_page(path: Path) -> None:
             assert shown, f"{figure.id} is declared for {path.stem} and not shown there"
 
 
+@pytest.fixture(scope="session")
+def live_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reader's store: what one page trained, the next does not train again."""
+    return tmp_path_factory.mktemp("live") / "store"
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("path", TRAINED, ids=lambda p: p.stem)
-def test_every_page_runs_live(path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, marks=pytest.mark.xdist_group(f"live {p.stem}"), id=p.stem) for p in TRAINED]
+)
+def test_every_page_runs_live(path: Path, tmp_path: Path, live_store: Path) -> None:
     """Profile quick on the data that comes along; every figure drawn, none of them waiting."""
     done = tmp_path / path.name
     command = [sys.executable, "-m", "papermill", str(path), str(done), "-p", "profile", "quick", "--no-progress-bar"]
     command += ["-p", "dataset", "digits"] if path in STUDIES else []
     run = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "LTH_STORE": str(tmp_path / "store")}
+        command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "LTH_STORE": str(live_store)}
     )
     assert run.returncode == 0, run.stderr[-3000:]
     page = done.read_text("utf-8")

@@ -1,0 +1,112 @@
+"""The built book in a browser: milliseconds from the start of navigation until a first key has had its effect.
+
+    python benchmarks/pages.py
+
+Pages with a slider answer when an arrow key has moved it, others when their search button is there. All pages take
+turns, medians of 5; the ratio is to the quickest page, which shows the same frame around little text. Builds the book
+first if it is not up to date; measures nothing where there is no Chromium.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+REPEATS = 5
+SHOWN = 6  # slowest pages that the table names; of the others it gives the median
+CHROMIUM = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+
+
+class Files(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing: a page that is closed before all has come breaks its connection."""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a local server of a folder."""
+    server = Server(("127.0.0.1", 0), functools.partial(Files, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def chromium() -> str | None:
+    """The path of a Chromium or Chrome on this machine."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def slides(file: Path) -> bool:
+    """Whether a built page has a slider of ours."""
+    return '"_esm"' in file.read_text("utf-8")
+
+
+def answers(page: Any, slider: bool) -> bool:
+    """Whether a page that begins to load answers to a first key, pressed as soon as there is a slider to press it on.
+    Without a slider: once there is its search button."""
+    if not slider:
+        page.get_by_role("button", name="Search").first.wait_for()
+        return True
+    found = page.locator("article input[type=range]").first
+    found.wait_for()
+    before = found.get_attribute("aria-valuetext")
+    found.focus()
+    last = found.input_value() == found.get_attribute("max")
+    page.keyboard.press("ArrowLeft" if last else "ArrowRight")
+    return found.get_attribute("aria-valuetext") != before
+
+
+def rows() -> list[dict]:
+    """`{benchmark, engine, setting, median, unit, ratio}`; ratio: the quickest page's time over this page's."""
+    from playwright.sync_api import sync_playwright
+
+    if (browser := chromium()) is None:
+        print("pages: no Chromium on this machine, nothing measured", file=sys.stderr)
+        return []
+    subprocess.run([sys.executable, "-m", "lth_core.book"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    html = ROOT / "_build" / "html"
+    names = [str(p.relative_to(html).with_suffix("")) for p in sorted(html.rglob("*.html")) if "_static" not in p.parts]
+    names = [n for n in names if '<article class="bd-article"' in (html / f"{n}.html").read_text("utf-8")]
+    with_slider = {n: slides(html / f"{n}.html") for n in names}
+    taken: dict[str, list[float]] = {n: [] for n in names}
+    with served(html) as site, sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=browser, args=CHROMIUM)
+        for _ in range(REPEATS):
+            for name in names:
+                page = opened.new_page(base_url=site)  # a context of its own: nothing cached
+                page.goto(f"/{name}.html", wait_until="commit")
+                if not answers(page, with_slider[name]):
+                    raise RuntimeError(f"{name}: a first key on its slider changes nothing")
+                taken[name].append(page.evaluate("performance.now()"))
+                page.close()
+    medians = {n: median(times) for n, times in taken.items()}
+    base = min(medians.values())
+    named = sorted(medians, key=lambda n: (not with_slider[n], -medians[n]))[:SHOWN]
+    others = median(medians[n] for n in names if n not in named)
+    told = {n: f"{n}, a key on its slider" if with_slider[n] else f"{n}, its search button" for n in named}
+    lines = [(told[n], medians[n]) for n in named] + [(f"the median of {len(names) - len(named)} others", others)]
+    common = {"benchmark": "pages of the book, until they answer", "engine": "headless Chromium", "unit": "ms"}
+    return [{**common, "setting": setting, "median": m, "ratio": base / m} for setting, m in lines]
+
+
+if __name__ == "__main__":
+    for row in rows():
+        print("{setting:60} {median:9,.0f} {unit}  {ratio:6.2f}x".format(**row))
