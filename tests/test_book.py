@@ -213,9 +213,9 @@ def test_sliders_are_on_the_pages_that_promise_them(built_book: Path) -> None:
 def test_each_slider_by_keyboard_changes_its_figure_at_once(tab: Any, name: str, built_book: Path) -> None:
     page = tab.page
     page.goto(f"/{name}.html", wait_until="load")
-    page.wait_for_timeout(200)
     sliders = page.locator("article input[type=range]")
-    assert sliders.count()
+    sliders.last.wait_for()
+    page.wait_for_timeout(200)
     page.evaluate(KEYDOWN)
     for i in range(sliders.count()):
         slider = sliders.nth(i)

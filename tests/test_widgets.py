@@ -317,7 +317,7 @@ def test_the_page_counts_what_lth_core_counts(tab: Any, xor_data: dict[str, Any]
 
     root.get_by_role("button", name="All rounds").click()
     page.wait_for_function(
-        "document.querySelectorAll('.lth-xor tbody tr:last-child td')[1].textContent != '–'", timeout=60_000
+        "document.querySelectorAll('.lth-xor tbody tr:last-child td')[1].textContent != '–'", timeout=300_000
     )
     found = counted()
     assert len(found) == 10
@@ -326,7 +326,7 @@ def test_the_page_counts_what_lth_core_counts(tab: Any, xor_data: dict[str, Any]
     root.locator("input[type=range]").press("Home")
     root.get_by_role("button", name="Draw and train").click()
     page.wait_for_function(
-        "document.querySelectorAll('.lth-xor tbody tr:last-child td')[1].textContent != '–'", timeout=60_000
+        "document.querySelectorAll('.lth-xor tbody tr:last-child td')[1].textContent != '–'", timeout=300_000
     )
     found = counted()
     assert len(found) == 2, "two units, never pruned"
