@@ -67,10 +67,9 @@ def start_of(spec: Spec, source: Store | results.Published, scratch: Store, **ho
         return tickets.network(spec), False
     if isinstance(source, Store):
         return tickets.from_store(spec, source), False
-    if spec.arm not in ("continued", "random_sparsity") and not spec.rewind and source.has_masks(spec):
-        return tickets.start(spec, source.masks(spec)), False
-    tickets.run(tickets.needs(spec), scratch, **how)
-    return tickets.from_store(spec, scratch), True
+    before = tickets.needs(spec, source)
+    tickets.run(before, scratch, **how)
+    return tickets.from_store(spec, scratch, source), bool(before)
 
 
 def audit(

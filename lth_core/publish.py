@@ -129,7 +129,7 @@ def write(
     source = source if isinstance(source, Either) else Either(source, Published(root / "nothing"))
     elsewhere = Published(root, without=sections)
     seen = set(elsewhere.cells["key"])
-    done = elsewhere.rounds_of_masks()  # chains whose masks another section has, and to which round
+    done = elsewhere.rounds_of_masks  # chains whose masks another section has, and to which round
     kept = set(elsewhere._weights["key"])  # networks whose trained weights one has
     wanted = set(weights)
     files: dict[Path, pd.DataFrame] = {}  # all are made before one is written

@@ -192,9 +192,9 @@ class Published:
         return found.drop(columns="section").reset_index(drop=True)
 
     def has_masks(self, spec: Spec) -> bool:
-        chain = self._masks[self._masks["chain"] == chain_of(spec)] if len(self._masks) else self._masks
-        return len(chain) > 0 and int(chain["rounds"].iat[0]) >= spec.round
+        return self.rounds_of_masks.get(chain_of(spec), -1) >= spec.round
 
+    @cached_property
     def rounds_of_masks(self) -> dict[str, int]:
         """Of each chain with masks the last round."""
         return self._masks.groupby("chain")["rounds"].max().to_dict() if len(self._masks) else {}

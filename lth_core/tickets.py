@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -40,12 +41,29 @@ def rewound_to(spec: Spec) -> Spec | None:
     return replace(spec.at_round(0), iterations=spec.rewind, eval_every=math.gcd(spec.eval_every, spec.rewind))
 
 
-def needs(spec: Spec) -> list[Spec]:
-    """Rows that must be trained before this one."""
+class Known(Protocol):
+    """A source that holds masks of tickets without their chains, as `results.Published` does."""
+
+    def has_masks(self, spec: Spec) -> bool: ...
+
+    def masks(self, spec: Spec) -> Masks: ...
+
+
+def spared(spec: Spec, known: Known | None) -> bool:
+    """Whether a known mask of its ticket decides how this row starts, so that nothing need be trained before it."""
+    if known is None or not spec.grown or spec.rewind or spec.search != "reset":
+        return False
+    return spec.arm not in ("continued", "random_sparsity") and known.has_masks(spec)
+
+
+def needs(spec: Spec, known: Known | None = None) -> list[Spec]:
+    """Rows that must be trained before this one; none where `known` masks spare them."""
+    if spared(spec, known):
+        return []
     return [s for s in (parent(spec), rewound_to(spec)) if s is not None]
 
 
-def with_ancestors(rows: Iterable[Spec]) -> list[Spec]:
+def with_ancestors(rows: Iterable[Spec], known: Known | None = None) -> list[Spec]:
     """`rows` and everything they need, each once, earlier rounds first."""
     seen: dict[Spec, None] = {}
     todo = list(rows)
@@ -53,7 +71,7 @@ def with_ancestors(rows: Iterable[Spec]) -> list[Spec]:
         spec = todo.pop()
         if spec not in seen:
             seen[spec] = None
-            todo.extend(needs(spec))
+            todo.extend(needs(spec, known))
     return sorted(seen, key=lambda s: (s.round, s.trial, s.arm, s.replicate))
 
 
@@ -136,8 +154,10 @@ def _signed(spec: Spec, weights: Parameters) -> Parameters:
     return made
 
 
-def from_store(spec: Spec, store: Store) -> Network:
-    """The network of a row, from the cells it needs in `store`."""
+def from_store(spec: Spec, store: Store, known: Known | None = None) -> Network:
+    """The network of a row, from the `known` masks of its ticket or the cells it needs in `store`."""
+    if known and spared(spec, known):
+        return start(spec, known.masks(spec))
     above, base = parent(spec), rewound_to(spec)
     found = store.read(key_of(above)) if above else None
     return network(spec, found, store.read(key_of(base)).weights if base else None)
@@ -277,12 +297,14 @@ def run(
     progress: Tick | None = None,
     begin: Callable[[int, int], None] | None = None,
     stop: Callable[[], bool] | None = None,
+    known: Known | None = None,
 ) -> Report:
     """Train every row that `store` lacks, and what those need; may be stopped and run again at any moment.
 
     - `budget`: seconds after which it stops at the last finished network
     - `begin(cells, iterations)`: told once what is to be trained; `progress` then counts iterations down
     - `stop()`: once true, it stops there too
+    - `known`: masks to start from where the store lacks the chain that found them
     """
     check_how(device, engine)
     deadline = time.monotonic() + budget if budget is not None else None
@@ -290,20 +312,20 @@ def run(
     def late() -> bool:
         return (deadline is not None and time.monotonic() > deadline) or (stop is not None and stop())
 
-    todo = with_ancestors(rows)
+    todo = with_ancestors(rows, known)
     report, shelf = Report(), Shelf(store.root)
     missing = [s for s in todo if not store.has(s)]
     report.stored = len(todo) - len(missing)
     if begin:
         begin(len(missing), sum(s.iterations for s in missing))
     while missing and not late():
-        ready = [s for s in missing if all(store.has(n) for n in needs(s))]
+        ready = [s for s in missing if all(store.has(n) for n in needs(s, known))]
         ready = [s for s in ready if s.dataset == ready[0].dataset]
         with store.claim(ready) as mine:
             networks = []
             for s in mine:
                 try:
-                    networks.append(from_store(s, store))
+                    networks.append(from_store(s, store, known))
                 except Diverged as error:
                     report.refused[s] = str(error)
             if networks:
@@ -318,7 +340,7 @@ def run(
         if not mine:
             time.sleep(0.5)  # another runner trains what is ready
         for s in missing:  # in order of rounds: what a refused row would have led to is refused as well
-            if lost := next((n for n in needs(s) if n in report.refused), None):
+            if lost := next((n for n in needs(s, known) if n in report.refused), None):
                 report.refused[s] = report.refused[lost]
         missing = [s for s in missing if s not in report.refused and not store.has(s)]
     report.missing = missing

@@ -52,7 +52,9 @@ def test_run_is_asked_for_what_the_options_say(tmp_path: Path, monkeypatch: pyte
     both = [s for f in ("iclr-fig03", "iclr-fig04") for s in paper.rows(f, "quick", trials=4, seed=3, dataset="digits")]
     assert seen["rows"] == tickets.shard_of(list(dict.fromkeys(both)), 2, 3)
     assert seen["budget"] == 540 and (seen["device"], seen["engine"]) == ("cpu", "dense")
-    assert {s.seed for s in seen["rows"]} == {3}
+    assert {s.seed for s in seen["rows"]} == {3} and seen["known"] is None
+    assert main(["run", "iclr-fig03", "--quiet", "--store", str(tmp_path), "--published-masks"]) == 0
+    assert isinstance(seen["known"], results.Published)
 
 
 def test_run_trains_once(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,10 +98,12 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return made
 
 
+@pytest.mark.parametrize("chain", [True, False])
 def test_a_figure_is_added_without_training_its_section_again(
-    store: Store, tmp_path: Path, two_figures: None, capsys: pytest.CaptureFixture
+    chain: bool, store: Store, tmp_path: Path, two_figures: None, capsys: pytest.CaptureFixture
 ) -> None:
-    """Found on a fresh machine: the store was gone, and no figure could join those in results/ any more."""
+    """Found on a fresh machine: the store was gone, and no figure could join those in results/ any more. With its chain
+    trained again, or from the masks in results/ alone."""
     root = tmp_path / "results"
     assert main(["publish", "iclr-fig03", "--masks", "--results", str(root), "--store", str(store.root)]) == 0
     before = results.Published(root)
@@ -107,7 +111,10 @@ def test_a_figure_is_added_without_training_its_section_again(
     new = [s for s in rows("shuffle") if s.round]
     add = ["publish", "iclr-fig04", "--results", str(root), "--store", str(tmp_path / "fresh")]
     assert main(add) == 1 and "iclr_2_lenet lacks 2 networks" in capsys.readouterr().err
-    adopted(store, tmp_path / "fresh", [*new, rows()[0]])
+    if chain:
+        adopted(store, tmp_path / "fresh", [*new, rows()[0]])
+    else:
+        tickets.run(new, Store(tmp_path / "fresh"), device="cpu", known=before)
     assert main(add) == 0
     after = results.Published(root)
     assert set(after.cells["key"]) == {key_of(s) for s in rows("ticket", "reinit", "shuffle")}

@@ -142,6 +142,32 @@ def test_a_section_goes_on_keeping_the_masks_of_its_chains(store, tmp_path):
     assert published.has_masks(chain[-1]) and published.has_masks(cut[-1])
 
 
+@pytest.mark.parametrize("arm", ["ticket", "reinit", "shuffle"])
+def test_a_network_of_published_masks_needs_no_chain(arm, store, tmp_path):
+    """Bit for bit the network that its chain leads to; what masks cannot spare is trained as before."""
+    publish.write({"section": tiny_rows()}, store, tmp_path, masks=["section"])
+    published = results.Published(tmp_path)
+    row = replace(tiny_rows()[-1], arm=arm, replicate=0 if arm == "ticket" else 1)
+    tickets.run([row], store, device="cpu")
+    alone, key = Store(tmp_path / "alone"), key_of(row)
+    report = tickets.run([row], alone, device="cpu", known=published)
+    assert report.trained == [row] and alone.keys() == [key]
+    a, b = alone.read(key), store.read(key)
+    assert a.curves.equals(b.curves)
+    assert all(a.made[name] == b.made[name] for name in ("initial", "masks"))
+    assert all(np.array_equal(a.weights[n], b.weights[n]) for n in b.weights)
+    beyond = replace(row, round=3)
+    assert row.round == 2 and tickets.needs(beyond, published) == tickets.needs(beyond) != []
+
+
+@pytest.mark.parametrize("changed", [{"rewind": 20}, {"search": "continued", "arm": "continued"}, {"prune_fc": 0.3}])
+def test_masks_of_another_search_spare_nothing(changed, store, tmp_path):
+    publish.write({"section": tiny_rows()}, store, tmp_path, masks=["section"])
+    published, other = results.Published(tmp_path), replace(tiny_rows()[-1], **changed)
+    assert tickets.needs(tiny_rows()[-1], published) == []
+    assert tickets.needs(other, published) == tickets.needs(other) != []
+
+
 def test_a_changed_result_is_refused(store, tmp_path):
     publish.write({"section": tiny_rows()}, store, tmp_path)
     file = tmp_path / "section" / "cells.parquet"
