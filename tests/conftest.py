@@ -17,6 +17,7 @@ from pages import CHROMIUM, chromium, served
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With `--dist loadgroup` a file's tests stay together for what they share, those in groups of their own do not."""
     for item in items:
