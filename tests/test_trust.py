@@ -608,7 +608,8 @@ def durations_and_shards(text: str) -> None:
 
 
 OPTIONS = ("--profile", "--trials", "--seed", "--dataset", "--data-dir", "--device", "--engine", "--budget", "--shard",
-           "--iterations", "--sample", "--json", "--published", "--published-masks", "--from-store", "--store", "--verdict")  # fmt: skip
+           "--iterations", "--sample", "--json", "--published", "--published-masks", "--from-store", "--store",
+           "--verdict")  # fmt: skip
 FLAGS = ("--json", "--published", "--published-masks", "--from-store")  # take no value
 
 
