@@ -141,8 +141,9 @@ def test_every_figure_of_a_section_is_on_its_page(path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def live_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A reader's store: what one page trained, the next does not train again."""
-    return tmp_path_factory.mktemp("live") / "store"
+    """A reader's store, of all workers: what one page trained, or trains just now, another does not train again."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "live-store"
 
 
 @pytest.mark.slow
