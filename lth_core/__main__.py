@@ -77,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
 
     from lth_core import tickets
 
-    rows = rows_of(args)
+    published = results.Published() if args.published else None
+    rows = [s for s in rows_of(args) if published is None or not published.has(s)]
     budget = seconds(args.budget) if args.budget else None
     tickets.check_how(args.device, args.engine)
     if args.shard:
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         report = tickets.run(
             rows, Store(args.store), data_dir=args.data_dir, device=args.device, engine=args.engine,
             budget=budget, begin=begin, progress=progress, stop=lambda: bool(asked),
-            known=results.Published() if args.published_masks else None,
+            known=published,
         )  # fmt: skip
     lacking = len(report.missing) + len(report.refused)
     print(f"{len(report.trained)} trained, {report.stored} were there, {lacking} missing.")
@@ -331,7 +332,7 @@ def parser() -> argparse.ArgumentParser:
     engines(p)
     p.add_argument("--budget", help="stop cleanly after this long, e.g. 9m")
     p.add_argument("--shard", help="i/n: every n-th chain of rounds")
-    p.add_argument("--published-masks", action="store_true", help="start from masks in results/, not from their chains")
+    p.add_argument("--published", action="store_true", help="only what results/ lacks, from the masks that are there")
     p.add_argument("--quiet", action="store_true")
     p = command("status", status, "what each figure has and lacks (exit 1 if something is missing)")
     scale(p)

@@ -53,8 +53,9 @@ def test_run_is_asked_for_what_the_options_say(tmp_path: Path, monkeypatch: pyte
     assert seen["rows"] == tickets.shard_of(list(dict.fromkeys(both)), 2, 3)
     assert seen["budget"] == 540 and (seen["device"], seen["engine"]) == ("cpu", "dense")
     assert {s.seed for s in seen["rows"]} == {3} and seen["known"] is None
-    assert main(["run", "iclr-fig03", "--quiet", "--store", str(tmp_path), "--published-masks"]) == 0
-    assert isinstance(seen["known"], results.Published)
+    assert main(["run", "iclr-fig04c", "--quiet", "--store", str(tmp_path), "--published"]) == 0
+    published = seen["known"]
+    assert seen["rows"] == [s for s in paper.rows("iclr-fig04c") if not published.has(s)] != paper.rows("iclr-fig04c")
 
 
 def test_run_trains_once(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -608,9 +608,8 @@ def durations_and_shards(text: str) -> None:
 
 
 OPTIONS = ("--profile", "--trials", "--seed", "--dataset", "--data-dir", "--device", "--engine", "--budget", "--shard",
-           "--iterations", "--sample", "--json", "--published", "--published-masks", "--from-store", "--store",
-           "--verdict")  # fmt: skip
-FLAGS = ("--json", "--published", "--published-masks", "--from-store")  # take no value
+           "--iterations", "--sample", "--json", "--published", "--from-store", "--store", "--verdict")  # fmt: skip
+FLAGS = ("--json", "--published", "--from-store")  # take no value
 
 
 @property_of(
