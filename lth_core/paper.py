@@ -168,8 +168,7 @@ def _figures() -> list[Figure]:
                V1_SCALE, published=V1_SHORT,
                quick=QUICK_V1_SWEEP),
         Figure("beyond-rescale", "beyond_commentaries", "Initial weights enlarged for the smaller layers",
-               lambda s: iterative(s, both) + iterative(s, both, rounds=some_rounds(s), each={"rescale": 0.5}),
-               published=BEYOND),
+               lambda s: iterative(s, both) + iterative(s, both, rounds=some_rounds(s), each={"rescale": 0.5})),
         Figure("beyond-signs", "beyond_commentaries", "Signs and magnitudes of a ticket's initial weights",
                lambda s: iterative(s, both)
                + iterative(s, ("signs", "random_signs", "reinit_signs"), rounds=some_rounds(s)), published=BEYOND),
