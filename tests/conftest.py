@@ -17,14 +17,6 @@ from pages import CHROMIUM, chromium, served
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup` a file's tests stay together for what they share, those in groups of their own do not."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
-
-
 def absent(reason: str) -> None:
     """Skip and say why; under `LTH_CI=1`, where everything has to be there, fail."""
     (pytest.fail if os.environ.get("LTH_CI") else pytest.skip)(reason)

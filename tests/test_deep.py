@@ -14,7 +14,7 @@ from torch import nn
 
 from lth_core import data, prune, tickets, train
 from lth_core.cell import StoreError, key_of
-from lth_core.forward import forward
+from lth_core.forward import forward, layout
 from lth_core.halfway import Halfway, Shelf
 from lth_core.models import Network, initial, layers, weight_count
 from lth_core.spec import Spec, UsageError
@@ -78,13 +78,13 @@ def test_training_equals_plain_torch(spec: Spec) -> None:
     digits = data.load("digits32")
     network = Network(spec, initial(spec), prune.full(spec))
     ((_, found),) = train.train([network], digits, device="cpu")
-    last = torch.channels_last  # with the same kernels: rounding decides on which side of 0 flat areas lie
-    model = plain(spec).to(memory_format=last)  # type: ignore[call-overload]
+    lies = layout(layers(spec.arch, spec.dataset))  # the same kernels: rounding decides on which side of 0
+    model = plain(spec).to(memory_format=lies)  # type: ignore[call-overload]  # flat areas lie
     optimizer = torch.optim.SGD(model.parameters(), lr=spec.lr, momentum=0.9, weight_decay=spec.weight_decay)
     order = train.BatchOrder(spec, digits.split(spec.seed, spec.trial)[0])
     model.train()
     for batch in order.batches(0, spec.iterations):
-        x = (torch.from_numpy(digits.pool_images[batch]).float() / 255).to(memory_format=last)
+        x = (torch.from_numpy(digits.pool_images[batch]).float() / 255).to(memory_format=lies)
         optimizer.zero_grad()
         nn.functional.cross_entropy(model(x), torch.from_numpy(digits.pool_labels[batch]).long()).backward()
         optimizer.step()

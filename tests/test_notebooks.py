@@ -148,9 +148,7 @@ def live_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(
-    "path", [pytest.param(p, marks=pytest.mark.xdist_group(f"live {p.stem}"), id=p.stem) for p in TRAINED]
-)
+@pytest.mark.parametrize("path", TRAINED, ids=lambda p: p.stem)
 def test_every_page_runs_live(path: Path, tmp_path: Path, live_store: Path) -> None:
     """Profile quick on the data that comes along; every figure drawn, none of them waiting."""
     done = tmp_path / path.name
