@@ -154,9 +154,8 @@ def test_every_page_runs_live(path: Path, tmp_path: Path, live_store: Path) -> N
     done = tmp_path / path.name
     command = [sys.executable, "-m", "papermill", str(path), str(done), "-p", "profile", "quick", "--no-progress-bar"]
     command += ["-p", "dataset", "digits"] if path in STUDIES else []
-    run = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "LTH_STORE": str(live_store)}
-    )
+    env = {**os.environ, "LTH_STORE": str(live_store), "OMP_NUM_THREADS": "1"}  # another page may run beside
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=env)
     assert run.returncode == 0, run.stderr[-3000:]
     page = done.read_text("utf-8")
     assert path not in STUDIES or ("Not measured yet</p>" not in page and page.count("<figure>") >= 1)
