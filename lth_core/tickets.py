@@ -304,7 +304,7 @@ def run(
     - `budget`: seconds after which it stops at the last finished network
     - `begin(cells, iterations)`: told once what is to be trained; `progress` then counts iterations down
     - `stop()`: once true, it stops there too
-    - `known`: masks to start from where the store lacks the chain that found them
+    - `known`: masks to start from, instead of training the chains that found them
     """
     check_how(device, engine)
     deadline = time.monotonic() + budget if budget is not None else None
