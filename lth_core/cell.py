@@ -31,6 +31,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from lth_core import __version__
 from lth_core.data import CHECKSUMS
 from lth_core.models import Masks, Network, Parameters, Trained, layers
 from lth_core.spec import SCHEMA, Spec, from_dict
@@ -79,6 +80,7 @@ def digest_arrays(arrays: dict[str, np.ndarray]) -> str:
 def provenance() -> dict[str, Any]:
     """Who makes cells here: commit of the code, versions, machine."""
     here = Path(__file__).parent
+    told = os.environ.get("LTH_COMMIT", "unknown")  # of a copy without its history, by who copied it
     git = ["git", "-C", str(here)]
     try:
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
@@ -86,10 +88,10 @@ def provenance() -> dict[str, Any]:
             [*git, "status", "--porcelain", "--", "."], capture_output=True, text=True
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        commit, dirty = "unknown", ""
+        commit, dirty = told, ""
     return {
         "commit": commit[:12] + ("+changes" if dirty else ""),
-        "lth_core": version("lth-core"),
+        "lth_core": __version__,
         "python": platform.python_version(),
         "numpy": version("numpy"),
         "torch": version("torch"),
@@ -113,7 +115,11 @@ def device_details(engine: str) -> dict[str, Any]:
         return where
     import torch
 
-    return {"device": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
+    from lth_core.forward import way
+
+    name, streams = way()
+    how = {"convolutions": f"{name}:{streams}" if streams else name}
+    return {"device": torch.cuda.get_device_name(), "cuda": torch.version.cuda, **how}
 
 
 def encode(network: Network, trained: Trained) -> dict[str, bytes]:

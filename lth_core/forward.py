@@ -1,16 +1,35 @@
-"""From images to logits: networks of one architecture side by side in torch, as their table of layers says."""
+"""From images to logits: networks of one architecture side by side in torch, as their table of layers says.
+
+How convolutions of several networks run on a GPU is `$LTH_CONVOLUTIONS`, "looped" by default (a CPU always loops):
+  looped     network by network
+  streams:N  network by network, the networks dealt out to N streams, so that small kernels overlap
+  grouped    all networks in one grouped convolution
+and how their maps lie there is `$LTH_LAYOUT`, "last" (channels last) or "first". Results agree within rounding.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lth_core.models import Layer
+from lth_core.spec import UsageError
 
 Drop = Callable[[Tensor, int], Tensor]  # (activations, index of the layer) -> activations
+
+
+def way() -> tuple[str, int]:
+    """How networks are convolved on a GPU, and in how many streams."""
+    name, _, count = os.environ.get("LTH_CONVOLUTIONS", "looped").partition(":")
+    streams = int(count) if count.isdigit() else 0
+    if name not in ("looped", "streams", "grouped") or (name == "streams") != (streams > 0):
+        raise UsageError(f"LTH_CONVOLUTIONS = {name!r} does not exist; allowed: looped, streams:N, grouped.")
+    return name, streams
 
 
 def forward(
@@ -26,7 +45,12 @@ def forward(
     - `drop(x, layer index)`: applied to the output of hidden fully connected layers
     """
     if len(table[0].shape) > 2:
-        x = _convolved(table, weights, x, training)
+        name, streams = way() if x.is_cuda else ("looped", 0)
+        own = _cast([layer for layer in table if len(layer.shape) > 2], weights, x.device.type)
+        if name == "grouped" and training:  # an evaluation's maps of all networks at once would not fit
+            x = grouped(table, own, x)
+        else:
+            x = _convolved(table, own, x, training, streams)
     for i, layer in enumerate(table):
         if len(layer.shape) > 2:
             continue
@@ -37,45 +61,112 @@ def forward(
     return x
 
 
-def layout(table: Sequence[Layer]) -> torch.memory_format:
+def layout(table: Sequence[Layer], device: str = "cpu") -> torch.memory_format:
     """How maps lie in memory: channels last, except in networks so narrow (profile quick) that their channels fill no
     vector. There batch normalisation was 15 times slower on a CPU."""
     narrow = min(layer.shape[0] for layer in table if len(layer.shape) > 2) < 8
-    return torch.contiguous_format if narrow else torch.channels_last
+    first = narrow or (device == "cuda" and os.environ.get("LTH_LAYOUT", "last") == "first")
+    return torch.contiguous_format if first else torch.channels_last
 
 
-def _convolved(table: Sequence[Layer], weights: dict[str, Tensor], x: Tensor, training: bool) -> Tensor:
+def _cast(convolutions: Sequence[Layer], weights: dict[str, Tensor], device: str) -> dict[str, Tensor]:
+    """Parameters of the convolutions, already in autocast's type where it would cast them: of all networks at once,
+    not network by network."""
+    own = {}
+    for layer in convolutions:
+        cast = [layer.weight] if layer.norm else [layer.weight, layer.bias]
+        for name in (layer.weight, *layer.vectors, *layer.statistics):
+            w = weights[name]
+            own[name] = w.to(torch.get_autocast_dtype(device)) if name in cast and _casts(device) else w
+    return own
+
+
+def _casts(device: str) -> bool:
+    return torch.is_autocast_enabled(device)
+
+
+def _convolved(
+    table: Sequence[Layer], weights: dict[str, Tensor], x: Tensor, training: bool, streams: int = 0
+) -> Tensor:
     """Features `(network, image, feature)` after the last convolution.
 
-    Network by network: grouped convolution was 2.7 times slower on a CPU."""
-    maps = [m.to(memory_format=layout(table)) for m in x.unbind()]
-    kept = maps
+    Network by network: grouped convolution was 2.7 times slower on a CPU. Parameters are taken apart once, so that
+    their gradients are put together once: an index a network would make a gradient of full size for each."""
+    parts = {name: w.unbind() for name, w in weights.items()}
+    apart = [{name: p[n] for name, p in parts.items()} for n in range(len(x))]
+    if streams == 0 or len(x) == 1:
+        return torch.stack([_features(table, own, m, training) for own, m in zip(apart, x.unbind(), strict=True)])
+    # Fork and join. What the branches read was made before the fork and is held until the join; what they make is read
+    # by others after the join alone. The backward pass of each runs on its stream again.
+    here = torch.cuda.current_stream()
+    sides = _streams(x.device)[: min(streams, len(x))]
+    for side in sides:
+        side.wait_stream(here)
+    made = []
+    for n, m in enumerate(x.unbind()):
+        with torch.cuda.stream(sides[n % len(sides)]):
+            made.append(_features(table, apart[n], m, training))
+    for side in sides:
+        here.wait_stream(side)
+    return torch.stack(made)
+
+
+@lru_cache
+def _streams(device: torch.device) -> list[torch.cuda.Stream]:
+    return [torch.cuda.Stream(device) for _ in range(16)]
+
+
+def _features(table: Sequence[Layer], own: Mapping[str, Tensor], x: Tensor, training: bool) -> Tensor:
+    """Features `(image, feature)` of one network from images `(image, channel, y, x)`."""
+
+    def convolved(layer: Layer, x: Tensor) -> Tensor:
+        bias = None if layer.norm else own[layer.bias]
+        x = F.conv2d(x, own[layer.weight], bias, layer.stride, padding=layer.shape[-1] // 2)
+        return _normalised(layer, own, x, training)
+
+    return _through(table, x.to(memory_format=layout(table, x.device.type)), convolved).flatten(1)
+
+
+def grouped(table: Sequence[Layer], weights: dict[str, Tensor], x: Tensor) -> Tensor:
+    """The same features in training, channels of all networks side by side in one map: a kernel serves all."""
+    count = len(x)
+    flat = {name: w.flatten(0, 1) for name, w in weights.items()}
+
+    def convolved(layer: Layer, x: Tensor) -> Tensor:
+        bias = None if layer.norm else flat[layer.bias]
+        x = F.conv2d(x, flat[layer.weight], bias, layer.stride, padding=layer.shape[-1] // 2, groups=count)
+        return _normalised(layer, flat, x, True)
+
+    joined = x.transpose(0, 1).flatten(1, 2).to(memory_format=layout(table, x.device.type))
+    return _through(table, joined, convolved).unflatten(1, (count, -1)).flatten(2).transpose(0, 1)
+
+
+def _through(table: Sequence[Layer], x: Tensor, convolved: Callable[[Layer, Tensor], Tensor]) -> Tensor:
+    """Maps after the last convolution: what lies between convolutions does not ask whose channels it sees."""
+    kept = x
     for layer in table:
         if len(layer.shape) == 2:
             break
         if layer.shortcut == "from here":
-            kept = maps
-        made = [_layer(layer, weights, n, m, training) for n, m in enumerate(maps)]
+            kept = x
+        made = convolved(layer, x)
         if layer.shortcut == "projected":
             kept = made
             continue
         if layer.shortcut == "added":
-            made = [m + k for m, k in zip(made, kept, strict=True)]
+            made = made + kept
         if layer.pool == "max":  # before the rectifier, which commutes with it and then has a quarter of the work
-            made = [F.max_pool2d(m, 2) for m in made]
-        maps = [F.relu(m) for m in made]
+            made = F.max_pool2d(made, 2)
+        x = F.relu(made)
         if layer.pool == "mean":
-            maps = [m.mean((2, 3), keepdim=True) for m in maps]
-    return torch.stack([m.flatten(1) for m in maps])
+            x = x.mean((2, 3), keepdim=True)
+    return x
 
 
-def _layer(layer: Layer, weights: dict[str, Tensor], n: int, x: Tensor, training: bool) -> Tensor:
-    """Convolution of network `n`, with its bias or batch normalisation."""
-    w = weights[layer.weight][n]
-    bias = None if layer.norm else weights[layer.bias][n]
-    x = F.conv2d(x, w, bias, layer.stride, padding=layer.shape[-1] // 2)
+def _normalised(layer: Layer, own: Mapping[str, Tensor], x: Tensor, training: bool) -> Tensor:
+    """Batch normalisation, where the layer has it."""
     if not layer.norm:
         return x
-    mean, variance = (weights[name][n] for name in layer.statistics)
-    scale, shift = (weights[name][n] for name in layer.vectors)
+    mean, variance = (own[name] for name in layer.statistics)
+    scale, shift = (own[name] for name in layer.vectors)
     return F.batch_norm(x, mean, variance, scale, shift, training)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lth_core import mistakes, prune, sparse
+from lth_core import mistakes, prune
 from lth_core.cell import Cell, key_of
 from lth_core.data import Dataset, load
 from lth_core.draws import generator, normal
@@ -175,13 +175,13 @@ def check_how(device: str, engine: str) -> None:
 
 def engine_for(spec: Spec, device: str, engine: str) -> str:
     """Which engine trains a row: "sparse" for fully connected nets on a CPU, else "dense"."""
+    if engine == "dense" or (engine == "auto" and device != "cpu" and (device != "auto" or _has_cuda())):
+        return "dense"
+    from lth_core import sparse  # late: a machine that trains on its GPU needs no compiler for CPUs
+
     if engine == "sparse" and not sparse.supports(spec):
         raise UsageError(f"engine = 'sparse' trains fully connected nets in fp32 only, not {spec.arch}: use dense.")
-    if engine != "auto":
-        return engine
-    if device == "cpu" or (device == "auto" and not _has_cuda()):
-        return "sparse" if sparse.supports(spec) else "dense"
-    return "dense"
+    return "sparse" if sparse.supports(spec) else "dense"
 
 
 def _has_cuda() -> bool:
@@ -217,6 +217,8 @@ def train_all(
 
             dense.setdefault(cohort_of(n.spec), []).append(n)
     if fast:
+        from lth_core import sparse
+
         for i, trained in sparse.train(fast, data, progress=progress, stop=stop):
             yield fast[i], trained
     for cohort in dense.values():

@@ -211,7 +211,8 @@ class Cohort:
 
     def autocast(self) -> torch.autocast:
         """bf16 products with fp32 parameters where the spec says so."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.precision == "bf16")
+        lower = self.spec.precision == "bf16"  # no cache: a graph must not hold weights that were cast outside of it
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=lower, cache_enabled=False)
 
     def drop(self, x: Tensor, layer: int) -> Tensor:
         draws = keyed_uniform(self.dropped + layer, self.iteration, x[0].numel()).view(x.shape)
@@ -308,7 +309,6 @@ class Cohort:
             for _ in range(3):
                 work()
                 self.step_at.zero_()
-                self.evaluation.zero_()
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
@@ -361,6 +361,8 @@ def train(
     where, began = device_of(device), time.perf_counter()
     if where.type == "cpu":
         keep_freed_memory()
+    else:
+        torch.backends.cudnn.benchmark = True  # the warm-up before capture tries cuDNN's ways; the graph keeps the best
     cohort = Cohort(networks, data, where)
     if halves:
         cohort.restore(halves)
@@ -374,9 +376,9 @@ def train(
     with _precision(spec.precision), ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(cohort.chunk, first)  # the host shuffles the next batches while the device trains
         cohort.load(coming.result())
-        step, evaluate = cohort.captured(cohort.step), cohort.captured(cohort.evaluate)
+        step = cohort.captured(cohort.step)
         if not halves:
-            evaluate()
+            cohort.evaluate()  # few kernels, large ones: to capture it would take longer than it can save
         for start in range(first, spec.iterations, spec.eval_every):
             stopped = stop is not None and stop()
             if keep and start > first and (stopped or time.perf_counter() - kept > KEEP_SECONDS):
@@ -390,7 +392,7 @@ def train(
                 coming = ahead.submit(cohort.chunk, start + spec.eval_every)
             for _ in range(spec.eval_every):
                 step()
-            evaluate()
+            cohort.evaluate()
             if progress:
                 progress(f"{spec.arch}, {len(networks)} networks", spec.eval_every * len(networks))
     weights = {name: cohort.weights[name].detach().cpu().numpy() for name in networks[0].weights}

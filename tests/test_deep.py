@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from lth_core import data, prune, tickets, train
+from lth_core import forward as forwards
 from lth_core.cell import StoreError, key_of
 from lth_core.forward import forward, layout
 from lth_core.halfway import Halfway, Shelf
@@ -131,6 +132,27 @@ def test_pruned_weights_stay_zero_and_a_row_alone_equals_the_row_in_a_cohort() -
         if name in networks[1].masks:
             assert np.all(values[~networks[1].masks[name]] == 0)
     assert all(np.array_equal(alone.curves[c], together[1].curves[c]) for c in alone.curves if "correct" in c)
+
+
+@pytest.mark.parametrize("arch", ["resnet-18-8", "vgg-19-8", "conv-2"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_one_grouped_convolution_is_that_of_each_network(arch: str, dtype: torch.dtype) -> None:
+    """Features, gradients and statistics: the way of a GPU, here on a CPU."""
+    specs = [replace(RESNET, arch=arch, trial=t) for t in range(3)]
+    table, starts = layers(arch, "digits32"), [initial(s) for s in specs]
+    images = torch.rand(3, 8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    made = []
+    for way in (lambda t, w, x: forwards._convolved(t, w, x, True), forwards.grouped):
+        own = {n: torch.from_numpy(np.stack([s[n] for s in starts])) for n in starts[0]}
+        taught = [w.requires_grad_() for n, w in own.items() if "running" not in n and n.startswith(("conv", "stage"))]
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16, cache_enabled=False):
+            cast = forwards._cast([x for x in table if len(x.shape) > 2], own, "cpu")
+            features = way(table, cast, images)
+        gradients = torch.autograd.grad(features.float().square().sum(), taught)
+        made.append([features.detach().float(), *gradients, *(w for n, w in own.items() if "running" in n)])
+    for one, other in zip(*made, strict=True):
+        close = 1e-3 if dtype == torch.float32 else 0.1
+        assert float((one - other).norm()) <= close * float(one.norm()) + 1e-6
 
 
 # --- Augmentation -----------------------------------------------------------------------------------------------------

@@ -41,6 +41,22 @@ def test_a_row_alone_equals_the_row_in_a_cohort(spec: Spec) -> None:
         np.testing.assert_allclose(alone["val_loss"], together["val_loss"], rtol=2e-2)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("layout", ["last", "first"])
+@pytest.mark.parametrize("way", ["streams:2", "grouped"])
+def test_every_way_to_convolve_trains_the_same(
+    way: str, layout: str, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streams are forked and joined inside the graph: a race would show as other losses."""
+    spec = replace(NETS["resnet"], arch="resnet-18-8", precision=precision)
+    rows = [replace(spec, trial=t) for t in range(3)]
+    looped = curves(rows, "cuda")
+    monkeypatch.setenv("LTH_CONVOLUTIONS", way)
+    monkeypatch.setenv("LTH_LAYOUT", layout)
+    for one, other in zip(looped, curves(rows, "cuda"), strict=True):
+        np.testing.assert_allclose(other["val_loss"], one["val_loss"], rtol=2e-2 if precision == "fp32" else 5e-2)
+
+
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
 def test_lower_precision_stays_near_fp32(precision: str) -> None:
     (full,), (low,) = curves([NETS["conv-2"]], "cuda"), curves([replace(NETS["conv-2"], precision=precision)], "cuda")

@@ -1,0 +1,112 @@
+"""A slice of time on a GPU, rehearsed on a CPU at toy size: what comes back is whole, small enough and can go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import gpu
+import pytest
+from conftest import ROOT
+
+from lth_core import gpu_slice, paper, tickets
+from lth_core.__main__ import main
+from lth_core.cell import StoreError, key_of
+from lth_core.store import Store
+
+TOY = ["--device", "cpu", "--profile", "quick"]
+STEPS = ["iclr-fig08:1"]
+
+
+def slice_of(minutes: float, out: Path, *options: str) -> dict:
+    """What a slice reports, run as its users run it."""
+    command = ["bash", str(ROOT / "workflow" / "gpu-slice.sh"), str(minutes), str(out), *STEPS, *TOY, *options]
+    run = subprocess.run(
+        command, env={**os.environ, "PYTHON": sys.executable}, cwd=out.parent, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return json.loads((out / "report.json").read_text())
+
+
+def test_a_slice_comes_home_and_the_next_goes_on(tmp_path: Path) -> None:
+    rows = paper.rows("iclr-fig08", "quick", trials=1)
+    before = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
+    first = slice_of(5, tmp_path / "one", "--no-benchmark", "--no-tests", "--mib", "0.7", "--files", "8")
+    assert first["cells"] == len(rows) and not first["left_out"] and first["network_steps"] == 30 * len(rows)
+    parts = sorted((tmp_path / "one").glob("store-*.tar"))
+    assert len(parts) > 1 and all(p.stat().st_size <= 0.7 * gpu_slice.MIB for p in parts)
+    for part in parts:
+        with tarfile.open(part) as tar:
+            tar.extractall(tmp_path / "home", filter="data")
+    merged = Store(tmp_path / "merged")
+    assert main(["merge", str(tmp_path / "home"), "--store", str(merged.root)]) == 0
+    assert all(merged.read(key_of(s)).made["seconds"] > 0 for s in rows)
+    parts[0].unlink()  # as if it had never been trained
+    second = slice_of(5, tmp_path / "two", "--no-benchmark", "--no-tests", "--resume", str(tmp_path / "one"))
+    assert 0 < second["resumed"] < len(rows)
+    assert second["steps"] == [{"trained": len(rows) - second["resumed"], "there": second["resumed"], "lacking": 0}]
+    after = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
+    assert before == after
+
+
+def test_a_slice_ends_in_time_with_what_it_has(tmp_path: Path) -> None:
+    """Stopped in its first round: trainings stopped halfway are packed, and the next slice goes on from them."""
+    rows = paper.rows("iclr-fig08", "quick", trials=1)
+    store, looks = Store(tmp_path / "store"), iter([False] * 3)
+    tickets.run(rows, store, device="cpu", stop=lambda: next(looks, True))
+    assert (store.root / "halfway").is_dir() and not store.keys()
+    left = gpu_slice.pack(store, tmp_path, [], files=5, each=10**7, total=6 * 10**7)
+    other = Store(tmp_path / "other")
+    assert not left and gpu_slice.unpack(tmp_path, other) == 0
+    assert sorted(p.name for p in (other.root / "halfway").iterdir()) == sorted(
+        p.name for p in (store.root / "halfway").iterdir()
+    )
+    began = time.monotonic()
+    report = slice_of(0.25, tmp_path / "late", "--no-benchmark", "--no-tests")  # 3 s beside what packing may take
+    assert time.monotonic() - began < 40 and report["cells"] < 100
+
+
+def test_what_does_not_fit_is_named_and_the_first_named_go_first(tmp_path: Path) -> None:
+    store, rows = Store(tmp_path / "store"), paper.rows("iclr-fig08", "quick", trials=1)[:3]
+    tickets.run(rows, store, device="cpu")
+    keys = [key_of(s) for s in rows]
+    size = max(gpu_slice.size_in_tar(store.folder(k).iterdir()) for k in keys) + 20 * gpu_slice.BLOCK
+    left = gpu_slice.pack(store, tmp_path, keys[::-1], files=5, each=size, total=size)
+    assert set(left) == set(keys[:2]) and [p.name for p in tmp_path.glob("*.tar")] == ["store-0.tar"]
+    (tmp_path / "store-0.tar").write_bytes(b"no tar")
+    with pytest.raises(StoreError, match="cannot be unpacked"):
+        gpu_slice.unpack(tmp_path, Store(tmp_path / "other"))
+
+
+def test_the_clock_stops_before_a_chunk_that_would_be_late() -> None:
+    clock = gpu_slice.Clock(time.monotonic() + 10)
+    assert not clock.stop()
+    clock.before -= 5
+    clock.progress("five seconds", 100)
+    assert not clock.stop() and clock.iterations == 100
+    clock.deadline -= 6
+    assert clock.stop()
+
+
+def test_the_benchmark_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row at toy size; the fastest way of a precision is what the figures then use."""
+    monkeypatch.setenv("LTH_CONVOLUTIONS", "looped")
+    monkeypatch.setenv("LTH_LAYOUT", "last")
+    monkeypatch.setattr(gpu, "STEPS", {})
+    case = gpu.dense.CASES["conv-2"]
+    small = replace(case, recipe={"batch_size": 4})
+    monkeypatch.setitem(gpu.dense.CASES, "conv-2", small)
+    made = gpu.main("cpu", 60, tmp_path / "b.json", [gpu.Run("conv-2"), gpu.Run("conv-2", 2, "bf16")])
+    assert made[0]["ratio"] == 1 and made[1]["convolutions"] == "looped"
+    assert json.loads((tmp_path / "b.json").read_text()) == made
+    rows = [{**vars(gpu.Run("resnet-18", 6, "bf16", way)), "median": speed} for way, speed in
+            (("looped", 1), ("streams:6", 3), ("grouped", 2))]  # fmt: skip
+    (tmp_path / "b.json").write_text(json.dumps(rows))
+    assert gpu_slice.fastest(tmp_path / "b.json", "bf16") == {"LTH_CONVOLUTIONS": "streams:6", "LTH_LAYOUT": "last"}
+    assert gpu_slice.fastest(tmp_path / "b.json", "tf32") == {}
