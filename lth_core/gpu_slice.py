@@ -217,7 +217,7 @@ def main(argv: list[str] | None = None) -> int:
             with timed(report, "figures"):
                 try:
                     train(steps, store, args.device, last, report)
-                except (UsageError, StoreError, RuntimeError) as error:  # what is done is packed in any case
+                except Exception as error:  # whatever it was: what is done is packed in any case
                     report["failed"] = f"{type(error).__name__}: {error}"[:2000]
                     print(report["failed"], flush=True)
         with timed(report, "pack"):
