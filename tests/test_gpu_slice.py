@@ -37,7 +37,7 @@ def slice_of(minutes: float, out: Path, *options: str) -> dict:
 def test_a_slice_comes_home_and_the_next_goes_on(tmp_path: Path) -> None:
     rows = paper.rows("iclr-fig08", "quick", trials=1)
     before = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
-    first = slice_of(5, tmp_path / "one", "--no-benchmark", "--no-tests", "--mib", "0.7", "--files", "8")
+    first = slice_of(60, tmp_path / "one", "--no-benchmark", "--no-tests", "--mib", "0.7", "--files", "8")
     assert first["cells"] == len(rows) and not first["left_out"] and first["network_steps"] == 30 * len(rows)
     parts = sorted((tmp_path / "one").glob("store-*.tar"))
     assert len(parts) > 1 and all(p.stat().st_size <= 0.7 * gpu_slice.MIB for p in parts)
@@ -48,7 +48,7 @@ def test_a_slice_comes_home_and_the_next_goes_on(tmp_path: Path) -> None:
     assert main(["merge", str(tmp_path / "home"), "--store", str(merged.root)]) == 0
     assert all(merged.read(key_of(s)).made["seconds"] > 0 for s in rows)
     parts[0].unlink()  # as if it had never been trained
-    second = slice_of(5, tmp_path / "two", "--no-benchmark", "--no-tests", "--resume", str(tmp_path / "one"))
+    second = slice_of(60, tmp_path / "two", "--no-benchmark", "--no-tests", "--resume", str(tmp_path / "one"))
     assert 0 < second["resumed"] < len(rows)
     assert second["steps"] == [{"trained": len(rows) - second["resumed"], "there": second["resumed"], "lacking": 0}]
     after = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
@@ -67,9 +67,8 @@ def test_a_slice_ends_in_time_with_what_it_has(tmp_path: Path) -> None:
     assert sorted(p.name for p in (other.root / "halfway").iterdir()) == sorted(
         p.name for p in (store.root / "halfway").iterdir()
     )
-    began = time.monotonic()
-    report = slice_of(0.25, tmp_path / "late", "--no-benchmark", "--no-tests")  # 3 s beside what packing may take
-    assert time.monotonic() - began < 40 and report["cells"] < 100
+    report = slice_of(0.2, tmp_path / "late", "--no-benchmark", "--no-tests")  # all of it set aside for packing
+    assert report["steps"] == [] and report["cells"] == 0
 
 
 def test_what_does_not_fit_is_named_and_the_first_named_go_first(tmp_path: Path) -> None:
