@@ -28,6 +28,7 @@ from lth_core.checks import ALONE
 from lth_core.draws import generator
 from lth_core.insides import MASKS
 from lth_core.judge import Lacking, Result, select, with_depth
+from lth_core.results import Source
 from lth_core.spec import Spec, UsageError
 from lth_core.statements import Claim, Part, columns_of, describe, load, measured, number_of, said, unit_of
 from lth_core.sweeps import NETWORKS
@@ -46,7 +47,7 @@ SEEKING = ("turning", "exists", "plateau", "faster_than", "dip", "reach")
 RANK = {REPRODUCED: 3, DIRECTION: 2, NOT: 1}  # the other two say nothing about the claim
 
 
-def with_curves(table: pd.DataFrame, columns: Iterable[str], source: Any, specs: list[Spec]) -> pd.DataFrame:
+def with_curves(table: pd.DataFrame, columns: Iterable[str], source: Source, specs: list[Spec]) -> pd.DataFrame:
     """Columns that need whole curves. "test@1000": at that iteration (or the nearest evaluation kept), "val_loss@end";
     "test<5000": mean up to there; "reach@0.97": first iteration with that validation accuracy; "loss_rise": validation
     loss at the end minus its minimum."""
@@ -85,10 +86,10 @@ class Rows:
 class Bench:
     """Answers queries on a source (published results or a store) at the first of `profiles` that is complete."""
 
-    def __init__(self, source: Any, profiles: Sequence[str], options: dict[str, Any]) -> None:
+    def __init__(self, source: Source, profiles: Sequence[str], options: dict[str, Any]) -> None:
         self.source, self.profiles, self.options = source, profiles, options  # options: trials, seed, dataset
         self.cache: dict[tuple[str, str], Rows] = {}
-        self.keys = set(source.cells["key"]) if isinstance(source, results.Published) else set(source.keys())
+        self.keys = set(source.keys())
 
     def rows(self, figure: str, profile: str) -> Rows:
         if (figure, profile) not in self.cache:
@@ -228,7 +229,7 @@ def judge_one(bench: Bench, claim: Claim) -> dict[str, Any]:
 
 
 def judge(
-    source: Any = None, claims: Iterable[Claim] | None = None, *, profile: str = "published", trials: int = 0,
+    source: Source | None = None, claims: Iterable[Claim] | None = None, *, profile: str = "published", trials: int = 0,
     seed: int = 0, dataset: str = "own",
 ) -> pd.DataFrame:  # fmt: skip
     """One row a claim. Published results are judged at the paper's scale where they reach it; another `profile` (with

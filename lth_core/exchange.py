@@ -25,7 +25,6 @@ from lth_core import mistakes, prune, results
 from lth_core.cell import UNREADABLE, StoreError, key_of, read_bytes, size_of, taken
 from lth_core.models import Masks, Network, Parameters, layers
 from lth_core.spec import Spec, UsageError, from_dict
-from lth_core.store import Store
 from lth_core.tickets import start
 
 FORMAT = "lth-ticket-1"
@@ -56,13 +55,7 @@ def portable(spec: Spec) -> bool:
     return not (odd or spec.rewind or spec.arm in arms)
 
 
-def has_masks(spec: Spec, source: Store | results.Published) -> bool:
-    """Whether `source` has the masks of a row's ticket."""
-    above = spec.ticket(spec.round)
-    return source.has(above) if isinstance(source, Store) else spec.round == 0 or source.has_masks(above)
-
-
-def ticket(spec: Spec, source: Store | results.Published, *, trained: bool = False) -> Ticket:
+def ticket(spec: Spec, source: results.Source, *, trained: bool = False) -> Ticket:
     """A measured network as it stood before training, from its masks; nothing is trained for it."""
     if not source.has(spec):
         raise StoreError(f"{key_of(spec)} is not measured here: see `python -m lth_core status`.")
@@ -72,7 +65,7 @@ def ticket(spec: Spec, source: Store | results.Published, *, trained: bool = Fal
         )
     if trained and spec.arm != "ticket":
         raise UsageError(f"trained weights are kept of tickets alone, not of arm = {spec.arm!r}: leave out --trained.")
-    network = start(spec, results.masks(spec.ticket(spec.round), source))
+    network = start(spec, source.masks(spec))
     row = results.table([spec], source).iloc[0]
     after = results.trained(spec, source) if trained else {}
     return Ticket(network, after, {name: str(row[name]) for name in FACTS})
@@ -124,12 +117,12 @@ def read(file: Path) -> Ticket:
     return Ticket(network, trained, facts)
 
 
-def agreement(ticket: Ticket, source: Store | results.Published) -> bool | None:
+def agreement(ticket: Ticket, source: results.Source) -> bool | None:
     """Whether the ticket's masks are those that `source` has; None where it has none."""
     spec = ticket.network.spec
-    if not has_masks(spec, source):
+    if not source.has_masks(spec):
         return None
-    own = start(spec, results.masks(spec.ticket(spec.round), source)).masks
+    own = start(spec, source.masks(spec)).masks
     return all(np.array_equal(own[n], m) for n, m in ticket.network.masks.items())
 
 

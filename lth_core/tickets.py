@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from lth_core import mistakes, prune, sparse
-from lth_core.cell import Cell, key_of
+from lth_core.cell import key_of
 from lth_core.data import Dataset, load
 from lth_core.draws import generator, normal
 from lth_core.halfway import Shelf
 from lth_core.models import Masks, Network, Parameters, Trained, init_sd, initial, layers
+from lth_core.results import Source
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
 
@@ -41,29 +41,21 @@ def rewound_to(spec: Spec) -> Spec | None:
     return replace(spec.at_round(0), iterations=spec.rewind, eval_every=math.gcd(spec.eval_every, spec.rewind))
 
 
-class Known(Protocol):
-    """A source that holds masks of tickets without their chains, as `results.Published` does."""
-
-    def has_masks(self, spec: Spec) -> bool: ...
-
-    def masks(self, spec: Spec) -> Masks: ...
-
-
-def spared(spec: Spec, known: Known | None) -> bool:
+def spared(spec: Spec, known: Source | None) -> bool:
     """Whether a known mask of its ticket decides how this row starts, so that nothing need be trained before it."""
     if known is None or not spec.grown or spec.rewind or spec.search != "reset":
         return False
     return spec.arm not in ("continued", "random_sparsity") and known.has_masks(spec)
 
 
-def needs(spec: Spec, known: Known | None = None) -> list[Spec]:
+def needs(spec: Spec, known: Source | None = None) -> list[Spec]:
     """Rows that must be trained before this one; none where `known` masks spare them."""
     if spared(spec, known):
         return []
     return [s for s in (parent(spec), rewound_to(spec)) if s is not None]
 
 
-def with_ancestors(rows: Iterable[Spec], known: Known | None = None) -> list[Spec]:
+def with_ancestors(rows: Iterable[Spec], known: Source | None = None) -> list[Spec]:
     """`rows` and everything they need, each once, earlier rounds first."""
     seen: dict[Spec, None] = {}
     todo = list(rows)
@@ -75,10 +67,10 @@ def with_ancestors(rows: Iterable[Spec], known: Known | None = None) -> list[Spe
     return sorted(seen, key=lambda s: (s.round, s.trial, s.arm, s.replicate))
 
 
-def network(spec: Spec, found: Cell | None = None, rewound: Parameters | None = None) -> Network:
+def network(spec: Spec, found: Network | None = None, rewound: Parameters | None = None) -> Network:
     """The network of a row as it stands before training.
 
-    - `found`: the stored `parent(spec)`, whose trained weights are cut once more; None where there is no parent
+    - `found`: `parent(spec)` as training left it, whose weights are cut once more; None where there is no parent
     - `rewound`: weights of `rewound_to(spec)`; the initial ones if None
     """
     if spec.round == 0:
@@ -154,13 +146,13 @@ def _signed(spec: Spec, weights: Parameters) -> Parameters:
     return made
 
 
-def from_store(spec: Spec, store: Store, known: Known | None = None) -> Network:
-    """The network of a row, from the `known` masks of its ticket or the cells it needs in `store`."""
+def from_store(spec: Spec, store: Source, known: Source | None = None) -> Network:
+    """The network of a row, from the `known` masks of its ticket or what it needs in `store`, which is exact."""
     if known and spared(spec, known):
         return start(spec, known.masks(spec))
     above, base = parent(spec), rewound_to(spec)
-    found = store.read(key_of(above)) if above else None
-    return network(spec, found, store.read(key_of(base)).weights if base else None)
+    found = Network(above, store.trained(above), store.masks(above)) if above else None
+    return network(spec, found, store.trained(base) if base else None)
 
 
 def check_how(device: str, engine: str) -> None:
@@ -297,7 +289,7 @@ def run(
     progress: Tick | None = None,
     begin: Callable[[int, int], None] | None = None,
     stop: Callable[[], bool] | None = None,
-    known: Known | None = None,
+    known: Source | None = None,
 ) -> Report:
     """Train every row that `store` lacks, and what those need; may be stopped and run again at any moment.
 

@@ -51,7 +51,7 @@ def test_the_other_engine_agrees(store, tmp_path):
 @pytest.mark.parametrize("masks", [True, False])
 def test_published_cells_are_audited_without_the_store(store, tmp_path, masks):
     """With published masks the start is rebuilt from them, without them the chain is trained again."""
-    publish.write({"section": rows()}, store, tmp_path / "results", masks=["section"] if masks else [])
+    publish.write({"section": rows()}, publish.Either(store), tmp_path / "results", masks=["section"] if masks else [])
     published = results.Published(tmp_path / "results")
     last = rows()[-1]
     verdict = audit(last, published, Store(tmp_path / "scratch"), device="cpu", engine="sparse")
@@ -62,7 +62,7 @@ def test_published_cells_are_audited_without_the_store(store, tmp_path, masks):
 @pytest.mark.parametrize("masks", [True, False])
 def test_another_start_disagrees_also_where_the_chain_was_trained_again(store, tmp_path, masks):
     """Masks that are not those of the stored network; the verdict says where its chain was made anew."""
-    publish.write({"section": rows()}, store, tmp_path / "results", masks=["section"] if masks else [])
+    publish.write({"section": rows()}, publish.Either(store), tmp_path / "results", masks=["section"] if masks else [])
     published, last = results.Published(tmp_path / "results"), rows()[-1]
     published.cells.loc[key_of(last), "masks"] = "other"
     verdict = audit(last, published, Store(tmp_path / "scratch"), device="cpu", engine="sparse")
