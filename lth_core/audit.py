@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lth_core import results, tickets
+from lth_core import arms, results, tickets
 from lth_core.cell import digest_arrays, key_of
 from lth_core.data import EVALUATED, load
 from lth_core.models import Network
@@ -64,7 +64,7 @@ def start_of(spec: Spec, source: results.Source, scratch: Store, **how) -> tuple
     """The network as it stood before training, from stored or published masks; else, and then True, by training its
     chain again."""
     if not spec.grown:
-        return tickets.network(spec), False
+        return arms.network(spec), False
     if source.exact:
         return tickets.from_store(spec, source), False
     before = tickets.needs(spec, source)

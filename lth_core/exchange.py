@@ -21,11 +21,11 @@ import numpy as np
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from lth_core import mistakes, prune, results
+from lth_core import prune, results
+from lth_core.arms import start, steps_of
 from lth_core.cell import UNREADABLE, StoreError, key_of, read_bytes, size_of, taken
 from lth_core.models import Masks, Network, Parameters, layers
 from lth_core.spec import Spec, UsageError, from_dict
-from lth_core.tickets import start
 
 FORMAT = "lth-ticket-1"
 MOST_HEADER = 1_000_000  # bytes of a file's header that are read before anything else is believed
@@ -50,9 +50,8 @@ def portable(spec: Spec) -> bool:
 
     Of the mistakes, those that only choose other masks still start from initial values ("signed", "one_threshold",
     "rewound_first", "other_trial"). The others start from other values or hold no mask."""
-    odd = {"back", "held"} & set(mistakes.steps_of(spec).changed)
     arms = ("shuffle", "continued", "prune_at_init", "random_sparsity")
-    return not (odd or spec.rewind or spec.arm in arms)
+    return steps_of(spec).starts_from_initial and not spec.rewind and spec.arm not in arms
 
 
 def ticket(spec: Spec, source: results.Source, *, trained: bool = False) -> Ticket:

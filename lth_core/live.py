@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as w
 import pandas as pd
 
-from lth_core import data, figures, plot, sparse, tickets
+from lth_core import arms, data, figures, plot, sparse
 from lth_core.analyse import summary
 from lth_core.data import EVALUATED
 from lth_core.models import Network, Trained
@@ -49,7 +49,7 @@ def grow(
     Ends early, without the round at work, once `stop()` is true."""
     found: Network | None = None
     for specs in chain:
-        networks = [tickets.network(s, found) for s in specs]
+        networks = [arms.network(s, found) for s in specs]
         done = dict(sparse.train(networks, source, progress=progress, stop=stop))
         if len(done) < len(networks):
             return

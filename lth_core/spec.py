@@ -67,7 +67,7 @@ class Spec:
     arch: str = "lenet-300-100"
     init: str = "glorot"  # Gaussian Glorot (ICLR) or normal(0, init_sd) redrawn beyond 2 sd (v1)
     init_sd: float = 0.0  # used by init="truncated" only
-    rescale: float = 0.0  # a layer's starting weights times density**-rescale (0 in both papers; see tickets.start)
+    rescale: float = 0.0  # a layer's starting weights times density**-rescale (0 in both papers; see arms.start)
     dropout: float = 0.0
     optimizer: str = "adam"
     lr: float = 1.2e-3

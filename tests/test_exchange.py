@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from test_store import SMALL, TINY, tiny_rows
 
-from lth_core import anatomy, data, exchange, mistakes, paper, prune, publish, results, tickets
+from lth_core import anatomy, arms, data, exchange, paper, prune, publish, results, tickets
 from lth_core.__main__ import main
 from lth_core.audit import allowed_difference
 from lth_core.cell import StoreError, digest_arrays, key_of
@@ -116,7 +116,7 @@ def test_a_mask_that_differs_is_said(store: Store, tmp_path: Path, capsys) -> No
     masks = {n: m.copy() for n, m in found.network.masks.items()}
     flat = masks["fc1.weight"].reshape(-1)
     flat[[np.flatnonzero(flat)[0], np.flatnonzero(~flat)[0]]] = False, True
-    moved = exchange.Ticket(tickets.start(TICKET, masks), {}, found.facts)
+    moved = exchange.Ticket(arms.start(TICKET, masks), {}, found.facts)
     file = exchange.write(moved, tmp_path)
     assert main(["import", str(file), "--store", str(store.root), "--from-store"]) == 1
     assert "OTHER MASKS" in capsys.readouterr().out
@@ -137,7 +137,7 @@ def cut_once(arch: str, **changes: Any) -> Network:
     """The network of a row whose masks come from its initial weights, so that nothing is trained for it."""
     dataset = "digits" if arch.startswith("lenet") else "digits32"
     spec = Spec(dataset=dataset, arch=arch, round=2, **{**RATES, **changes})
-    return tickets.start(spec, mistakes.steps_of(spec).cut(spec, initial(spec), prune.full(spec)))
+    return arms.start(spec, arms.steps_of(spec).cut(spec, initial(spec), prune.full(spec)))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_one_weight_more_than_one_threshold_keeps_is_refused(tmp_path: Path) -> 
     network = cut_once("resnet-18-4", scope="global")
     masks = {n: m.copy() for n, m in network.masks.items()}
     masks["conv1.weight"].reshape(-1)[np.flatnonzero(~masks["conv1.weight"])[0]] = True
-    file = exchange.write(exchange.Ticket(tickets.start(network.spec, masks), {}, {}), tmp_path)
+    file = exchange.write(exchange.Ticket(arms.start(network.spec, masks), {}, {}), tmp_path)
     with pytest.raises(StoreError, match="keep what round 2 keeps"):
         exchange.read(file)
 

@@ -137,6 +137,7 @@ def test_every_mistake_has_a_name_a_row_and_a_sentence() -> None:
     assert {s.search for s in paper.rows("beyond-mistakes", "published")} == {"reset", *MISTAKES}
     for steps in mistakes.MISTAKES.values():
         assert steps.changed and all(f.__doc__ for f in steps.changed.values()), steps.label
+        assert steps.starts_from_initial is not bool(steps.changed.keys() & {"back", "held"}), steps.label
 
 
 def test_every_mistake_reports_the_methods_densities(store: Store) -> None:
