@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lth_core import analyse, figures, plot, prune, results
 from lth_core import examine as ex
 from lth_core.cell import key_of
-from lth_core.judge import rank_correlation
+from lth_core.levels import rank_correlation
 from lth_core.models import init_sd, layers
 from lth_core.spec import Spec
 from lth_core.study import Study

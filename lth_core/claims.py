@@ -27,7 +27,8 @@ from lth_core.cell import key_of
 from lth_core.checks import ALONE
 from lth_core.draws import generator
 from lth_core.insides import MASKS
-from lth_core.judge import Lacking, Result, select, with_depth
+from lth_core.judge import Result
+from lth_core.levels import Lacking, select, with_depth
 from lth_core.results import Source
 from lth_core.spec import Spec, UsageError
 from lth_core.statements import Claim, Part, columns_of, describe, load, measured, number_of, said, unit_of
@@ -167,10 +168,6 @@ def verdict_of(found: Sequence[Result], short: str, partly: bool = False) -> str
     return UNMEASURED if short else NOT
 
 
-def word(found: Result) -> str:
-    return "holds" if found.agrees else "in direction" if found.direction else "does not hold"
-
-
 def reasons(lacking: dict[str, str]) -> str:
     """Why networks cannot be judged: "Conv-4: one trial has no interval; Conv-6: no network is published yet"."""
     nets: dict[str, list[str]] = {}
@@ -214,8 +211,8 @@ def judge_one(bench: Bench, claim: Claim) -> dict[str, Any]:
     at = next(iter(found), 0)
     first = found.get(at, Result(nan, nan, nan, 0, False, False))
     decides = min(counts, key=lambda i: (found[i].agrees, found[i].direction), default=at)  # the first of the worst
-    but = "" if word(found.get(decides, first)) == word(first) else said(found[decides], units[decides])
-    words = {i: "undecided" if i in undecided else word(f) for i, f in found.items()}
+    but = "" if found.get(decides, first).word == first.word else said(found[decides], units[decides])
+    words = {i: "undecided" if i in undecided else f.word for i, f in found.items()}
     alone = all(part.test in ALONE for _, part in parts)
     return {
         "id": claim.id, "verdict": verdict, "effect": first.effect, "low": first.low, "high": first.high, "n": first.n,

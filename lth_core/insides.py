@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from lth_core import examine as ex
 from lth_core import models, results
 from lth_core.analyse import bootstrap
-from lth_core.judge import Lacking, Result, Test, rank_correlation
+from lth_core.judge import Result, Test
+from lth_core.levels import Lacking, rank_correlation
 from lth_core.results import Source
 from lth_core.spec import Spec
 
