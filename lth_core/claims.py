@@ -2,7 +2,6 @@
 
 claims.judge()           one row a claim: verdict, effect, interval, n, scale, reason, command
 claims.value(id)         the measured value with its interval, for prose that is filled when the book is built
-claims.html()            the ledger as a page: filters, one line a claim (drawn by `ledger`)
 
 The claims are data (`statements`), the tests are functions (`judge`, `shapes`, `sweeps`, `checks`, `insides`); this
 module brings them together. Nothing here trains a network, except XOR's, which take seconds.
@@ -319,22 +318,3 @@ def text(verdicts: pd.DataFrame, show: Callable[[str], None] = print) -> None:
     show("")
     for verdict, n in verdicts["verdict"].value_counts().reindex(VERDICTS, fill_value=0).items():
         show(f"{n:>4}  {verdict}")
-
-
-def html(verdicts: pd.DataFrame | None = None) -> Any:
-    """The whole ledger for a page: see `ledger.table`."""
-    from lth_core import ledger as page  # imported late: the command line needs no drawing packages
-
-    return page.table(ledger() if verdicts is None else verdicts)
-
-
-def summary_html(verdicts: pd.DataFrame | None = None) -> str:
-    """Verdict counts and paper against measurement, for the landing page."""
-    from lth_core import ledger as page
-
-    return page.summary(verdicts)
-
-
-def markdown() -> str:
-    """What the landing page says about the ledger; book/_ext fills it in."""
-    return f"\n{summary_html()}\n\nEvery claim, with its test, is in [the claim ledger](claims).\n"

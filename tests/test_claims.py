@@ -794,7 +794,7 @@ def test_json_and_filters(capsys: pytest.CaptureFixture) -> None:
 
 
 def test_the_page_has_each_claim_once_and_is_accessible() -> None:
-    page = BeautifulSoup(claims.html().text, "html.parser")
+    page = BeautifulSoup(ledger.table(claims.ledger()).text, "html.parser")
     rows = [str(r["id"]) for r in page.select("tbody tr")]
     assert sorted(rows) == sorted(f"claim-{c.id}" for c in claims.load())
     assert not [k for k, n in Counter(str(x["id"]) for x in page.select("[id]")).items() if n > 1]
@@ -810,8 +810,8 @@ def test_the_page_has_each_claim_once_and_is_accessible() -> None:
 
 
 def test_the_landing_page_gets_one_piece_of_html() -> None:
-    text = claims.summary_html()
+    text = ledger.summary()
     assert "\n\n" not in text and text.count("<svg") == 1 and "<table" in text
     figure = BeautifulSoup(text, "html.parser").select_one("svg")
     assert figure and figure["aria-label"] and "claims with a number" in str(figure["aria-label"])
-    assert "[the claim ledger](claims)" in claims.markdown()
+    assert "[the claim ledger](claims)" in ledger.markdown()
