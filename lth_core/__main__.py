@@ -18,7 +18,7 @@ import numpy as np
 
 from lth_core import paper, results
 from lth_core.cell import StoreError, key_of
-from lth_core.spec import Spec, UsageError
+from lth_core.spec import Spec, UsageError, one_line
 from lth_core.store import Store
 from lth_core.study import store_folder
 
@@ -372,11 +372,6 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--profile", default="paper", choices=paper.PROFILES)
     p.add_argument("--dataset", default="own", choices=("own", *paper.ALONG, "digits"), help=DATA)
     return top
-
-
-def one_line(text: str) -> str:
-    """The text with what a terminal would not print as itself (a name may hold anything) written as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -25,7 +25,7 @@ from lth_core import prune, results
 from lth_core.arms import start, steps_of
 from lth_core.cell import UNREADABLE, StoreError, key_of, read_bytes, size_of, taken
 from lth_core.models import Masks, Network, Parameters, layers
-from lth_core.spec import Spec, UsageError, from_dict
+from lth_core.spec import Spec, UsageError, from_dict, one_line
 
 FORMAT = "lth-ticket-1"
 MOST_HEADER = 1_000_000  # bytes of a file's header that are read before anything else is believed
@@ -109,7 +109,7 @@ def read(file: Path) -> Ticket:
         if odd := [n for n, w in network.weights.items() if w.tobytes() != weights[n].tobytes()]:
             raise ValueError(f"{odd[0]} is not what its row draws")
     except UNREADABLE as error:
-        said = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())[:300]
+        said = one_line(" ".join(str(error).split()))[:300]
         raise StoreError(
             f"{file} is no ticket to be trusted ({said or type(error).__name__}): export it again."
         ) from error

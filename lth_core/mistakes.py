@@ -27,11 +27,7 @@ def by_sign(spec: Spec, trained: Parameters, alive: Masks) -> Masks:
 def by_one_threshold(spec: Spec, trained: Parameters, alive: Masks) -> Masks:
     """One threshold for all layers, where the papers' fully connected nets have one each (and half the rate for the
     output): as many weights remain, but in other layers."""
-    sizes = [mask.size for mask in alive.values()]
-    magnitudes = np.concatenate([np.abs(trained[name]).ravel() for name in alive])
-    living = np.concatenate([mask.ravel() for mask in alive.values()])
-    parts = np.split(prune.largest(magnitudes, living, sum(prune.plan(spec).values())), np.cumsum(sizes)[:-1])
-    return {name: part.reshape(alive[name].shape) for name, part in zip(alive, parts, strict=True)}
+    return prune.across({name: np.abs(trained[name]) for name in alive}, alive, sum(prune.plan(spec).values()))
 
 
 def any_network(spec: Spec) -> Spec:

@@ -97,18 +97,14 @@ def cut(experiment: Experiment, trained: State, alive: Masks, round: int) -> Mas
     """The masks of `round`: the largest trained magnitudes among the weights `alive`, so that masks nest.
 
     Sizes follow the closed form n (1 - rate)^round, as everywhere here (`prune.kept`)."""
-    arrays = {n: trained[n].detach().cpu().numpy() for n in alive}
-    rates = experiment.rates
+    scores = {n: np.abs(trained[n].detach().cpu().numpy()) for n in alive}
+    living, rates = {n: mask.numpy() for n, mask in alive.items()}, experiment.rates
     if experiment.scope == "layer":
-        keep = {n: prune.kept(a.size, rates[n], round) for n, a in arrays.items()}
-        found = {n: prune.largest(np.abs(a), alive[n].numpy(), keep[n]) for n, a in arrays.items()}
-        return {n: torch.from_numpy(m) for n, m in found.items()}
-    sizes = [a.size for a in arrays.values()]
-    scores = np.concatenate([np.abs(a).ravel() for a in arrays.values()])
-    living = np.concatenate([alive[n].numpy().ravel() for n in arrays])
-    mask = prune.largest(scores, living, prune.kept(scores.size, next(iter(rates.values())), round))
-    parts = np.split(mask, np.cumsum(sizes)[:-1])
-    return {n: torch.from_numpy(part.reshape(a.shape)) for (n, a), part in zip(arrays.items(), parts, strict=True)}
+        found = {n: prune.largest(x, living[n], prune.kept(x.size, rates[n], round)) for n, x in scores.items()}
+    else:
+        size = sum(x.size for x in scores.values())
+        found = prune.across(scores, living, prune.kept(size, next(iter(rates.values())), round))
+    return {n: torch.from_numpy(mask) for n, mask in found.items()}
 
 
 def start(experiment: Experiment, arm: str, weights: State, masks: Masks, key: tuple[int | str, ...]) -> Ticket:
