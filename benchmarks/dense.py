@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from lth_core import data, models, tickets, train
+from lth_core import arms, data, models, train
 from lth_core.cifar import RESNET, VGG
 from lth_core.spec import Spec
 
@@ -111,7 +111,7 @@ def cohort(arch: str, case: Case, size: int, steps: int, device: str, precision:
         recipe(arch, case, precision=precision, trial=t, iterations=steps, eval_every=steps).at_round(0)
         for t in range(size)
     ]
-    made = train.Cohort([tickets.network(s) for s in rows], images_of(case.dataset), torch.device(device))
+    made = train.Cohort([arms.network(s) for s in rows], images_of(case.dataset), torch.device(device))
     made.load(made.chunk(0))
     step = made.captured(made.step)
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from lth_core import paper, results
 from lth_core.cell import StoreError, key_of
-from lth_core.spec import Spec, UsageError
+from lth_core.spec import Spec, UsageError, one_line
 from lth_core.store import Store
 from lth_core.study import store_folder
 
@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
 
 def status(args: argparse.Namespace) -> int:
     """What each figure has and lacks, in the store or in results/."""
-    source: Store | results.Published = results.Published() if args.published else Store(args.store)
+    source: results.Source = results.Published() if args.published else Store(args.store)
     profile = "published" if args.published else args.profile
     lines: list[dict[str, Any]] = []
     for name in args.figures:
@@ -142,7 +142,7 @@ def audit(args: argparse.Namespace) -> int:
 
     from lth_core.audit import audit as audit_one
 
-    source: Store | results.Published = Store(args.store) if args.from_store else results.Published()
+    source: results.Source = Store(args.store) if args.from_store else results.Published()
     specs = _chosen(args, source)
     verdicts = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -169,18 +169,17 @@ def audit(args: argparse.Namespace) -> int:
     return int(not all(v.agrees for v in verdicts))
 
 
-def _chosen(args: argparse.Namespace, source: Store | results.Published) -> list[Spec]:
+def _chosen(args: argparse.Namespace, source: results.Source) -> list[Spec]:
     """Cells named on the command line, or all of a figure; with --sample K of them, drawn anew each time."""
-    keys = set(source.keys()) if isinstance(source, Store) else set(source.cells["key"])
-    read = (lambda k: source.read(k).spec) if isinstance(source, Store) else source.spec
+    keys = set(source.keys())
     specs: list[Spec] = []
     for name in args.figures:
         if name in keys:
-            specs.append(read(name))
+            specs.append(source.spec(name))
         elif name == "all":
-            specs += [read(k) for k in sorted(keys)]
+            specs += [source.spec(k) for k in sorted(keys)]
         else:
-            profile = args.profile if isinstance(source, Store) else "published"
+            profile = args.profile if args.from_store else "published"
             rows = paper.rows(name, profile, trials=args.trials, seed=args.seed, dataset=args.dataset)
             specs += [s for s in rows if key_of(s) in keys]
     if not specs:
@@ -223,7 +222,7 @@ def export(args: argparse.Namespace) -> int:
     """Tickets as files: one a network named by its key, or all tickets of a figure."""
     from lth_core import exchange
 
-    source: Store | results.Published = Store(args.store) if args.from_store else results.Published(args.results)
+    source: results.Source = Store(args.store) if args.from_store else results.Published(args.results)
     where = "the store" if args.from_store else "results/ (train them with `run`, then export --from-store)"
     chosen: list[Spec] = []
     left: dict[str, int] = {}  # why -> how many of a figure's networks are no files; one named by its key is an error
@@ -233,7 +232,7 @@ def export(args: argparse.Namespace) -> int:
             else "unpruned" if spec.round == 0
             else "of other arms than 'ticket'" if spec.arm != "ticket"
             else "that did not start from their initial values under a mask" if not exchange.portable(spec)
-            else f"whose masks are not in {where}" if not exchange.has_masks(spec, source)
+            else f"whose masks are not in {where}" if not source.has_masks(spec)
             else ""
         )  # fmt: skip
         if why:
@@ -256,7 +255,7 @@ def import_(args: argparse.Namespace) -> int:
     """Read tickets that `export` wrote, here or elsewhere; a file that cannot be trusted is refused."""
     from lth_core import exchange
 
-    source: Store | results.Published = Store(args.store) if args.from_store else results.Published(args.results)
+    source: results.Source = Store(args.store) if args.from_store else results.Published(args.results)
     where = "the store" if args.from_store else "results/"
     differ = 0
     for file in args.files:
@@ -373,11 +372,6 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--profile", default="paper", choices=paper.PROFILES)
     p.add_argument("--dataset", default="own", choices=("own", *paper.ALONG, "digits"), help=DATA)
     return top
-
-
-def one_line(text: str) -> str:
-    """The text with what a terminal would not print as itself (a name may hold anything) written as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def main(argv: list[str] | None = None) -> int:

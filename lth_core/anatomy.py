@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lth_core import analyse, figures, plot, prune, results
 from lth_core import examine as ex
 from lth_core.cell import key_of
-from lth_core.judge import rank_correlation
+from lth_core.levels import rank_correlation
 from lth_core.models import init_sd, layers
 from lth_core.spec import Spec
 from lth_core.study import Study
@@ -49,11 +49,10 @@ def lacking(study: Study, figure: str, specs: Iterable[Spec], trained: Iterable[
     if study.lacking(figure):
         return figures.waiting(study, figure)
     source = study.source
-    if isinstance(source, results.Published):
-        if not all(s.round == 0 or source.has_masks(s) for s in specs):
-            return plot.Html(f"<p><em>The masks of {figure} are not published yet.</em></p>", figure)
-        if not all(source.has_trained(s) for s in trained):
-            return plot.Html(f"<p><em>The trained weights of {figure} are not published yet.</em></p>", figure)
+    if not all(source.has_masks(s) for s in specs):
+        return plot.Html(f"<p><em>The masks of {figure} are not published yet.</em></p>", figure)
+    if not all(source.has_trained(s) for s in trained):
+        return plot.Html(f"<p><em>The trained weights of {figure} are not published yet.</em></p>", figure)
     return None
 
 
@@ -328,7 +327,7 @@ def recipe(study: Study, figure: str, round: int) -> Markdown:
     if not specs or lacking(study, figure, specs) or specs[0].dataset != "mnist":
         return Markdown("*The tickets of this figure are not published yet.*")
     spec, row = specs[0], results.table(specs[:1], study.source).iloc[0]
-    at = "" if isinstance(study.source, results.Published) else " --from-store"
+    at = "" if study.profile == "published" else " --from-store"
     return Markdown(
         f"```bash\npython -m lth_core export {key_of(spec)}{at} --out .\n```\n\n"
         f"```python\n{RECIPE.format(file=f'{key_of(spec)}.safetensors')}```\n\n"

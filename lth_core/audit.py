@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lth_core import results, tickets
+from lth_core import arms, results, tickets
 from lth_core.cell import digest_arrays, key_of
 from lth_core.data import EVALUATED, load
 from lth_core.models import Network
@@ -60,12 +60,12 @@ def allowed_difference(accuracy: float, n: int) -> float:
     return float(4 * np.sqrt(2 * p * (1 - p) / n))
 
 
-def start_of(spec: Spec, source: Store | results.Published, scratch: Store, **how) -> tuple[Network, bool]:
+def start_of(spec: Spec, source: results.Source, scratch: Store, **how) -> tuple[Network, bool]:
     """The network as it stood before training, from stored or published masks; else, and then True, by training its
     chain again."""
     if not spec.grown:
-        return tickets.network(spec), False
-    if isinstance(source, Store):
+        return arms.network(spec), False
+    if source.exact:
         return tickets.from_store(spec, source), False
     before = tickets.needs(spec, source)
     tickets.run(before, scratch, **how)
@@ -74,7 +74,7 @@ def start_of(spec: Spec, source: Store | results.Published, scratch: Store, **ho
 
 def audit(
     spec: Spec,
-    source: Store | results.Published,
+    source: results.Source,
     scratch: Store,
     *,
     data_dir: str | Path | None = None,

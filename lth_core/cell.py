@@ -33,14 +33,13 @@ from safetensors.numpy import save as save_tensors
 
 from lth_core import __version__
 from lth_core.data import CHECKSUMS
-from lth_core.models import Masks, Network, Parameters, Trained, layers
-from lth_core.spec import SCHEMA, Spec, from_dict
+from lth_core.models import MEASURED, Masks, Network, Parameters, Trained, layers
+from lth_core.spec import SCHEMA, Spec, from_dict, one_line
 
 KEEPS_WEIGHTS = ("ticket", "continued")  # arms from which later rounds grow
 MOST_BYTES = 1_000_000  # of cell.json
 MOST_EVALUATIONS = 1_000_000  # of a cell: what hostile cells may declare is bounded before anything is allocated
 MOST_PARAMETERS = 500_000_000
-MEASURED = tuple(f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "correct"))
 CURVES = {"iteration": pa.int32(), **{c: pa.float32() if c.endswith("loss") else pa.int32() for c in MEASURED}}
 
 
@@ -187,7 +186,7 @@ def decode(folder: Path, key: str) -> tuple[Cell, dict[str, bytes]]:
             masks, weights = _unpack(load_tensors(files["tensors.safetensors"]), spec)
         made = _made(cell["made"])
     except UNREADABLE as error:
-        said = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())[:300]
+        said = one_line(" ".join(str(error).split()))[:300]
         raise StoreError(f"cell {key} cannot be read ({said or type(error).__name__}): {remedy}.") from error
     return Cell(spec, made, curves, masks, weights), files
 
@@ -218,16 +217,15 @@ def read_bytes(file: Path, most: int) -> bytes:
 def size_of(spec: Spec) -> tuple[int, int]:
     """Parameters and evaluations of a row, refused where no cell of ours is that large."""
     parameters = sum(math.prod(layer.shape) + 4 * layer.shape[0] for layer in layers(spec.arch, spec.dataset))
-    evaluations = spec.iterations // spec.eval_every + 1
-    if parameters > MOST_PARAMETERS or evaluations > MOST_EVALUATIONS:
-        raise ValueError(f"it declares {parameters:,} parameters and {evaluations:,} evaluations, too many")
-    return parameters, evaluations
+    if parameters > MOST_PARAMETERS or spec.evaluations > MOST_EVALUATIONS:
+        raise ValueError(f"it declares {parameters:,} parameters and {spec.evaluations:,} evaluations, too many")
+    return parameters, spec.evaluations
 
 
 def _curves(data: bytes, spec: Spec) -> pd.DataFrame:
     """The evaluations that this row has to have: its columns, its iterations, no more."""
     file = pq.ParquetFile(io.BytesIO(data))
-    rows, schema = spec.iterations // spec.eval_every + 1, file.schema_arrow
+    rows, schema = spec.evaluations, file.schema_arrow
     columns = {name: schema.field(name).type for name in schema.names}
     groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
     size = sum(g.column(i).total_uncompressed_size for g in groups for i in range(g.num_columns))

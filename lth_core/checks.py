@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from lth_core import data, models, paper, prune, xor
 from lth_core.analyse import bootstrap
-from lth_core.judge import PRUNING, Lacking, Result, Test, excludes, rank_correlation
+from lth_core.judge import Result, Test, excludes
+from lth_core.levels import PRUNING, Lacking, rank_correlation
 from lth_core.spec import Spec, UsageError
 
 NAN = float("nan")

@@ -2,7 +2,6 @@
 
 claims.judge()           one row a claim: verdict, effect, interval, n, scale, reason, command
 claims.value(id)         the measured value with its interval, for prose that is filled when the book is built
-claims.html()            the ledger as a page: filters, one line a claim (drawn by `ledger`)
 
 The claims are data (`statements`), the tests are functions (`judge`, `shapes`, `sweeps`, `checks`, `insides`); this
 module brings them together. Nothing here trains a network, except XOR's, which take seconds.
@@ -27,7 +26,9 @@ from lth_core.cell import key_of
 from lth_core.checks import ALONE
 from lth_core.draws import generator
 from lth_core.insides import MASKS
-from lth_core.judge import Lacking, Result, select, with_depth
+from lth_core.judge import Result
+from lth_core.levels import Lacking, select, with_depth
+from lth_core.results import Source
 from lth_core.spec import Spec, UsageError
 from lth_core.statements import Claim, Part, columns_of, describe, load, measured, number_of, said, unit_of
 from lth_core.sweeps import NETWORKS
@@ -46,7 +47,7 @@ SEEKING = ("turning", "exists", "plateau", "faster_than", "dip", "reach")
 RANK = {REPRODUCED: 3, DIRECTION: 2, NOT: 1}  # the other two say nothing about the claim
 
 
-def with_curves(table: pd.DataFrame, columns: Iterable[str], source: Any, specs: list[Spec]) -> pd.DataFrame:
+def with_curves(table: pd.DataFrame, columns: Iterable[str], source: Source, specs: list[Spec]) -> pd.DataFrame:
     """Columns that need whole curves. "test@1000": at that iteration (or the nearest evaluation kept), "val_loss@end";
     "test<5000": mean up to there; "reach@0.97": first iteration with that validation accuracy; "loss_rise": validation
     loss at the end minus its minimum."""
@@ -85,10 +86,10 @@ class Rows:
 class Bench:
     """Answers queries on a source (published results or a store) at the first of `profiles` that is complete."""
 
-    def __init__(self, source: Any, profiles: Sequence[str], options: dict[str, Any]) -> None:
+    def __init__(self, source: Source, profiles: Sequence[str], options: dict[str, Any]) -> None:
         self.source, self.profiles, self.options = source, profiles, options  # options: trials, seed, dataset
         self.cache: dict[tuple[str, str], Rows] = {}
-        self.keys = set(source.cells["key"]) if isinstance(source, results.Published) else set(source.keys())
+        self.keys = set(source.keys())
 
     def rows(self, figure: str, profile: str) -> Rows:
         if (figure, profile) not in self.cache:
@@ -166,10 +167,6 @@ def verdict_of(found: Sequence[Result], short: str, partly: bool = False) -> str
     return UNMEASURED if short else NOT
 
 
-def word(found: Result) -> str:
-    return "holds" if found.agrees else "in direction" if found.direction else "does not hold"
-
-
 def reasons(lacking: dict[str, str]) -> str:
     """Why networks cannot be judged: "Conv-4: one trial has no interval; Conv-6: no network is published yet"."""
     nets: dict[str, list[str]] = {}
@@ -213,8 +210,8 @@ def judge_one(bench: Bench, claim: Claim) -> dict[str, Any]:
     at = next(iter(found), 0)
     first = found.get(at, Result(nan, nan, nan, 0, False, False))
     decides = min(counts, key=lambda i: (found[i].agrees, found[i].direction), default=at)  # the first of the worst
-    but = "" if word(found.get(decides, first)) == word(first) else said(found[decides], units[decides])
-    words = {i: "undecided" if i in undecided else word(f) for i, f in found.items()}
+    but = "" if found.get(decides, first).word == first.word else said(found[decides], units[decides])
+    words = {i: "undecided" if i in undecided else f.word for i, f in found.items()}
     alone = all(part.test in ALONE for _, part in parts)
     return {
         "id": claim.id, "verdict": verdict, "effect": first.effect, "low": first.low, "high": first.high, "n": first.n,
@@ -228,7 +225,7 @@ def judge_one(bench: Bench, claim: Claim) -> dict[str, Any]:
 
 
 def judge(
-    source: Any = None, claims: Iterable[Claim] | None = None, *, profile: str = "published", trials: int = 0,
+    source: Source | None = None, claims: Iterable[Claim] | None = None, *, profile: str = "published", trials: int = 0,
     seed: int = 0, dataset: str = "own",
 ) -> pd.DataFrame:  # fmt: skip
     """One row a claim. Published results are judged at the paper's scale where they reach it; another `profile` (with
@@ -321,22 +318,3 @@ def text(verdicts: pd.DataFrame, show: Callable[[str], None] = print) -> None:
     show("")
     for verdict, n in verdicts["verdict"].value_counts().reindex(VERDICTS, fill_value=0).items():
         show(f"{n:>4}  {verdict}")
-
-
-def html(verdicts: pd.DataFrame | None = None) -> Any:
-    """The whole ledger for a page: see `ledger.table`."""
-    from lth_core import ledger as page  # imported late: the command line needs no drawing packages
-
-    return page.table(ledger() if verdicts is None else verdicts)
-
-
-def summary_html(verdicts: pd.DataFrame | None = None) -> str:
-    """Verdict counts and paper against measurement, for the landing page."""
-    from lth_core import ledger as page
-
-    return page.summary(verdicts)
-
-
-def markdown() -> str:
-    """What the landing page says about the ledger; book/_ext fills it in."""
-    return f"\n{summary_html()}\n\nEvery claim, with its test, is in [the claim ledger](claims).\n"

@@ -42,8 +42,7 @@ def multiplications(arch: str, dataset: str) -> int:
 
 def work(spec: Spec) -> float:
     """Multiply-adds of a training with its evaluations; backward counts as twice forward, masked weights as any."""
-    evaluations = spec.iterations // spec.eval_every + 1
-    images = 3 * spec.batch_size * spec.iterations + evaluations * sum(EVALUATED[spec.dataset].values())
+    images = 3 * spec.batch_size * spec.iterations + spec.evaluations * sum(EVALUATED[spec.dataset].values())
     return float(images) * multiplications(spec.arch, spec.dataset)
 
 

@@ -16,7 +16,6 @@ from lth_core import results
 from lth_core.draws import generator
 from lth_core.models import Masks, Parameters, initial, layers
 from lth_core.spec import Spec
-from lth_core.store import Store
 
 UNIFORM = 5 / 9  # Sarle's coefficient of a uniform distribution: above it, two peaks are suspected
 
@@ -48,7 +47,7 @@ def scattered(ticket: Opened) -> Masks:
     return made
 
 
-def opened(specs: Iterable[Spec], source: Store | results.Published) -> list[Opened]:
+def opened(specs: Iterable[Spec], source: results.Source) -> list[Opened]:
     """Tickets of these rows (arm "ticket", or round 0), from published or stored masks."""
     return [Opened(s, initial(s), results.masks(s, source)) for s in specs]
 

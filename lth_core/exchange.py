@@ -21,12 +21,11 @@ import numpy as np
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from lth_core import mistakes, prune, results
+from lth_core import prune, results
+from lth_core.arms import start, steps_of
 from lth_core.cell import UNREADABLE, StoreError, key_of, read_bytes, size_of, taken
 from lth_core.models import Masks, Network, Parameters, layers
-from lth_core.spec import Spec, UsageError, from_dict
-from lth_core.store import Store
-from lth_core.tickets import start
+from lth_core.spec import Spec, UsageError, from_dict, one_line
 
 FORMAT = "lth-ticket-1"
 MOST_HEADER = 1_000_000  # bytes of a file's header that are read before anything else is believed
@@ -51,18 +50,11 @@ def portable(spec: Spec) -> bool:
 
     Of the mistakes, those that only choose other masks still start from initial values ("signed", "one_threshold",
     "rewound_first", "other_trial"). The others start from other values or hold no mask."""
-    odd = {"back", "held"} & set(mistakes.steps_of(spec).changed)
     arms = ("shuffle", "continued", "prune_at_init", "random_sparsity")
-    return not (odd or spec.rewind or spec.arm in arms)
+    return steps_of(spec).starts_from_initial and not spec.rewind and spec.arm not in arms
 
 
-def has_masks(spec: Spec, source: Store | results.Published) -> bool:
-    """Whether `source` has the masks of a row's ticket."""
-    above = spec.ticket(spec.round)
-    return source.has(above) if isinstance(source, Store) else spec.round == 0 or source.has_masks(above)
-
-
-def ticket(spec: Spec, source: Store | results.Published, *, trained: bool = False) -> Ticket:
+def ticket(spec: Spec, source: results.Source, *, trained: bool = False) -> Ticket:
     """A measured network as it stood before training, from its masks; nothing is trained for it."""
     if not source.has(spec):
         raise StoreError(f"{key_of(spec)} is not measured here: see `python -m lth_core status`.")
@@ -72,7 +64,7 @@ def ticket(spec: Spec, source: Store | results.Published, *, trained: bool = Fal
         )
     if trained and spec.arm != "ticket":
         raise UsageError(f"trained weights are kept of tickets alone, not of arm = {spec.arm!r}: leave out --trained.")
-    network = start(spec, results.masks(spec.ticket(spec.round), source))
+    network = start(spec, source.masks(spec))
     row = results.table([spec], source).iloc[0]
     after = results.trained(spec, source) if trained else {}
     return Ticket(network, after, {name: str(row[name]) for name in FACTS})
@@ -117,19 +109,19 @@ def read(file: Path) -> Ticket:
         if odd := [n for n, w in network.weights.items() if w.tobytes() != weights[n].tobytes()]:
             raise ValueError(f"{odd[0]} is not what its row draws")
     except UNREADABLE as error:
-        said = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())[:300]
+        said = one_line(" ".join(str(error).split()))[:300]
         raise StoreError(
             f"{file} is no ticket to be trusted ({said or type(error).__name__}): export it again."
         ) from error
     return Ticket(network, trained, facts)
 
 
-def agreement(ticket: Ticket, source: Store | results.Published) -> bool | None:
+def agreement(ticket: Ticket, source: results.Source) -> bool | None:
     """Whether the ticket's masks are those that `source` has; None where it has none."""
     spec = ticket.network.spec
-    if not has_masks(spec, source):
+    if not source.has_masks(spec):
         return None
-    own = start(spec, results.masks(spec.ticket(spec.round), source)).masks
+    own = start(spec, source.masks(spec)).masks
     return all(np.array_equal(own[n], m) for n, m in ticket.network.masks.items())
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from lth_core import figures, panels, paper, plot, points
 from lth_core.claims import with_curves
-from lth_core.judge import select
+from lth_core.levels import select
 from lth_core.panels import Lines
 from lth_core.study import Study
 

@@ -12,36 +12,37 @@ from numpy.typing import NDArray
 from lth_core import examine as ex
 from lth_core import models, results
 from lth_core.analyse import bootstrap
-from lth_core.judge import Lacking, Result, Test, rank_correlation
+from lth_core.judge import Result, Test
+from lth_core.levels import Lacking, rank_correlation
+from lth_core.results import Source
 from lth_core.spec import Spec
-from lth_core.store import Store
 
 NAN = float("nan")
 Read = Callable[[dict, dict, dict], float]  # masks, initial weights, and a third thing: see `chains` and `paths`
 
 
-def opened(source: Any, rows: Sequence[Spec], round: int, **where: Any) -> list[Spec]:
+def opened(source: Source, rows: Sequence[Spec], round: int, **where: Any) -> list[Spec]:
     """Each trial's ticket at a round, or why there is none to open."""
     found = [r for r in rows if r.round == round and r.arm == "ticket" and r.search == "reset"]
     found = [r for r in found if all(getattr(r, k) == v for k, v in where.items())]
     if not found:
         raise Lacking(f"round {round} is not measured")
-    if not isinstance(source, Store) and not all(round == 0 or source.has_masks(r) for r in found):
+    if not all(source.has_masks(r) for r in found):
         raise Lacking("the masks of this chain are not published (`python -m lth_core publish --masks`)")
     return found
 
 
-def chains(source: Any, rows: Sequence[Spec], round: int, read: Read, **where: Any) -> NDArray:
+def chains(source: Source, rows: Sequence[Spec], round: int, read: Read, **where: Any) -> NDArray:
     """What `read` makes of each trial's ticket at a round: masks and initial weights."""
     found = opened(source, rows, round, **where)
     return np.array([read(results.masks(r, source), models.initial(r), {}) for r in found])
 
 
-def paths(source: Any, rows: Sequence[Spec], round: int, read: Read, *, own: bool = False) -> NDArray:
+def paths(source: Source, rows: Sequence[Spec], round: int, read: Read, *, own: bool = False) -> NDArray:
     """The same with trained weights as third: of the unpruned network that the ticket comes from, or its `own`."""
     found = opened(source, rows, round)
     trained = [r if own else r.ticket(0) for r in found]
-    if not isinstance(source, Store) and not all(source.has_trained(r) for r in trained):
+    if not all(source.has_trained(r) for r in trained):
         raise Lacking("the trained weights of this network are not published")
     pairs = zip(found, trained, strict=True)
     return np.array([read(results.masks(r, source), models.initial(r), results.trained(t, source)) for r, t in pairs])
@@ -58,13 +59,13 @@ def positive(values: NDArray, note: str = "") -> Result:
     return of_trials(values, lambda e, lo, hi: lo > 0, lambda e, lo, hi: lo > 0, note)
 
 
-def hollow(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: int, below: float = 0.8) -> Result:
+def hollow(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int, below: float = 0.8) -> Result:
     """The initial values that survive have two peaks in all these layers: the shallowest of the layers' dips."""
     values = chains(source, rows, round, lambda m, w, _: max(ex.dip(w[n][m[n]], w[n].std()) for n in layers))
     return of_trials(values, lambda e, lo, hi: hi < below, lambda e, lo, hi: hi < 1, "density at 0 over its peak")
 
 
-def hollow_trained(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: int, below: float) -> Result:
+def hollow_trained(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int, below: float) -> Result:
     """The same of the values that the ticket's own weights have after training."""
     values = paths(
         source, rows, round, lambda m, w, t: max(ex.dip(t[n][m[n]], t[n][m[n]].std()) for n in layers), own=True
@@ -72,7 +73,7 @@ def hollow_trained(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], 
     return of_trials(values, lambda e, lo, hi: hi < below, lambda e, lo, hi: hi < 1, "density at 0 over its peak")
 
 
-def fuller(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
+def fuller(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
     """The first layer's centre is fuller than the others': difference to the fullest of them."""
     values = chains(
         source, rows, round,
@@ -81,7 +82,7 @@ def fuller(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: i
     return positive(values, "difference of centre over flank")
 
 
-def emptier(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], rounds: Sequence[int]) -> Result:
+def emptier(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], rounds: Sequence[int]) -> Result:
     """The centres empty with pruning: fall of the fullest layer's centre from the first to the last round."""
     first, last = (
         chains(source, rows, r, lambda m, w, _: max(ex.centre(w[layer], m[layer]) for layer in layers))
@@ -90,13 +91,13 @@ def emptier(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], rounds:
     return positive(first - last, "fall of centre over flank")
 
 
-def keeps(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: int, within: float) -> Result:
+def keeps(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int, within: float) -> Result:
     """The surviving initial values keep their distribution: the largest of the layers' Kolmogorov-Smirnov distances."""
     values = chains(source, rows, round, lambda m, w, _: max(ex.distance(w[n], m[n]) for n in layers))
     return of_trials(values, lambda e, lo, hi: hi < within, lambda e, lo, hi: e < within, "Kolmogorov-Smirnov distance")
 
 
-def favours(source: Any, rows: Sequence[Spec], *, signs: dict[str, int], round: int, each: bool = False) -> Result:
+def favours(source: Source, rows: Sequence[Spec], *, signs: dict[str, int], round: int, each: bool = False) -> Result:
     """Percent of surviving initial weights above 0, less 50, times the stated sign; the least of the layers. `each`:
     in every single trial."""
 
@@ -107,14 +108,14 @@ def favours(source: Any, rows: Sequence[Spec], *, signs: dict[str, int], round: 
     return of_trials(values, lambda e, lo, hi: values.min() > 0 if each else lo > 0, lambda e, lo, hi: lo > 0)
 
 
-def moves_more(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
+def moves_more(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
     """Training the unpruned network moves the weights of its later ticket further than the rest: Cohen's d within each
     network, the least of the layers."""
     values = paths(source, rows, round, lambda m, w, t: min(ex.lead(ex.moved(w[n], t[n]), m[n]) for n in layers))
     return positive(values, "least of the layers")
 
 
-def grow_more(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
+def grow_more(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
     """Weights of the later ticket more often end with a larger magnitude than they began: points above the rest."""
 
     def least(m: dict, w: dict, t: dict) -> float:
@@ -125,7 +126,7 @@ def grow_more(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round
     return positive(values, "least of the layers")
 
 
-def concentrated(source: Any, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
+def concentrated(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
     """Of the weights that move furthest, as many as the later ticket has, those inside it: points above chance."""
     values = paths(source, rows, round, lambda m, w, t: min(ex.excess(ex.moved(w[n], t[n]), m[n]) for n in layers))
     return positive(100 * values, "least of the layers")
@@ -136,13 +137,13 @@ def remembered(before: NDArray, after: NDArray) -> float:
     return rank_correlation(np.abs(before).ravel(), np.abs(after).ravel())
 
 
-def remembers(source: Any, rows: Sequence[Spec], *, layers: Sequence[str]) -> Result:
+def remembers(source: Source, rows: Sequence[Spec], *, layers: Sequence[str]) -> Result:
     """Weights that begin small stay small: the least of the layers' rank correlations, unpruned network."""
     values = paths(source, rows, 0, lambda _, w, t: min(remembered(w[n], t[n]) for n in layers))
     return positive(values, "least of the layers")
 
 
-def remembers_more(source: Any, rows: Sequence[Spec], *, of: Sequence[str], to: Sequence[str]) -> Result:
+def remembers_more(source: Source, rows: Sequence[Spec], *, of: Sequence[str], to: Sequence[str]) -> Result:
     """That correlation is higher in each of some layers than in each of the others: the smallest difference."""
     values = paths(
         source, rows, 0,
@@ -152,7 +153,7 @@ def remembers_more(source: Any, rows: Sequence[Spec], *, of: Sequence[str], to: 
 
 
 def units(
-    source: Any, rows: Sequence[Spec], *, layer: str, round: int, statistic: str, number: float,
+    source: Source, rows: Sequence[Spec], *, layer: str, round: int, statistic: str, number: float,
     within: float = 0.0, limit: str = "both", axis: int = 1,
 ) -> Result:  # fmt: skip
     """Connections per unit of a layer: "dead" (fraction without any), "cv" (standard deviation over mean), "hub" (most
@@ -189,7 +190,7 @@ def units(
     )
 
 
-def uneven(source: Any, rows: Sequence[Spec], *, layer: str, above: str, round: int) -> Result:
+def uneven(source: Source, rows: Sequence[Spec], *, layer: str, above: str, round: int) -> Result:
     """Outgoing connections of a layer's units vary more than its incoming ones: difference of coefficients of
     variation, each beyond chance. `above` is the next layer's weight, whose columns are the outgoing connections."""
 
@@ -200,7 +201,7 @@ def uneven(source: Any, rows: Sequence[Spec], *, layer: str, above: str, round: 
     return positive(chains(source, rows, round, read), "beyond chance")
 
 
-def steeper(source: Any, rows: Sequence[Spec], *, of: str, to: str, round: int) -> Result:
+def steeper(source: Source, rows: Sequence[Spec], *, of: str, to: str, round: int) -> Result:
     """Incoming connections vary more between the units of one layer than of another."""
 
     def read(m: dict, w: dict, _: dict) -> float:
@@ -209,7 +210,9 @@ def steeper(source: Any, rows: Sequence[Spec], *, of: str, to: str, round: int) 
     return positive(chains(source, rows, round, read))
 
 
-def more_uneven(source: Any, rows: Sequence[Spec], *, layer: str, axis: int, round: int, of: dict, to: dict) -> Result:
+def more_uneven(
+    source: Source, rows: Sequence[Spec], *, layer: str, axis: int, round: int, of: dict, to: dict
+) -> Result:
     """Connections of a layer vary more in one kind of network than in another, trial by trial."""
     per_unit = ex.incoming if axis else ex.outgoing
     a, b = (chains(source, rows, round, lambda m, w, _: ex.variation(per_unit(m[layer])), **kind) for kind in (of, to))

@@ -1,11 +1,7 @@
 """The tests behind the ledger: each looks at a table of networks and says whether what a paper states is there.
 
-A table has one row a network (`results.table`) and a column `depth`: how far it is pruned, counted in rounds of 20
-percent, so that one cut to 25 percent stands at 6.2, between rounds 6 and 7. A `side` of a comparison names an arm, a
-depth (`at`: a round, a percentage of hidden weights such as "25%", or "best") and any fields of the spec.
-
-Every interval is a 95% bootstrap over trials, the same trials drawn for all curves of a test, replicates averaged
-first. Two words, one meaning in every test:
+Tables, sides and curves are those of `levels`. Every interval is a 95% bootstrap over trials, the same trials drawn for
+all curves of a test, replicates averaged first. Two words, one meaning in every test:
 agrees     what is printed holds: the number within its tolerance, each ordering with an interval that excludes zero
 direction  what it says holds without the number: an interval excludes no effect, on the paper's side
 """
@@ -17,28 +13,30 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lth_core.analyse import bootstrap
+from lth_core.levels import (
+    Curve,
+    Lacking,
+    Side,
+    along,
+    average,
+    better_low,
+    curve,
+    extreme,
+    mean,
+    position,
+    select,
+    unit,
+    within_levels,
+)
 
-# Fields that unpruned networks do not have: those belong to every condition on them (see `Spec.at_round`).
-PRUNING = {
-    "prune_conv", "prune_fc", "prune_out", "scope", "search", "criterion", "rewind", "rescale", "arm", "sigma",
-    "replicate",
-}  # fmt: skip
-LOWER = ("iteration", "loss", "gap", "reach")  # columns in whose names these words stand are better when lower
-NEAR = 0.12  # rounds: printed percentages are truncated, so a level is the nearest within this
-Side = dict[str, Any]
-Curve: TypeAlias = pd.DataFrame  # trial x depth
 Test = Callable[..., "Result"]
-
-
-class Lacking(LookupError):
-    """The table does not hold what a test needs: the claim is not measured, with this reason."""
 
 
 @dataclass(frozen=True)
@@ -58,86 +56,10 @@ class Result:
         """One trial has no interval, so it decides nothing that asks for one (what needs no trials has none either)."""
         return self.n == 1 and bool(np.isnan(self.low)) and not (self.agrees or self.direction)
 
-
-def with_depth(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with `depth` and the columns that are arithmetic on others."""
-    rate = table[["prune_fc", "prune_conv"]].max(axis=1)
-    depth = (table["round"] * np.log1p(-rate) / np.log(0.8)).round(3) + 0.0
-    more = {"depth": depth, "percent": 100 * table["density"]}
-    if "end_train" in table:
-        more["end_gap"] = table["end_train"] - table["end_test"]
-        more["late_gain"] = table["end_test"] - table["convergence_test"]
-        more["converged"] = table["convergence_iteration"].notna().astype(float)
-        learned = (table["stop_val"] > 0.2) & (table["stop_iteration"] > 0)  # of ten classes, chance is 0.1
-        more["learned"] = learned.astype(float)
-    return table.assign(**more)
-
-
-def better_low(column: str) -> bool:
-    return any(word in column for word in LOWER)
-
-
-def unit(column: str) -> float:
-    """Accuracies are fractions in tables and percentage points in papers."""
-    return 1.0 if better_low(column) or column in ("converged", "learned") else 100.0
-
-
-def select(table: pd.DataFrame, **fields: Any) -> pd.DataFrame:
-    """The networks with these fields (a value or a list); unpruned ones belong to every condition on pruning."""
-    for name, wanted in fields.items():
-        if name == "path":  # one cut from the unpruned network, or rounds of 20 percent; one cut of 20 percent is both
-            table = table[table["round"] <= 1 if wanted == "one-shot" else table["prune_fc"].isin([0.0, 0.2])]
-            continue
-        keep = table[name].isin(wanted if isinstance(wanted, list) else [wanted])
-        table = table[keep | (table["round"] == 0) if name in PRUNING else keep]
-    return table
-
-
-def curve(table: pd.DataFrame, column: str, arm: str = "ticket", **fields: Any) -> Curve:
-    """`column` by trial and depth; depth 0 is the unpruned network."""
-    chosen = select(table, arm=arm, **{k: v for k, v in fields.items() if k != "at"})
-    if chosen.empty or ((chosen["round"] > 0).sum() == 0 and fields.get("at", 1) != 0):
-        raise Lacking(f"no pruned networks of {dict(arm=arm, **fields)} are measured")
-    made = chosen.groupby(["trial", "depth"])[column].mean().unstack()
-    if 0.0 in made and not np.isfinite(made[0.0]).any():
-        raise Lacking(f"the unpruned network has no {column} (it never gets there)")
-    return made
-
-
-def learners(table: pd.DataFrame, made: Curve, column: str, **side: Any) -> Curve:
-    """A curve without what is no sign of speed or accuracy: trials whose unpruned network stays at chance, and times of
-    networks that do (their validation loss is lowest before they begin)."""
-    if "learned" not in table:
-        return made
-    learned = curve(table, "learned", **side).reindex(index=made.index, columns=made.columns)
-    made = made[learned[0.0] > 0.5] if 0.0 in learned else made
-    if made.empty:
-        raise Lacking("no trial's unpruned network learns")
-    return made.where(learned.loc[made.index] > 0.5) if better_low(column) else made
-
-
-def depth_of(at: float | str) -> float:
-    """A round, or the depth of a percentage of hidden weights."""
-    return float(np.log(float(at[:-1]) / 100) / np.log(0.8)) if isinstance(at, str) else float(at)
-
-
-def position(depths: NDArray, at: float | str) -> int:
-    """Index of a level among those measured."""
-    wanted = depth_of(at)
-    if not len(depths):
-        raise Lacking("no level is measured")
-    found = int(np.abs(depths - wanted).argmin())
-    if abs(depths[found] - wanted) > NEAR:
-        raise Lacking(f"level {at} is not measured (levels reach {depths.max():.1f} rounds)")
-    return found
-
-
-def within_levels(depths: NDArray, levels: Sequence[float | str]) -> NDArray[np.bool_]:
-    """Which depths lie between two levels, both included; both ends must be measured up to one round."""
-    first, last = depth_of(levels[0]), depth_of(levels[1])
-    if depths.max() < last - 1.05:
-        raise Lacking(f"level {levels[1]} is not measured (levels reach {depths.max():.1f} rounds)")
-    return (depths > first - NEAR) & (depths < last + NEAR)
+    @property
+    def word(self) -> str:
+        """What it says of the statement: "holds", "in direction" or "does not hold"."""
+        return "holds" if self.agrees else "in direction" if self.direction else "does not hold"
 
 
 def over_trials(curves: Sequence[Curve], statistic: Callable[..., float]) -> tuple[float, float, float, int]:
@@ -176,24 +98,6 @@ def distinct(samples: bytes, n: int) -> tuple[NDArray, NDArray]:
     return unique, where.reshape(-1)
 
 
-def mean(values: NDArray) -> NDArray:
-    """Mean over trials, of those that have a value (a network may never converge)."""
-    count = np.isfinite(values).sum(0)
-    return np.where(count > 0, np.nansum(values, axis=0) / np.maximum(count, 1), np.nan)
-
-
-def extreme(values: NDArray, high: bool) -> float:
-    """The highest or lowest of the levels that have a value."""
-    there = values[np.isfinite(values)]
-    return float(there.max() if high else there.min()) if len(there) else float("nan")
-
-
-def average(values: NDArray) -> float:
-    """Mean of the levels that have a value."""
-    there = values[np.isfinite(values)]
-    return float(there.mean()) if len(there) else float("nan")
-
-
 def close(effect: float, number: float, within: float, limit: str = "both") -> bool:
     """Whether a number is met: within the tolerance, or not beyond it on the wrong side ("atleast", "atmost")."""
     return (limit == "atleast" or effect <= number + within) and (limit == "atmost" or effect >= number - within)
@@ -202,15 +106,6 @@ def close(effect: float, number: float, within: float, limit: str = "both") -> b
 def excludes(low: float, high: float, none: float = 0.0) -> int:
     """+1 or -1: the side of `none` on which the whole interval lies; 0 if it contains it."""
     return int(low > none) - int(high < none)
-
-
-def rank_correlation(x: NDArray, y: NDArray) -> float:
-    """Spearman's rho of the pairs that both have a value."""
-    both = np.isfinite(x) & np.isfinite(y)
-    if both.sum() < 3:
-        return float("nan")
-    a, b = (pd.Series(v[both]).rank() for v in (x, y))
-    return float(a.corr(b)) if a.std() > 0 and b.std() > 0 else 0.0
 
 
 def pair(table: pd.DataFrame, column: str, sides: Sequence[Side]) -> tuple[list[Curve], list[Callable]]:
@@ -262,20 +157,6 @@ def value(table: pd.DataFrame, *, column: str, of: Side, number: float, within: 
     curves, (x,) = pair(table, column, (of,))
     effect, low, high, n = over_trials(curves, lambda a: unit(column) * x(a))
     return Result(effect, low, high, n, close(effect, number, within, limit), close(effect, number, 3 * within, limit))
-
-
-def along(c: Curve, depths: NDArray, at: float | str | None) -> Curve:
-    """A curve read at `depths`: its own levels where it has them, with or without a value, else between its neighbours
-    (one-shot levels lie between rounds). With `at`, its value at that one level everywhere."""
-    own = c.columns.to_numpy(float)
-    if at is not None:
-        return c.iloc[:, [position(own, at)] * len(depths)].set_axis(depths, axis=1)
-
-    def read(v: NDArray) -> list[float]:
-        its, between = dict(zip(own, v, strict=True)), np.interp(depths, own, v, np.nan, np.nan)
-        return [its.get(d, x) for d, x in zip(depths, between, strict=True)]
-
-    return pd.DataFrame([read(v) for v in c.to_numpy(float)], index=c.index, columns=depths)
 
 
 def ahead(

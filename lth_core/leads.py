@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from lth_core import analyse, figures, plot
-from lth_core.judge import Lacking, Side, ahead, better_low, excludes, select, with_depth
+from lth_core.judge import ahead, excludes
+from lth_core.levels import Lacking, Side, better_low, select, with_depth
 from lth_core.mistakes import MISTAKES, best_on_test
 from lth_core.study import Study
 from lth_core.tables import frame, interval, missing

@@ -166,3 +166,8 @@ def summary(verdicts: pd.DataFrame | None = None) -> str:
     """Counts and picture for the landing page (HTML in Markdown)."""
     ledger = claims.ledger() if verdicts is None else verdicts
     return plot.in_markdown(counts(ledger), picture(ledger, name="claims-summary"))
+
+
+def markdown() -> str:
+    """What the landing page says about the ledger; book/_ext fills it in."""
+    return f"\n{summary()}\n\nEvery claim, with its test, is in [the claim ledger](claims).\n"

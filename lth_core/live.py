@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as w
 import pandas as pd
 
-from lth_core import data, figures, plot, sparse, tickets
+from lth_core import arms, data, figures, plot, sparse
 from lth_core.analyse import summary
 from lth_core.data import EVALUATED
-from lth_core.models import Masks, Parameters, Trained
+from lth_core.models import Network, Trained
 from lth_core.prune import density
 from lth_core.spec import Spec, UsageError
 from lth_core.study import Study
@@ -48,24 +47,15 @@ def grow(
     """Train round after round, each ticket cut from the one before; yields every network as it is done.
 
     Ends early, without the round at work, once `stop()` is true."""
-    found: Any = None
+    found: Network | None = None
     for specs in chain:
-        networks = [tickets.network(s, found) for s in specs]
+        networks = [arms.network(s, found) for s in specs]
         done = dict(sparse.train(networks, source, progress=progress, stop=stop))
         if len(done) < len(networks):
             return
         for i, network in enumerate(networks):
             yield network.spec, done[i]
-        found = _Grown(specs[0], done[0].weights, networks[0].masks)
-
-
-@dataclass(frozen=True)
-class _Grown:
-    """A trained ticket as `tickets.network` reads its parent."""
-
-    spec: Spec
-    weights: Parameters
-    masks: Masks
+        found = Network(specs[0], done[0].weights, networks[0].masks)  # the ticket as training left it
 
 
 def row(spec: Spec, trained: Trained) -> dict[str, Any]:

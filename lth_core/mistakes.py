@@ -1,61 +1,22 @@
 """Common mistakes of reimplementations, each a step of the method gone wrong by a line or two.
 
-Between one training and the next, iterative pruning with resetting takes four steps (`Steps`, whose defaults are the
-method). A mistake replaces one of them; `Spec.search` names it, so that its networks are trained, stored, audited and
-published like any others, by engines that know nothing of it. `tests/test_mistakes.py` has the test that finds each.
+Between one training and the next, iterative pruning with resetting takes four steps (`method.Steps`, whose defaults are
+the method). A mistake replaces one of them; `Spec.search` names it, so that its networks are trained, stored, audited
+and published like any others, by engines that know nothing of it. `tests/test_mistakes.py` has what finds each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from lth_core import prune
 from lth_core.data import EVALUATED
+from lth_core.method import Steps, ticket_above
 from lth_core.models import Masks, Parameters, initial
 from lth_core.spec import Spec
-
-
-def ticket_above(spec: Spec) -> Spec:
-    """The network whose trained weights decide the masks: this trial's ticket of the round before."""
-    return spec.ticket(spec.round - 1)
-
-
-def by_magnitude(spec: Spec, trained: Parameters, alive: Masks) -> Masks:
-    """The masks: in each layer the largest magnitudes among the weights that were alive."""
-    return prune.cut(spec, trained, alive)
-
-
-def initial_values(spec: Spec, start: Parameters, trained: Parameters) -> Parameters:
-    """The weights to start again from: `start`, the initial ones; not the trained ones."""
-    return start
-
-
-def throughout(masks: Masks) -> Masks:
-    """The masks that hold during training: the ticket's own."""
-    return masks
-
-
-@dataclass(frozen=True)
-class Steps:
-    """How a ticket comes from the network of the round before; `label` is how figures call it."""
-
-    label: str = "as in the papers"
-    parent: Callable[[Spec], Spec] = ticket_above
-    cut: Callable[[Spec, Parameters, Masks], Masks] = by_magnitude
-    back: Callable[[Spec, Parameters, Parameters], Parameters] = initial_values
-    held: Callable[[Masks], Masks] = throughout
-
-    @property
-    def changed(self) -> dict[str, Callable]:
-        """The steps that are not the method's."""
-        return {n: f for n, f in vars(self).items() if n != "label" and f is not vars(METHOD)[n]}
-
-
-METHOD = Steps()
 
 
 def by_sign(spec: Spec, trained: Parameters, alive: Masks) -> Masks:
@@ -66,11 +27,7 @@ def by_sign(spec: Spec, trained: Parameters, alive: Masks) -> Masks:
 def by_one_threshold(spec: Spec, trained: Parameters, alive: Masks) -> Masks:
     """One threshold for all layers, where the papers' fully connected nets have one each (and half the rate for the
     output): as many weights remain, but in other layers."""
-    sizes = [mask.size for mask in alive.values()]
-    magnitudes = np.concatenate([np.abs(trained[name]).ravel() for name in alive])
-    living = np.concatenate([mask.ravel() for mask in alive.values()])
-    parts = np.split(prune.largest(magnitudes, living, sum(prune.plan(spec).values())), np.cumsum(sizes)[:-1])
-    return {name: part.reshape(alive[name].shape) for name, part in zip(alive, parts, strict=True)}
+    return prune.across({name: np.abs(trained[name]) for name in alive}, alive, sum(prune.plan(spec).values()))
 
 
 def any_network(spec: Spec) -> Spec:
@@ -121,16 +78,13 @@ MISTAKES = {
     "one_threshold": Steps("one threshold for all layers", cut=by_one_threshold),
     "rewound_first": Steps("rewinds before it prunes", parent=any_network, cut=by_initial_magnitude),
     "other_trial": Steps("another trial's mask", parent=neighbour_above),
-    "not_rewound": Steps("does not rewind", back=trained_values),
-    "drawn_again": Steps("draws new weights to rewind", back=new_values),
-    "unmasked": Steps("trains pruned weights too", held=nowhere),
-    "own_masks": Steps("control with masks of its own", parent=own_network_above, back=own_values),
+    "not_rewound": Steps("does not rewind", back=trained_values, starts_from_initial=False),
+    "drawn_again": Steps("draws new weights to rewind", back=new_values, starts_from_initial=False),
+    "unmasked": Steps("trains pruned weights too", held=nowhere, starts_from_initial=False),
+    "own_masks": Steps(
+        "control with masks of its own", parent=own_network_above, back=own_values, starts_from_initial=False
+    ),
 }
-
-
-def steps_of(spec: Spec) -> Steps:
-    """The steps that a row's `search` names."""
-    return MISTAKES.get(spec.search, METHOD)
 
 
 def best_on_test(curves: pd.DataFrame, dataset: str) -> pd.Series:

@@ -34,6 +34,7 @@ from torch import nn
 
 from lth_core import analyse, prune
 from lth_core.draws import generator
+from lth_core.levels import Lacking, Side, with_depth
 from lth_core.plain import (
     Experiment,
     Masks,
@@ -48,6 +49,7 @@ from lth_core.plain import (
     train,
 )
 from lth_core.spec import UsageError, numeric
+from lth_core.sweeps import NETWORKS
 
 __all__ = [
     "ARMS", "Experiment", "Found", "Ticket", "cut", "hold", "judge", "load", "masked", "rates_of", "run", "start",
@@ -95,18 +97,14 @@ def cut(experiment: Experiment, trained: State, alive: Masks, round: int) -> Mas
     """The masks of `round`: the largest trained magnitudes among the weights `alive`, so that masks nest.
 
     Sizes follow the closed form n (1 - rate)^round, as everywhere here (`prune.kept`)."""
-    arrays = {n: trained[n].detach().cpu().numpy() for n in alive}
-    rates = experiment.rates
+    scores = {n: np.abs(trained[n].detach().cpu().numpy()) for n in alive}
+    living, rates = {n: mask.numpy() for n, mask in alive.items()}, experiment.rates
     if experiment.scope == "layer":
-        keep = {n: prune.kept(a.size, rates[n], round) for n, a in arrays.items()}
-        found = {n: prune.largest(np.abs(a), alive[n].numpy(), keep[n]) for n, a in arrays.items()}
-        return {n: torch.from_numpy(m) for n, m in found.items()}
-    sizes = [a.size for a in arrays.values()]
-    scores = np.concatenate([np.abs(a).ravel() for a in arrays.values()])
-    living = np.concatenate([alive[n].numpy().ravel() for n in arrays])
-    mask = prune.largest(scores, living, prune.kept(scores.size, next(iter(rates.values())), round))
-    parts = np.split(mask, np.cumsum(sizes)[:-1])
-    return {n: torch.from_numpy(part.reshape(a.shape)) for (n, a), part in zip(arrays.items(), parts, strict=True)}
+        found = {n: prune.largest(x, living[n], prune.kept(x.size, rates[n], round)) for n, x in scores.items()}
+    else:
+        size = sum(x.size for x in scores.values())
+        found = prune.across(scores, living, prune.kept(size, next(iter(rates.values())), round))
+    return {n: torch.from_numpy(mask) for n, mask in found.items()}
 
 
 def start(experiment: Experiment, arm: str, weights: State, masks: Masks, key: tuple[int | str, ...]) -> Ticket:
@@ -224,10 +222,6 @@ def judge(cells: pd.DataFrame, statements: Mapping[str, Mapping[str, Any]]) -> p
     >>> said[["effect", "n", "verdict"]].round(1).values.tolist()
     [[6.0, 2, 'holds']]
     """
-    from lth_core.claims import word  # here: the ledger needs more than the core does
-    from lth_core.judge import Lacking, with_depth
-    from lth_core.sweeps import NETWORKS
-
     tests = {n: f for n, f in NETWORKS.items() if n != "everywhere"}  # its own argument `test` has no place here
     for statement, how in statements.items():
         if not isinstance(how, Mapping) or "test" not in how:
@@ -249,14 +243,12 @@ def judge(cells: pd.DataFrame, statements: Mapping[str, Mapping[str, Any]]) -> p
             said = " ".join(f"{type(error).__name__}: {error}".split())
             raise UsageError(f"{statement!r}: the test {name} cannot use a value that it is given ({said}).") from error
         numbers = {"effect": result.effect, "low": result.low, "high": result.high, "n": result.n}
-        rows.append({"statement": statement, **numbers, "verdict": "undecided" if result.undecided else word(result)})
+        rows.append({"statement": statement, **numbers, "verdict": "undecided" if result.undecided else result.word})
     return pd.DataFrame(rows)
 
 
 def _arguments(statement: str, test: Callable[..., Any], how: Mapping[str, Any], columns: list[str]) -> dict[str, Any]:
     """What a statement gives its test; refused where it names what the test or the table does not have."""
-    from lth_core.judge import Side
-
     name, fields = test.__name__, list(dict.fromkeys(["arm", "at", "path", *columns]))  # `fields`: what a side may name
     parameters = inspect.signature(test, eval_str=True).parameters
     takes = {n: p for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY}

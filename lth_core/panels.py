@@ -1,6 +1,6 @@
 """Figures of a section in one call each: lines against size, curves over training, gaps between arms.
 
-Each takes the figure's id and says what to draw as queries (`judge.select`): label → (look, fields). A figure whose
+Each takes the figure's id and says what to draw as queries (`levels.select`): label → (look, fields). A figure whose
 networks are not all measured is replaced by `figures.waiting`.
 """
 
@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 
 from lth_core import analyse, figures, plot, points
 from lth_core.data import EVALUATED
-from lth_core.judge import select
+from lth_core.levels import select
 from lth_core.study import Study
 
 MARKERS = "osD^vP<>Xd"

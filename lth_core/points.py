@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lth_core.analyse import settled
-from lth_core.judge import Lacking, Side, better_low, curve, extreme, mean, position, select, unit, with_depth
+from lth_core.levels import Lacking, Side, better_low, curve, extreme, mean, position, select, unit, with_depth
 from lth_core.paper import FIGURES
 from lth_core.statements import Claim, Part, load
 
@@ -38,7 +38,7 @@ class Point(NamedTuple):
 
 def on_panel(figure: str, table: pd.DataFrame, column: str, axis: str, lines: dict[str, dict[str, Any]]) -> list[Point]:
     """Points of a panel of `column` against `axis` (a column of `figures.levelled`), about networks that its lines
-    show (label: query, see `judge.select`). Each once, dense to sparse. What is printed of the end belongs to the last
+    show (label: query, see `levels.select`). Each once, dense to sparse. What is printed of the end belongs to the last
     checkpoint too."""
     if set(table["dataset"]) != {FIGURES[figure].paper.dataset}:
         return []

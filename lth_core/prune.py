@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,19 +63,28 @@ def largest(scores: NDArray, alive: NDArray[np.bool_], keep: int) -> NDArray[np.
     return mask.reshape(alive.shape) & alive
 
 
+def across(scores: Mapping[str, NDArray], alive: Mapping[str, NDArray[np.bool_]], keep: int) -> Masks:
+    """`largest` of several layers at once, by one threshold: name -> mask, for each name of `scores`; one shape each.
+
+    >>> every = {"a": np.array([True, True]), "b": np.array([True])}
+    >>> {n: m.tolist() for n, m in across({"a": np.array([3.0, 1.0]), "b": np.array([2.0])}, every, 2).items()}
+    {'a': [True, False], 'b': [True]}
+    """
+    joined = np.concatenate([values.ravel() for values in scores.values()])
+    living = np.concatenate([alive[name].ravel() for name in scores])
+    parts = np.split(largest(joined, living, keep), np.cumsum([values.size for values in scores.values()])[:-1])
+    return {name: part.reshape(alive[name].shape) for name, part in zip(scores, parts, strict=True)}
+
+
 def cut(spec: Spec, weights: Parameters, alive: Masks) -> Masks:
     """Masks at `spec.round` from trained `weights`: the largest magnitudes among the `alive`, so that masks nest.
 
     Layer-wise (LeNet, Conv) or across all prunable layers at once (scope "global": VGG-19, ResNet-18)."""
     if spec.scope == "layer":
         return {name: largest(np.abs(weights[name]), alive[name], n) for name, n in plan(spec).items()}
-    table = layers(spec.arch, spec.dataset)
-    names = [layer.weight for layer in table if rate(spec, layer) > 0]
-    joined = np.concatenate([np.abs(weights[n]).ravel() for n in names])
-    living = np.concatenate([alive[n].ravel() for n in names])
-    mask = largest(joined, living, kept(living.size, spec.prune_conv, spec.round))
-    parts = np.split(mask, np.cumsum([alive[n].size for n in names])[:-1])
-    return {**alive, **{n: part.reshape(alive[n].shape) for n, part in zip(names, parts, strict=True)}}
+    names = [layer.weight for layer in layers(spec.arch, spec.dataset) if rate(spec, layer) > 0]
+    keep = kept(sum(alive[n].size for n in names), spec.prune_conv, spec.round)
+    return {**alive, **across({n: np.abs(weights[n]) for n in names}, alive, keep)}
 
 
 def random(spec: Spec, keep: dict[str, int]) -> Masks:

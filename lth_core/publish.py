@@ -27,10 +27,10 @@ from lth_core.store import Store
 
 @dataclass(frozen=True)
 class Either:
-    """A store and what is published already: where each network is taken from."""
+    """A store and what is published already, by default nothing: where each network is taken from."""
 
     store: Store
-    published: Published
+    published: Published = field(default_factory=lambda: Published("nothing is published"))
     renewed: set[Spec] = field(default_factory=set)  # unpruned networks whose store holds all that grows from them
 
     def has(self, spec: Spec) -> bool:
@@ -118,7 +118,7 @@ def _same(cell: Cell, published: Published, curves: pd.DataFrame) -> bool:
 
 
 def write(
-    sections: dict[str, list[Spec]], source: Store | Either, root: str | Path = HERE, *, masks: Iterable[str] = (),
+    sections: dict[str, list[Spec]], source: Either, root: str | Path = HERE, *, masks: Iterable[str] = (),
     weights: Iterable[Spec] = (),
 ) -> list[Path]:  # fmt: skip
     """Write each section's networks to `root`; sections named in `masks`, or that have masks already, also keep their
@@ -126,7 +126,6 @@ def write(
 
     What another section already holds is not written twice. Returns the files written."""
     root = Path(root)
-    source = source if isinstance(source, Either) else Either(source, Published(root / "nothing"))
     elsewhere = Published(root, without=sections)
     seen = set(elsewhere.cells["key"])
     done = elsewhere.rounds_of_masks  # chains whose masks another section has, and to which round
@@ -194,8 +193,7 @@ def _chains(specs: list[Spec], source: Either, done: dict[str, int]) -> pd.DataF
         gone: dict[str, np.ndarray] = {}
         for s in (replace(last, round=r) for r in range(1, last.round + 1)):
             kept = source.stays(s) and source.published.has_masks(s)
-            masks = source.published.masks(s) if kept else source.store.read(key_of(s)).masks
-            for name, mask in masks.items():
+            for name, mask in (source.published if kept else source.store).masks(s).items():
                 at = gone.setdefault(name, np.full(mask.size, NEVER, np.uint8))
                 at[(at == NEVER) & ~mask.ravel()] = s.round
         rows += [{"chain": chain, "rounds": last.round, "layer": n, "pruned_at": a.tobytes()} for n, a in gone.items()]

@@ -15,17 +15,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
 
-from lth_core.analyse import summary
 from lth_core.cell import StoreError, key_of
 from lth_core.models import Masks, Parameters, initial, layers
 from lth_core.prune import density, full, masked
 from lth_core.spec import Spec, from_dict
-from lth_core.store import Store
 
 HERE = Path(__file__).resolve().parent.parent / "results"
 POINTS = 125  # evaluations kept of a curve; early stopping and convergence are computed from all of them first
@@ -50,46 +48,61 @@ def thinned(curves: pd.DataFrame, points: int = POINTS) -> pd.DataFrame:
     return curves.iloc[[*range(0, last, step), last]].reset_index(drop=True)
 
 
-def table(specs: Iterable[Spec], source: Store | Published) -> pd.DataFrame:
-    """One row per network: fields, density, provenance and `analyse.summary`. A missing cell is an error."""
-    if isinstance(source, Published):
-        return source.table(specs)
-    rows = []
-    for spec in specs:
-        cell = source.read(key_of(spec))
-        rows.append({**describe(spec), **cell.made, **summary(cell.curves, spec.dataset)})
-    return pd.DataFrame(rows)
-
-
-def curves(specs: Iterable[Spec], source: Store | Published) -> pd.DataFrame:
-    """Evaluations of all networks, one row each: key, iteration, losses and counts."""
-    if isinstance(source, Published):
-        return source.curves(specs)
-    parts = [source.read(key_of(s)).curves.assign(key=key_of(s)) for s in specs]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-
-def masks(spec: Spec, source: Store | Published) -> Masks:
-    """A ticket's masks; those of round 0 keep everything."""
-    if spec.round == 0:
-        return full(spec)
-    return source.read(key_of(spec)).masks if isinstance(source, Store) else source.masks(spec)
-
-
-def trained(spec: Spec, source: Store | Published) -> Parameters:
-    """A ticket's parameters after its last iteration. Of published ones, the change since the first is rounded."""
-    return source.read(key_of(spec)).weights if isinstance(source, Store) else source.trained(spec)
-
-
-class Known(Protocol):
-    """A source that can say of a row whether it is there, and whether it diverged."""
+class Measured(Protocol):
+    """What can say of a row whether it is there, and then whether it diverged: all that `possible` asks."""
 
     def has(self, spec: Spec) -> bool: ...
 
     def diverged(self, spec: Spec) -> bool: ...
 
 
-def possible(specs: Iterable[Spec], source: Known) -> list[Spec]:
+class Source(Measured, Protocol):
+    """Where measured networks are read from: a `Store` of trainings, or `Published` results.
+
+    What is asked of a row that is not there, or of masks or weights that are not, is a `StoreError`.
+    `exact`: trained weights are those of the training to the last bit, so that a next round can be cut from them.
+    """
+
+    exact: ClassVar[bool]
+
+    def keys(self) -> list[str]: ...
+
+    def spec(self, key: str) -> Spec: ...
+
+    def table(self, specs: Iterable[Spec]) -> pd.DataFrame: ...
+
+    def curves(self, specs: Iterable[Spec]) -> pd.DataFrame: ...
+
+    def has_masks(self, spec: Spec) -> bool: ...
+
+    def masks(self, spec: Spec) -> Masks: ...
+
+    def has_trained(self, spec: Spec) -> bool: ...
+
+    def trained(self, spec: Spec) -> Parameters: ...
+
+
+def table(specs: Iterable[Spec], source: Source) -> pd.DataFrame:
+    """One row per network: fields, density, provenance and `analyse.summary`. A missing cell is an error."""
+    return source.table(specs)
+
+
+def curves(specs: Iterable[Spec], source: Source) -> pd.DataFrame:
+    """Evaluations of all networks, one row each: key, iteration, losses and counts."""
+    return source.curves(specs)
+
+
+def masks(spec: Spec, source: Source) -> Masks:
+    """The masks of a row's ticket, each of its weights' shape; those of round 0 keep everything."""
+    return source.masks(spec)
+
+
+def trained(spec: Spec, source: Source) -> Parameters:
+    """A ticket's parameters after its last iteration. Of published ones, the change since the first is rounded."""
+    return source.trained(spec)
+
+
+def possible(specs: Iterable[Spec], source: Measured) -> list[Spec]:
     """The rows that can be: a network that diverged has no magnitudes to prune by, so its chain of rounds ends."""
     ended: dict[Spec, bool] = {}  # of a chain's tickets: whether this one or an earlier one diverged
 
@@ -109,6 +122,8 @@ class Published:
     """The committed results, read lazily and checked against their manifest. Needs neither torch nor data sets.
 
     `without`: sections to leave out."""
+
+    exact: ClassVar[bool] = False
 
     def __init__(self, root: str | Path = HERE, without: Iterable[str] = ()) -> None:
         self.root, self.without = Path(root), set(without)
@@ -180,6 +195,9 @@ class Published:
             )
         return keys
 
+    def keys(self) -> list[str]:
+        return list(self.cells.index)
+
     def spec(self, key: str) -> Spec:
         return from_dict(json.loads(self.cells.loc[key, "spec"]))
 
@@ -192,7 +210,7 @@ class Published:
         return found.drop(columns="section").reset_index(drop=True)
 
     def has_masks(self, spec: Spec) -> bool:
-        return self.rounds_of_masks.get(chain_of(spec), -1) >= spec.round
+        return spec.round == 0 or self.rounds_of_masks.get(chain_of(spec), 0) >= spec.round
 
     @cached_property
     def rounds_of_masks(self) -> dict[str, int]:
@@ -201,6 +219,8 @@ class Published:
 
     def masks(self, spec: Spec) -> Masks:
         """The ticket's masks at this row's round: weights that were pruned in a later round or never."""
+        if spec.round == 0:
+            return full(spec)
         if not self.has_masks(spec):
             raise StoreError(f"no masks are published for {key_of(spec)}: train its chain with `run`.")
         chain = self._masks[self._masks["chain"] == chain_of(spec)].set_index("layer")["pruned_at"]
@@ -215,6 +235,6 @@ class Published:
         if not self.has_trained(spec):
             raise StoreError(f"no trained weights are published for {key_of(spec)}: train it with `run`.")
         change = self._weights[self._weights["key"] == key_of(spec)].set_index("parameter")["change"]
-        start = masked(initial(spec), masks(spec, self))
+        start = masked(initial(spec), self.masks(spec))
         moved = {n: np.frombuffer(change[n], np.float16).astype(np.float32) / np.float32(FINER) for n in start}
         return {n: w + moved[n].reshape(w.shape) for n, w in start.items()}

@@ -11,28 +11,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lth_core.draws import generator
-from lth_core.judge import (
+from lth_core.judge import Result, Test, close, excludes, over_trials
+from lth_core.levels import (
     NEAR,
     Lacking,
-    Result,
     Side,
-    Test,
     average,
     better_low,
-    close,
     curve,
     depth_of,
-    excludes,
     extreme,
     learners,
     mean,
-    over_trials,
     position,
     rank_correlation,
     select,
     unit,
     within_levels,
-)  # fmt: skip
+)
 
 
 def last_good(values: NDArray, depths: NDArray, column: str, margin: float = 0.0) -> float:

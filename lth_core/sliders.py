@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lth_core import analyse, figures, paper, plot, prune, results, xor
+from lth_core import analyse, figures, paper, plot, results, xor
 from lth_core.cell import key_of
 from lth_core.data import EVALUATED
 from lth_core.draws import generator
-from lth_core.models import Masks, init_sd, initial, layers
+from lth_core.models import init_sd, initial, layers
 from lth_core.points import on_panel
 from lth_core.spec import Spec
-from lth_core.store import Store
 from lth_core.study import Study
 
 SHADES = 64  # grey levels of a mask's map; as characters, code SHADE_0 is black
@@ -74,15 +73,6 @@ def _nested(spec: Spec, table: pd.DataFrame) -> bool:
     return spec.round == 0 or (spec.arm == "ticket" and key_of(spec) in set(table["key"]))
 
 
-def masks_of(source: Store | results.Published, spec: Spec) -> Masks | None:
-    """A ticket's masks, None where only curves are published."""
-    if spec.round == 0:
-        return prune.full(spec)
-    if isinstance(source, results.Published):
-        return source.masks(spec) if source.has_masks(spec) else None
-    return source.read(key_of(spec)).masks
-
-
 def _anatomy(study: Study, specs: Iterable[Spec], trials: list[int]) -> dict[str, Any] | None:
     """Per trial and round: how many outgoing connections each input keeps, and which initial weights survive.
 
@@ -93,6 +83,8 @@ def _anatomy(study: Study, specs: Iterable[Spec], trials: list[int]) -> dict[str
     """
     shown = sorted(specs, key=lambda s: (s.trial, s.round))
     if not shown or not shown[0].arch.startswith("lenet-"):
+        return None
+    if not all(study.source.has_masks(s) for s in shown):  # only curves are published
         return None
     table = layers(shown[0].arch, shown[0].dataset)
     sd = [init_sd(shown[0], layer) for layer in table]
@@ -114,9 +106,7 @@ def _anatomy(study: Study, specs: Iterable[Spec], trials: list[int]) -> dict[str
         }
         parts: dict[str, dict] = {"kept": {}, "weights": {}, "map": {}}
         for spec in own:
-            masks = masks_of(study.source, spec)
-            if masks is None:
-                return None
+            masks = results.masks(spec, study.source)
             r = str(spec.round)
             parts["kept"][r] = [int(masks[layer.weight].sum()) for layer in table]
             parts["weights"][r] = [

@@ -23,7 +23,7 @@ from lth_core.by_weight import ByWeight
 from lth_core.data import Dataset
 from lth_core.draws import BatchOrder
 from lth_core.kernels import ADAM, CLASSES, LANES, MOMENTUM, SGD, Images, Packed, Rule, empty, list_fours, pack
-from lth_core.models import Masks, Network, Parameters, Trained
+from lth_core.models import MEASURED, Masks, Network, Parameters, Trained
 from lth_core.spec import Spec, UsageError, learning_rates
 
 CROSSOVER = 0.5  # denser networks train by row, others by weight: measured on LeNet-300-100 (benchmarks/lenet.py)
@@ -135,7 +135,7 @@ def _train_one(
     spec, began = network.spec, time.perf_counter()
     pool, test = shared.images(spec)
     train_index, val_index = shared.data.split(spec.seed, spec.trial)
-    sets = {
+    sets = {  # in the order of MEASURED
         "train": shared.packed(spec, "train", pool, shared.data.sample(spec.seed, spec.trial)),
         "val": shared.packed(spec, "val", pool, val_index),
         "test": shared.packed(spec, "test", test, np.arange(len(test.label))),
@@ -151,10 +151,9 @@ def _train_one(
             net.train(pool, rule, order.batches(first, last), first)
             report(last - first)
         found.append((iteration, *(number for packed in sets.values() for number in net.evaluate(packed))))
-    columns = ["iteration", *(f"{name}_{what}" for name in sets for what in ("loss", "correct"))]
     curves = {
         column: np.array(values, np.float32 if column.endswith("loss") else np.int32)
-        for column, values in zip(columns, zip(*found, strict=True), strict=True)
+        for column, values in zip(("iteration", *MEASURED), zip(*found, strict=True), strict=True)
     }
     return Trained(curves, net.parameters(), time.perf_counter() - began, "sparse")
 

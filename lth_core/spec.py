@@ -55,6 +55,12 @@ class UsageError(ValueError):
     """A user's mistake: one sentence naming the value, what is allowed and what to do (exit code 2)."""
 
 
+def one_line(text: str) -> str:
+    """The text of an error as one line: what a terminal would not print as itself (a name may hold anything) is written
+    as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Spec:
     """One network: data, architecture, training, pruning, and which draw of each.
@@ -67,7 +73,7 @@ class Spec:
     arch: str = "lenet-300-100"
     init: str = "glorot"  # Gaussian Glorot (ICLR) or normal(0, init_sd) redrawn beyond 2 sd (v1)
     init_sd: float = 0.0  # used by init="truncated" only
-    rescale: float = 0.0  # a layer's starting weights times density**-rescale (0 in both papers; see tickets.start)
+    rescale: float = 0.0  # a layer's starting weights times density**-rescale (0 in both papers; see arms.start)
     dropout: float = 0.0
     optimizer: str = "adam"
     lr: float = 1.2e-3
@@ -150,6 +156,11 @@ class Spec:
         beforehand, except where one threshold serves all layers."""
         chance = self.arm == "prune_at_init" or (self.arm == "random_sparsity" and self.scope == "layer")
         return self.round > 0 and not chance
+
+    @property
+    def evaluations(self) -> int:
+        """How often a training is evaluated: before its first iteration, and every `eval_every` up to its last."""
+        return self.iterations // self.eval_every + 1
 
     def ticket(self, round: int) -> Spec:
         """The network of this row's chain of rounds: its trained weights decide which weights the next round prunes."""

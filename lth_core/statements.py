@@ -13,7 +13,7 @@ import yaml
 
 from lth_core.checks import ALONE
 from lth_core.insides import MASKS
-from lth_core.judge import better_low
+from lth_core.levels import better_low
 
 FILE = Path(__file__).resolve().parent / "claims.yaml"
 OPPOSITE = {"% earlier": "% later", "% later": "% earlier", "% lower": "% higher"}

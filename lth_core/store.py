@@ -9,13 +9,18 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 
-from lth_core.cell import Cell, StoreError, decode, encode, key_of
-from lth_core.models import Network, Trained
+import pandas as pd
+
+from lth_core.analyse import summary
+from lth_core.cell import KEEPS_WEIGHTS, Cell, StoreError, decode, encode, key_of
+from lth_core.models import Masks, Network, Parameters, Trained
+from lth_core.prune import full
+from lth_core.results import describe
 from lth_core.spec import Spec
 
 AT_ONCE = 128  # cells that one runner holds: each costs an open file, and systems allow as few as 256
@@ -23,6 +28,8 @@ AT_ONCE = 128  # cells that one runner holds: each costs an open file, and syste
 
 class Store:
     """Cells under one folder. Any number of processes may read and run on it at once."""
+
+    exact: ClassVar[bool] = True
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
@@ -38,6 +45,33 @@ class Store:
 
     def keys(self) -> list[str]:
         return sorted(p.name for p in self.root.glob("cells/??/*") if p.is_dir())
+
+    def spec(self, key: str) -> Spec:
+        return self.read(key).spec
+
+    def table(self, specs: Iterable[Spec]) -> pd.DataFrame:
+        """One row per network: see `results.table`."""
+        cells = ((s, self.read(key_of(s))) for s in specs)
+        return pd.DataFrame([{**describe(s), **cell.made, **summary(cell.curves, s.dataset)} for s, cell in cells])
+
+    def curves(self, specs: Iterable[Spec]) -> pd.DataFrame:
+        """One row per evaluation: see `results.curves`."""
+        parts = [self.read(key_of(s)).curves.assign(key=key_of(s)) for s in specs]
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+    def has_masks(self, spec: Spec) -> bool:
+        return spec.round == 0 or self.has(_holder(spec))
+
+    def masks(self, spec: Spec) -> Masks:
+        """The ticket's masks at this row's round."""
+        return full(spec) if spec.round == 0 else self.read(key_of(_holder(spec))).masks
+
+    def has_trained(self, spec: Spec) -> bool:
+        return spec.arm in KEEPS_WEIGHTS and self.has(spec)
+
+    def trained(self, spec: Spec) -> Parameters:
+        """A ticket's parameters after its last iteration."""
+        return self.read(key_of(spec)).weights
 
     @contextmanager
     def claim(self, specs: list[Spec]) -> Iterator[list[Spec]]:
@@ -133,6 +167,11 @@ class Store:
     def read(self, key: str) -> Cell:
         """A cell whose hashes all agree; else `StoreError`, which names it and how to have it trained again."""
         return decode(self.folder(key), key)[0]
+
+
+def _holder(spec: Spec) -> Spec:
+    """The row whose cell has the masks of this row's ticket: control arms keep none."""
+    return spec if spec.arm in KEEPS_WEIGHTS else spec.ticket(spec.round)
 
 
 def _alive(process: str) -> bool:

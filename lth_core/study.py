@@ -83,7 +83,7 @@ class Study:
         return {"own": "mnist"}.get(self.option, self.option)
 
     @cached_property
-    def source(self) -> Store | results.Published:
+    def source(self) -> results.Source:
         """Where the networks come from; outside `published`, whatever the store lacks is trained now."""
         if self.profile == "published":
             return results.Published()

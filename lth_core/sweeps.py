@@ -10,21 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lth_core.judge import (
-    COMPARISONS,
-    Curve,
-    Lacking,
-    Result,
-    Test,
-    average,
-    better_low,
-    curve,
-    excludes,
-    mean,
-    over_trials,
-    rank_correlation,
-    select,
-)
+from lth_core.judge import COMPARISONS, Result, Test, excludes, over_trials
+from lth_core.levels import Curve, Lacking, average, better_low, curve, mean, rank_correlation, select
 from lth_core.models import weight_count
 from lth_core.shapes import SHAPES, ended, last_good
 

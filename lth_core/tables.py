@@ -13,7 +13,8 @@ import pandas as pd
 
 from lth_core import analyse, figures, plot, shapes
 from lth_core.data import EVALUATED
-from lth_core.judge import Curve, Lacking, Result, curve, learners, rank_correlation, ratio, select, with_depth
+from lth_core.judge import Result, ratio
+from lth_core.levels import Curve, Lacking, curve, learners, rank_correlation, select, with_depth
 from lth_core.study import Study
 
 

@@ -1,4 +1,4 @@
-"""Rounds and arms: which networks a row depends on, how it starts, and the runner that trains what a store lacks."""
+"""Rounds: which networks a row depends on, and the runner that trains what a store lacks."""
 
 from __future__ import annotations
 
@@ -7,31 +7,23 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
-import numpy as np
-
-from lth_core import mistakes, prune
-from lth_core.cell import Cell, key_of
+from lth_core.arms import Diverged, network, start, steps_of
 from lth_core.data import Dataset, load
-from lth_core.draws import generator, normal
 from lth_core.halfway import Shelf
-from lth_core.models import Masks, Network, Parameters, Trained, init_sd, initial, layers
+from lth_core.models import Network, Trained
+from lth_core.results import Source
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
 
 DENSE_COHORT = 64  # networks that train together at most; more are split
 
 
-class Diverged(UsageError):
-    """A row that cannot be made, because the network that decides its mask ended with weights that are no numbers."""
-
-
 def parent(spec: Spec) -> Spec | None:
     """The network whose trained weights decide this row's mask, or None where no training does.
 
     A control arm has the parent of its ticket: the ticket of the round before."""
-    return mistakes.steps_of(spec).parent(spec) if spec.grown else None
+    return steps_of(spec).parent(spec) if spec.grown else None
 
 
 def rewound_to(spec: Spec) -> Spec | None:
@@ -41,29 +33,21 @@ def rewound_to(spec: Spec) -> Spec | None:
     return replace(spec.at_round(0), iterations=spec.rewind, eval_every=math.gcd(spec.eval_every, spec.rewind))
 
 
-class Known(Protocol):
-    """A source that holds masks of tickets without their chains, as `results.Published` does."""
-
-    def has_masks(self, spec: Spec) -> bool: ...
-
-    def masks(self, spec: Spec) -> Masks: ...
-
-
-def spared(spec: Spec, known: Known | None) -> bool:
+def spared(spec: Spec, known: Source | None) -> bool:
     """Whether a known mask of its ticket decides how this row starts, so that nothing need be trained before it."""
     if known is None or not spec.grown or spec.rewind or spec.search != "reset":
         return False
     return spec.arm not in ("continued", "random_sparsity") and known.has_masks(spec)
 
 
-def needs(spec: Spec, known: Known | None = None) -> list[Spec]:
+def needs(spec: Spec, known: Source | None = None) -> list[Spec]:
     """Rows that must be trained before this one; none where `known` masks spare them."""
     if spared(spec, known):
         return []
     return [s for s in (parent(spec), rewound_to(spec)) if s is not None]
 
 
-def with_ancestors(rows: Iterable[Spec], known: Known | None = None) -> list[Spec]:
+def with_ancestors(rows: Iterable[Spec], known: Source | None = None) -> list[Spec]:
     """`rows` and everything they need, each once, earlier rounds first."""
     seen: dict[Spec, None] = {}
     todo = list(rows)
@@ -75,92 +59,13 @@ def with_ancestors(rows: Iterable[Spec], known: Known | None = None) -> list[Spe
     return sorted(seen, key=lambda s: (s.round, s.trial, s.arm, s.replicate))
 
 
-def network(spec: Spec, found: Cell | None = None, rewound: Parameters | None = None) -> Network:
-    """The network of a row as it stands before training.
-
-    - `found`: the stored `parent(spec)`, whose trained weights are cut once more; None where there is no parent
-    - `rewound`: weights of `rewound_to(spec)`; the initial ones if None
-    """
-    if spec.round == 0:
-        return Network(spec, initial(spec), prune.full(spec))
-    weights, steps = rewound or initial(spec), mistakes.steps_of(spec)
-    if spec.arm == "random_sparsity" and not spec.grown:
-        masks = prune.random(spec, prune.plan(spec))
-    elif spec.arm == "prune_at_init":
-        masks = prune.cut(spec, weights, prune.full(spec))
-    else:
-        if found is None:
-            raise ValueError(f"round {spec.round} of {spec.arm} needs its parent")
-        if not all(np.isfinite(w).all() for w in found.weights.values()):
-            raise Diverged(f"{key_of(found.spec)} diverged: weights that are no numbers have no magnitudes to prune by")
-        masks = steps.cut(spec, found.weights, found.masks)
-        if spec.arm == "random_sparsity":
-            masks = prune.random(spec, {name: int(mask.sum()) for name, mask in masks.items()})
-        weights = found.weights if spec.arm == "continued" else steps.back(spec, weights, found.weights)
-    made = start(spec, masks, weights)
-    return replace(made, masks=steps.held(made.masks))
-
-
-def start(spec: Spec, masks: Masks, weights: Parameters | None = None) -> Network:
-    """The network of a row whose ticket has `masks`; `weights` to go back to, the initial ones if None.
-
-    `spec.rescale` = 0.5 is Glorot's rule for the pruned layer: at density d its units have on average d times the
-    incoming and outgoing connections, so that sqrt(2 / (fan in + fan out)) grows by d**-0.5. One factor per layer, as
-    Glorot's rule has one; units that lost more of their connections than others get no more. Biases start at 0."""
-    masks, weights = _arm(spec, masks, weights or initial(spec))
-    if spec.rescale:
-        for name, mask in masks.items():
-            weights[name] = weights[name] * np.float32(max(mask.mean(), 1e-9) ** -spec.rescale)
-    return Network(spec, prune.masked(weights, masks), masks)
-
-
-def _arm(spec: Spec, masks: Masks, weights: Parameters) -> tuple[Masks, Parameters]:
-    redraw = (spec.arm, spec.round, spec.replicate)
-    if spec.arm in ("reinit", "random_sparsity"):
-        return masks, initial(spec, redraw)
-    if spec.arm in ("signs", "random_signs", "reinit_signs"):
-        return masks, _signed(spec, weights)
-    if spec.arm not in ("shuffle", "reinit_from_ticket", "noise"):
-        return masks, dict(weights)
-    masks, weights = dict(masks), dict(weights)
-    for layer in layers(spec.arch, spec.dataset):
-        name, key = layer.weight, (spec.seed, spec.trial, *redraw, layer.name)
-        mask, values = masks[name], weights[name]
-        if spec.arm == "noise":
-            noise = normal(key, values.shape) * np.float32(spec.sigma * init_sd(spec, layer))
-            weights[name] = values + noise
-        elif spec.arm == "shuffle":
-            order = prune.shuffled(key, mask)
-            masks[name] = mask.ravel()[order].reshape(mask.shape)
-            weights[name] = prune.masked({name: values}, {name: mask})[name].ravel()[order].reshape(mask.shape)
-        else:
-            drawn = np.zeros_like(values)
-            drawn[mask] = generator(*key).choice(values[mask], int(mask.sum()))
-            weights[name] = drawn
-    return masks, weights
-
-
-def _signed(spec: Spec, weights: Parameters) -> Parameters:
-    """Starts that take signs and magnitudes from different places (Zhou et al. 2019, section 4.1).
-
-    Both come from the ticket's `weights`, from `reinit` of this round and replicate, or are one constant per layer, so
-    that two of these arms differ in signs or in magnitudes and in nothing else."""
-    redrawn = initial(spec, ("reinit", spec.round, spec.replicate))
-    made = dict(weights)
-    for layer in layers(spec.arch, spec.dataset):
-        signs = redrawn if spec.arm == "random_signs" else weights
-        sizes = redrawn[layer.weight] if spec.arm == "reinit_signs" else np.float32(init_sd(spec, layer))
-        made[layer.weight] = np.copysign(sizes, signs[layer.weight])
-    return made
-
-
-def from_store(spec: Spec, store: Store, known: Known | None = None) -> Network:
-    """The network of a row, from the `known` masks of its ticket or the cells it needs in `store`."""
+def from_store(spec: Spec, store: Source, known: Source | None = None) -> Network:
+    """The network of a row, from the `known` masks of its ticket or what it needs in `store`, which is exact."""
     if known and spared(spec, known):
         return start(spec, known.masks(spec))
     above, base = parent(spec), rewound_to(spec)
-    found = store.read(key_of(above)) if above else None
-    return network(spec, found, store.read(key_of(base)).weights if base else None)
+    found = Network(above, store.trained(above), store.masks(above)) if above else None
+    return network(spec, found, store.trained(base) if base else None)
 
 
 def check_how(device: str, engine: str) -> None:
@@ -299,7 +204,7 @@ def run(
     progress: Tick | None = None,
     begin: Callable[[int, int], None] | None = None,
     stop: Callable[[], bool] | None = None,
-    known: Known | None = None,
+    known: Source | None = None,
 ) -> Report:
     """Train every row that `store` lacks, and what those need; may be stopped and run again at any moment.
 

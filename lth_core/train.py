@@ -23,11 +23,10 @@ from lth_core.data import Dataset
 from lth_core.draws import BatchOrder, generator
 from lth_core.forward import forward
 from lth_core.halfway import Halfway
-from lth_core.models import Network, Trained, layers
+from lth_core.models import MEASURED, Network, Trained, layers
 from lth_core.spec import Spec, UsageError, learning_rates
 
 Progress = Callable[[str, int], None]
-COLUMNS = tuple(f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "correct"))
 KEEP_SECONDS = 300  # between two states kept of a long training
 EVALUATE_AT_ONCE = {"cpu": 500, "cuda": 2_500}  # images per network in one step; a CPU's caches hold few activations
 PIECE = 1 << 18  # parameters that an optimizer on a CPU moves at once: what it reads and writes of them stays in caches
@@ -190,8 +189,7 @@ class Cohort:
         self.step_size = torch.zeros(chunk, n, device=device)
         self.root_correction = torch.ones(chunk, device=device)  # Adam: sqrt(1 - beta2^t)
         self.evaluation = torch.zeros(1, dtype=torch.long, device=device)
-        evaluations = self.spec.iterations // chunk + 1
-        self.record = torch.zeros(evaluations, len(COLUMNS), n, dtype=torch.float64, device=device)
+        self.record = torch.zeros(self.spec.evaluations, len(MEASURED), n, dtype=torch.float64, device=device)
 
     def chunk(self, start: int) -> dict[str, Tensor]:
         """Batches and step sizes of the iterations from `start` to the next evaluation, on the host."""
@@ -320,7 +318,7 @@ class Cohort:
     def curves(self, i: int) -> dict[str, np.ndarray]:
         """The evaluations of network `i` as columns."""
         made: dict[str, np.ndarray] = {"iteration": np.arange(len(self.record), dtype=np.int32) * self.spec.eval_every}
-        for column, values in zip(COLUMNS, self.record[:, :, i].cpu().numpy().T, strict=True):
+        for column, values in zip(MEASURED, self.record[:, :, i].cpu().numpy().T, strict=True):
             made[column] = values.astype(np.float32 if column.endswith("loss") else np.int32)
         return made
 

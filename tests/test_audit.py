@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lth_core import paper, publish, results, tickets, train
+from lth_core import arms, paper, publish, results, tickets, train
 from lth_core.__main__ import main
 from lth_core.audit import FIRST, audit
 from lth_core.cell import key_of
@@ -51,7 +51,7 @@ def test_the_other_engine_agrees(store, tmp_path):
 @pytest.mark.parametrize("masks", [True, False])
 def test_published_cells_are_audited_without_the_store(store, tmp_path, masks):
     """With published masks the start is rebuilt from them, without them the chain is trained again."""
-    publish.write({"section": rows()}, store, tmp_path / "results", masks=["section"] if masks else [])
+    publish.write({"section": rows()}, publish.Either(store), tmp_path / "results", masks=["section"] if masks else [])
     published = results.Published(tmp_path / "results")
     last = rows()[-1]
     verdict = audit(last, published, Store(tmp_path / "scratch"), device="cpu", engine="sparse")
@@ -62,7 +62,7 @@ def test_published_cells_are_audited_without_the_store(store, tmp_path, masks):
 @pytest.mark.parametrize("masks", [True, False])
 def test_another_start_disagrees_also_where_the_chain_was_trained_again(store, tmp_path, masks):
     """Masks that are not those of the stored network; the verdict says where its chain was made anew."""
-    publish.write({"section": rows()}, store, tmp_path / "results", masks=["section"] if masks else [])
+    publish.write({"section": rows()}, publish.Either(store), tmp_path / "results", masks=["section"] if masks else [])
     published, last = results.Published(tmp_path / "results"), rows()[-1]
     published.cells.loc[key_of(last), "masks"] = "other"
     verdict = audit(last, published, Store(tmp_path / "scratch"), device="cpu", engine="sparse")
@@ -118,7 +118,7 @@ def test_bf16_stays_near_fp32():
     base = replace(rows()[0], iterations=40, eval_every=20)
     found = {}
     for precision in ("fp32", "bf16"):
-        network = tickets.network(replace(base, precision=precision))
+        network = arms.network(replace(base, precision=precision))
         ((_, trained),) = train.train([network], load("digits"), device="cpu")
         found[precision] = trained
     a, b = found["fp32"], found["bf16"]
@@ -129,12 +129,12 @@ def test_bf16_stays_near_fp32():
 
 def test_dropout_does_not_depend_on_the_cohort():
     base = replace(rows()[0], iterations=40, eval_every=20, dropout=0.5)
-    networks = [tickets.network(replace(base, trial=t)) for t in range(3)]
+    networks = [arms.network(replace(base, trial=t)) for t in range(3)]
     together = {i: t for i, t in train.train(networks, load("digits"), device="cpu")}
     for i, network in enumerate(networks):
         ((_, alone),) = train.train([network], load("digits"), device="cpu")
         np.testing.assert_allclose(alone.curves["val_loss"], together[i].curves["val_loss"], rtol=1e-4)
-    without = next(train.train([tickets.network(replace(base, dropout=0.0))], load("digits"), device="cpu"))[1]
+    without = next(train.train([arms.network(replace(base, dropout=0.0))], load("digits"), device="cpu"))[1]
     assert abs(without.curves["train_loss"][-1] - together[0].curves["train_loss"][-1]) > 1e-3
 
 
@@ -153,7 +153,7 @@ def test_convolutional_networks_train_by_the_cohort():
     """Conv-2 on the enlarged digits: a row alone equals the row in a cohort, masked weights stay 0, loss falls."""
     base = Spec(dataset="digits32", arch="conv-2", iterations=2, eval_every=2, lr=2e-4, batch_size=20)
     pruned = base.at_round(1, prune_conv=0.1, prune_fc=0.2, prune_out=0.1, arm="prune_at_init")
-    networks = [tickets.network(replace(pruned, trial=t)) for t in range(2)]
+    networks = [arms.network(replace(pruned, trial=t)) for t in range(2)]
     together = {i: t for i, t in train.train(networks, load("digits32"), device="cpu")}
     ((_, alone),) = train.train(networks[1:], load("digits32"), device="cpu")
     np.testing.assert_allclose(alone.curves["val_loss"], together[1].curves["val_loss"], rtol=1e-4)

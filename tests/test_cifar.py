@@ -144,9 +144,7 @@ SPEED = 50e9  # multiply-adds a second of two idle cores; 45e9 of one busy core,
 def test_quick_stays_within_five_minutes_on_a_cpu(page):
     rows = set(paper.rows(page, "quick"))
     assert len(rows) <= 50
-    steps = sum(
-        s.iterations + 4 * (s.iterations // s.eval_every + 1) for s in rows if len(layers(s.arch, s.dataset)) > 10
-    )
+    steps = sum(s.iterations + 4 * s.evaluations for s in rows if len(layers(s.arch, s.dataset)) > 10)
     assert sum(costs.work(s) for s in rows) / SPEED + STEP * steps < 280
 
 

@@ -19,7 +19,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from lth_core import checks, claims, insides, judge, ledger, paper, results, shapes, statements, sweeps
+from lth_core import checks, claims, insides, judge, ledger, levels, paper, results, shapes, statements, sweeps
 from lth_core.__main__ import main
 from lth_core.models import layers
 from lth_core.paper import Scale, iterative, one_shot
@@ -100,7 +100,7 @@ def nets(
     """A table of networks whose `column` is a function of arm, depth and trial."""
     scale = Scale(trials=trials, replicates=2, rounds=rounds)
     rows = iterative(scale, arms, **fields) + (one_shot(scale, arms, **fields) if shots else [])
-    table = judge.with_depth(
+    table = levels.with_depth(
         pd.DataFrame([vars(r) | {"density": 0.8**r.round, "key": str(i)} for i, r in enumerate(rows)])
     )
     values = [value("ticket" if r.round == 0 else r.arm, d, r.trial) for r, d in zip(rows, table["depth"], strict=True)]
@@ -180,7 +180,7 @@ def test_a_test_finds_what_is_there_and_only_that(
         worse = nets(dull if column == A else lambda *x: 8000 * dull(*x), column)
     try:
         assert not sweeps.NETWORKS[test](worse, **told).agrees
-    except judge.Lacking:
+    except levels.Lacking:
         assert test in ("returns", "deeper"), "a curve that never gives out has no end to judge"
 
 
@@ -189,7 +189,7 @@ def test_a_shorter_chain_that_is_still_good_at_its_end_is_no_worse() -> None:
     found = nets(lambda arm, d, t: 0.98 if d < 15 else 0.9, A)
     short = found[(found["arm"] != "reinit") | (found["depth"] < 12)]
     assert sweeps.NETWORKS["deeper"](found, column=A, of=TK, to=RE).effect == 0
-    with pytest.raises(judge.Lacking, match="still as good"):
+    with pytest.raises(levels.Lacking, match="still as good"):
         sweeps.NETWORKS["deeper"](short, column=A, of=RE, to=TK)
 
 
@@ -253,7 +253,7 @@ def test_copies_are_counted_where_they_are_measured() -> None:
     copies = sweeps.NETWORKS["copies"]
     assert copies(nets(dull), arm="reinit", number=10).agrees
     assert not copies(nets(dull), arm="reinit", number=5).agrees
-    with pytest.raises(judge.Lacking, match="10 of 15 copies"):
+    with pytest.raises(levels.Lacking, match="10 of 15 copies"):
         copies(nets(dull), arm="reinit", number=15)
 
 
@@ -329,11 +329,11 @@ def test_more_than_another_networks_effect_is_not_more_than_none() -> None:
 
 def test_a_crossing_that_is_not_measured_is_not_judged() -> None:
     short = nets(valley, T, rounds=12)
-    with pytest.raises(judge.Lacking, match="sparsest"):
+    with pytest.raises(levels.Lacking, match="sparsest"):
         sweeps.NETWORKS["returns"](short, column=T, at=15)
-    with pytest.raises(judge.Lacking, match="level 15"):
+    with pytest.raises(levels.Lacking, match="level 15"):
         sweeps.NETWORKS["ratio"](short, column=T, of={"at": 15}, to=U, number=0, within=1)
-    with pytest.raises(judge.Lacking, match="never"):
+    with pytest.raises(levels.Lacking, match="never"):
         sweeps.NETWORKS["returns"](short.assign(convergence_iteration=np.nan), column="convergence_iteration", at=7)
 
 
@@ -349,8 +349,8 @@ def test_a_network_that_never_converges_costs_no_interval() -> None:
 
 def test_one_shot_levels_stand_between_rounds() -> None:
     table = nets(valley, T, shots=True)
-    assert judge.depth_of("25%") == pytest.approx(6.21, abs=0.01)
-    once = judge.select(table, path="one-shot")
+    assert levels.depth_of("25%") == pytest.approx(6.21, abs=0.01)
+    once = levels.select(table, path="one-shot")
     assert (once["round"] <= 1).all() and once["depth"].max() > 16
     lead = sweeps.NETWORKS["ahead"](table, column=T, of={"path": "iterative"}, to={"path": "one-shot"}, levels=[2, 12])
     assert lead.effect == pytest.approx(0, abs=0.5), "the same curve on both grids"
@@ -367,7 +367,7 @@ def test_more_trials_than_a_byte_counts() -> None:
 def test_levels_without_a_value_stay_without() -> None:
     """Found in review: networks that never converge at a level were given their neighbours' mean."""
     c = pd.DataFrame([[8.0, 7.0, np.nan, np.nan, 11.0], [np.nan] * 5], columns=[0.0, 1.0, 2.0, 3.0, 4.0])
-    read = judge.along(c, np.array([0.5, 1.0, 2.0, 3.5, 4.0]), None)
+    read = levels.along(c, np.array([0.5, 1.0, 2.0, 3.5, 4.0]), None)
     np.testing.assert_array_equal(read.loc[0], [7.5, 7, np.nan, np.nan, 11])
     assert read.loc[1].isna().all()
 
@@ -395,7 +395,7 @@ def test_trials_whose_whole_network_learns_nothing_say_nothing_of_tickets() -> N
     assert shapes.turning(chance, column=A).effect > 60
     one = shapes.turning(chance.assign(learned=(chance[A] > 0.2).astype(float)), column=A)
     assert one.n == 1 and one.effect < 1 and not one.agrees
-    with pytest.raises(judge.Lacking, match="no trial's unpruned network learns"):
+    with pytest.raises(levels.Lacking, match="no trial's unpruned network learns"):
         shapes.turning(chance.assign(learned=0.0), column=A)
 
 
@@ -542,7 +542,7 @@ def test_counts_and_settings() -> None:
     lenet = dict(arch="lenet-300-100", dataset="mnist")
     assert alone["weights_of"](**lenet, number=266_000, digits=1000).agrees
     assert not alone["weights_of"](**lenet, number=268_000, digits=1000).agrees
-    with pytest.raises(judge.Lacking):
+    with pytest.raises(levels.Lacking):
         alone["weights_of"](arch="mobilenet", dataset="cifar10", number=1, digits=1)
     assert alone["setting"](figure="v1-fig03", wanted={"lr": 0.05}).agrees
     assert not alone["setting"](figure="v1-fig03", wanted={"lr": 0.1}).agrees
@@ -602,7 +602,7 @@ def invented(profile: str) -> pd.DataFrame:
     cells = cells.assign(
         section="iclr_2_lenet", spec="", diverged=False, convergence_iteration=np.nan, convergence_test=np.nan
     )
-    depths = judge.with_depth(cells)["depth"]
+    depths = levels.with_depth(cells)["depth"]
     triples = list(zip(np.where(cells["round"] == 0, "ticket", cells["arm"]), depths, cells["trial"], strict=True))
     accuracy = np.array([hill(*x) for x in triples])
     cells = cells.assign(stop_iteration=[valley(*x) for x in triples], end_train=1.0, stop_train=accuracy)
@@ -668,7 +668,7 @@ def test_one_trial_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def one(bench: Any, claim: Any, part: Any) -> tuple[judge.Result, str]:
         arch = part.where.get("arch", "lenet")
         if arch not in here:
-            raise judge.Lacking("no network is published yet")
+            raise levels.Lacking("no network is published yet")
         return here[arch]
 
     monkeypatch.setattr(claims, "test_one", one)
@@ -794,7 +794,7 @@ def test_json_and_filters(capsys: pytest.CaptureFixture) -> None:
 
 
 def test_the_page_has_each_claim_once_and_is_accessible() -> None:
-    page = BeautifulSoup(claims.html().text, "html.parser")
+    page = BeautifulSoup(ledger.table(claims.ledger()).text, "html.parser")
     rows = [str(r["id"]) for r in page.select("tbody tr")]
     assert sorted(rows) == sorted(f"claim-{c.id}" for c in claims.load())
     assert not [k for k, n in Counter(str(x["id"]) for x in page.select("[id]")).items() if n > 1]
@@ -810,8 +810,8 @@ def test_the_page_has_each_claim_once_and_is_accessible() -> None:
 
 
 def test_the_landing_page_gets_one_piece_of_html() -> None:
-    text = claims.summary_html()
+    text = ledger.summary()
     assert "\n\n" not in text and text.count("<svg") == 1 and "<table" in text
     figure = BeautifulSoup(text, "html.parser").select_one("svg")
     assert figure and figure["aria-label"] and "claims with a number" in str(figure["aria-label"])
-    assert "[the claim ledger](claims)" in claims.markdown()
+    assert "[the claim ledger](claims)" in ledger.markdown()

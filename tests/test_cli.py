@@ -151,7 +151,7 @@ def test_rounds_that_cannot_be_do_not_keep_a_store_from_replacing_what_is_publis
     broken = paper.iterative(TINY, rate=0.5, arch="lenet-20-10", eval_every=100, optimizer="sgd", lr=1e30)
     store = Store(tmp_path / "store")
     tickets.run(broken, store, device="cpu")
-    publish.write({"a": results.possible(broken, store)}, store, tmp_path / "results")
+    publish.write({"a": results.possible(broken, store)}, publish.Either(store), tmp_path / "results")
     assert publish.joined(broken, store, results.Published(tmp_path / "results")).renewed == {broken[0]}
 
 
@@ -160,7 +160,7 @@ def test_sections_written_together_keep_and_exchange_networks(store: Store, tmp_
     root, fresh = tmp_path / "results", Store(tmp_path / "fresh")
     chain = rows("ticket")
     controls = [s for s in rows("reinit", "shuffle") if s.round]
-    publish.write({"a": chain, "b": controls}, store, root, masks=["a"], weights=chain[1:])
+    publish.write({"a": chain, "b": controls}, publish.Either(store), root, masks=["a"], weights=chain[1:])
     before = results.Published(root)
     table, curves = before.table(chain + controls), before.curves(chain + controls)
     for sections in ({"a": [*chain, *controls], "b": []}, {"a": [], "b": [*chain, *controls]}):

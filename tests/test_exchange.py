@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from test_store import SMALL, TINY, tiny_rows
 
-from lth_core import anatomy, data, exchange, mistakes, paper, prune, publish, results, tickets
+from lth_core import anatomy, arms, data, exchange, paper, prune, publish, results, tickets
 from lth_core.__main__ import main
 from lth_core.audit import allowed_difference
 from lth_core.cell import StoreError, digest_arrays, key_of
@@ -49,7 +49,7 @@ def test_a_ticket_comes_back_bit_for_bit(arm: str, store: Store, tmp_path: Path)
 def test_published_tickets_are_those_of_the_store(store: Store, tmp_path: Path) -> None:
     """Initial weights are drawn anew, masks read off their chain, movement off its rounded change."""
     rows = [s for s in tiny_rows() if s.arm == "ticket"]
-    publish.write({"some": rows}, store, tmp_path, masks=["some"], weights=[TICKET, TICKET.at_round(0)])
+    publish.write({"some": rows}, publish.Either(store), tmp_path, masks=["some"], weights=[TICKET, TICKET.at_round(0)])
     published = results.Published(tmp_path)
     for spec in (TICKET, TICKET.at_round(0)):
         kept, whole = (exchange.ticket(spec, source, trained=True) for source in (published, store))
@@ -66,11 +66,11 @@ def test_published_tickets_are_those_of_the_store(store: Store, tmp_path: Path) 
 def test_nothing_is_published_twice(store: Store, tmp_path: Path) -> None:
     """A section whose networks an earlier one holds still keeps the masks that the earlier one does not."""
     rows = [s for s in tiny_rows() if s.arm == "ticket"]
-    files = publish.write({"one": rows, "two": rows}, store, tmp_path, masks=["two"], weights=[TICKET])
+    files = publish.write({"one": rows, "two": rows}, publish.Either(store), tmp_path, masks=["two"], weights=[TICKET])
     assert [str(f.relative_to(tmp_path)) for f in files] == [
         "one/cells.parquet", "one/curves.parquet", "one/weights.parquet", "two/masks.parquet",
     ]  # fmt: skip
-    publish.write({"three": rows}, store, tmp_path, masks=["three"], weights=[TICKET])
+    publish.write({"three": rows}, publish.Either(store), tmp_path, masks=["three"], weights=[TICKET])
     assert not (tmp_path / "three").exists()
     assert results.Published(tmp_path).has_masks(TICKET)
 
@@ -80,7 +80,7 @@ def test_masks_of_a_chain_in_two_sections(store: Store, tmp_path: Path) -> None:
     rows = [s for s in tiny_rows() if s.arm == "ticket"]
     early = [s for s in rows if s.round < 2]
     for sections in ({"early": early, "all": rows}, {"all": rows}, {"early": early}):
-        publish.write(sections, store, tmp_path, masks=list(sections))
+        publish.write(sections, publish.Either(store), tmp_path, masks=list(sections))
         published = results.Published(tmp_path)
         for spec in rows:
             own, whole = results.masks(spec, published), results.masks(spec, store)
@@ -90,8 +90,8 @@ def test_masks_of_a_chain_in_two_sections(store: Store, tmp_path: Path) -> None:
 def test_published_again_nothing_old_remains(store: Store, tmp_path: Path) -> None:
     """Masks beside cells of a later publication would be those of networks that are no longer there."""
     rows = [s for s in tiny_rows() if s.arm == "ticket"]
-    publish.write({"some": rows}, store, tmp_path, masks=["some"], weights=rows)
-    publish.write({"some": [s for s in rows if s.trial == 0]}, store, tmp_path)
+    publish.write({"some": rows}, publish.Either(store), tmp_path, masks=["some"], weights=rows)
+    publish.write({"some": [s for s in rows if s.trial == 0]}, publish.Either(store), tmp_path)
     published = results.Published(tmp_path)
     assert [published.has_masks(s) for s in rows if s.round] == [s.trial == 0 for s in rows if s.round]
     assert not any(published.has_trained(s) for s in rows)
@@ -116,7 +116,7 @@ def test_a_mask_that_differs_is_said(store: Store, tmp_path: Path, capsys) -> No
     masks = {n: m.copy() for n, m in found.network.masks.items()}
     flat = masks["fc1.weight"].reshape(-1)
     flat[[np.flatnonzero(flat)[0], np.flatnonzero(~flat)[0]]] = False, True
-    moved = exchange.Ticket(tickets.start(TICKET, masks), {}, found.facts)
+    moved = exchange.Ticket(arms.start(TICKET, masks), {}, found.facts)
     file = exchange.write(moved, tmp_path)
     assert main(["import", str(file), "--store", str(store.root), "--from-store"]) == 1
     assert "OTHER MASKS" in capsys.readouterr().out
@@ -137,7 +137,7 @@ def cut_once(arch: str, **changes: Any) -> Network:
     """The network of a row whose masks come from its initial weights, so that nothing is trained for it."""
     dataset = "digits" if arch.startswith("lenet") else "digits32"
     spec = Spec(dataset=dataset, arch=arch, round=2, **{**RATES, **changes})
-    return tickets.start(spec, mistakes.steps_of(spec).cut(spec, initial(spec), prune.full(spec)))
+    return arms.start(spec, arms.steps_of(spec).cut(spec, initial(spec), prune.full(spec)))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_one_weight_more_than_one_threshold_keeps_is_refused(tmp_path: Path) -> 
     network = cut_once("resnet-18-4", scope="global")
     masks = {n: m.copy() for n, m in network.masks.items()}
     masks["conv1.weight"].reshape(-1)[np.flatnonzero(~masks["conv1.weight"])[0]] = True
-    file = exchange.write(exchange.Ticket(tickets.start(network.spec, masks), {}, {}), tmp_path)
+    file = exchange.write(exchange.Ticket(arms.start(network.spec, masks), {}, {}), tmp_path)
     with pytest.raises(StoreError, match="keep what round 2 keeps"):
         exchange.read(file)
 
@@ -237,7 +237,7 @@ def test_a_figure_of_results_is_exported_as_far_as_masks_are_there(
     store, rows = searched
     continued = [s for s in rows if s.search == "continued"]
     reset = [s for s in rows if s.search == "reset" and s.arm == "ticket" and not s.rewind]
-    publish.write({"a": reset, "b": continued}, store, tmp_path / "results", masks=["a"])
+    publish.write({"a": reset, "b": continued}, publish.Either(store), tmp_path / "results", masks=["a"])
     where = ["--results", str(tmp_path / "results")]
     code, keys = exports(reset + continued, monkeypatch, tmp_path / "out", *where)
     assert code == 0 and keys == {key_of(s) for s in reset if s.round}

@@ -44,7 +44,7 @@ from runners import (
 from test_store import SMALL, TINY, same_cells, tiny_rows
 
 import lth_core.store
-from lth_core import data, paper, tickets
+from lth_core import arms, data, paper, tickets
 from lth_core.__main__ import main
 from lth_core.cell import StoreError, key_of
 from lth_core.spec import Spec, UsageError
@@ -532,7 +532,7 @@ def test_out_of_memory_splits_the_cohort(tmp_path: Path, monkeypatch: pytest.Mon
     from lth_core import train as dense
 
     rows = [replace(tiny_rows()[0], trial=t) for t in range(7)]
-    networks = [tickets.network(s) for s in rows]
+    networks = [arms.network(s) for s in rows]
     digits = data.load("digits")
     whole = {n.spec.trial: t for n, t in tickets.train_all(networks, digits, device="cpu", engine="dense")}
     real, sizes, notes = dense.train, [], []
@@ -594,7 +594,7 @@ from lth_core import data, prune, sparse, tickets
 first = tiny_rows()[0]
 spec = replace(first, round=1, arm="random_sparsity", prune_fc=0.8, prune_out=0.5)
 few = prune.random(spec, prune.plan(spec))
-networks = [tickets.start(first, prune.full(first)), tickets.start(first, few)]  # by row and by weight
+networks = [arms.start(first, prune.full(first)), arms.start(first, few)]  # by row and by weight
 for _, trained in sorted(sparse.train(networks, data.load("digits")), key=lambda x: x[0]):
     numbers = [*trained.curves.values(), *trained.weights.values()]
     print(hashlib.sha256(b"".join(n.tobytes() for n in numbers)).hexdigest())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lth_core import tickets, train
+from lth_core import arms, train
 from lth_core.data import load
 from lth_core.spec import Spec
 
@@ -25,7 +25,7 @@ NETS = {
 
 
 def curves(specs: list[Spec], device: str) -> list[dict[str, np.ndarray]]:
-    trained = dict(train.train([tickets.network(s) for s in specs], load(specs[0].dataset), device=device))
+    trained = dict(train.train([arms.network(s) for s in specs], load(specs[0].dataset), device=device))
     return [trained[i].curves for i in range(len(specs))]
 
 

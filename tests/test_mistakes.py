@@ -137,6 +137,7 @@ def test_every_mistake_has_a_name_a_row_and_a_sentence() -> None:
     assert {s.search for s in paper.rows("beyond-mistakes", "published")} == {"reset", *MISTAKES}
     for steps in mistakes.MISTAKES.values():
         assert steps.changed and all(f.__doc__ for f in steps.changed.values()), steps.label
+        assert steps.starts_from_initial is not bool(steps.changed.keys() & {"back", "held"}), steps.label
 
 
 def test_every_mistake_reports_the_methods_densities(store: Store) -> None:
@@ -152,7 +153,9 @@ def test_every_mistake_reports_the_methods_densities(store: Store) -> None:
 def test_mistakes_are_published_without_masks(store: Store, tmp_path: Path) -> None:
     """Masks are kept as the round in which a weight goes for good: those of a mistake may come back."""
     rows = [row(s, r) for s in ("reset", "unmasked") for r in (0, *ROUNDS)]
-    publish.write({"beyond_mistakes": list(dict.fromkeys(rows))}, store, tmp_path, masks=["beyond_mistakes"])
+    publish.write(
+        {"beyond_mistakes": list(dict.fromkeys(rows))}, publish.Either(store), tmp_path, masks=["beyond_mistakes"]
+    )
     published = results.Published(tmp_path)
     assert published.has_masks(row("reset", 3)) and not published.has_masks(row("unmasked", 3))
     assert results.table([row("unmasked", 3)], published)["search"].iat[0] == "unmasked"

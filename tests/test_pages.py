@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from lth_core import analyse, claims, figures, judge, pages, panels, paper, plot, status, tables
+from lth_core import analyse, claims, figures, levels, pages, panels, paper, plot, status, tables
 from lth_core.cell import key_of
 from lth_core.results import Published, describe, possible
 from lth_core.study import Study
@@ -174,7 +174,7 @@ def test_networks_that_learn_nothing_are_left_out_of_the_pattern():
 def test_the_pattern_tells_each_networks_own_percentages():
     """Found on the page: Conv-2's levels were given the mean of its percentages and Conv-4's."""
     study = Study(notebook="iclr_3_conv", profile="published")
-    table = judge.with_depth(study.table("iclr-fig05"))
+    table = levels.with_depth(study.table("iclr-fig05"))
     text = tables.pattern(study, "iclr-fig05", "arch", accuracy="stop_test", where={"arm": "ticket"}).text
     _, *rows = cells(text)
     assert len(rows) == table["arch"].nunique() > 1 and "Means over 1 to 2 trials" in text

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import nbformat
@@ -85,7 +89,7 @@ def test_results_are_small() -> None:
 BARE = """
 import importlib.abc, sys
 
-AT_HOME = ("IPython", "anywidget", "ipywidgets", "jupyter", "matplotlib", "papermill", "seaborn")
+AT_HOME = ("IPython", "anywidget", "ipywidgets", "jupyter", "matplotlib", "papermill", "seaborn", "yaml")
 
 class Refuse(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
@@ -104,6 +108,76 @@ def test_the_core_runs_where_no_notebook_packages_are(tmp_path: Path) -> None:
     """A training machine installs torch, numba, pandas and pyarrow; what draws pages stays at home."""
     ran = subprocess.run([sys.executable, "-c", BARE, tmp_path], capture_output=True, text=True, cwd=ROOT)
     assert ran.returncode in (0, 1) and "ImportError" not in ran.stderr and "iclr-fig11" in ran.stdout, ran.stderr
+
+
+def needed(project: str) -> set[str]:
+    """The packages that `pip install .` brings, and what those need in turn, as far as they are installed here."""
+    todo = [Requirement(line) for line in tomllib.loads(project)["project"]["dependencies"]]
+    seen: set[str] = set()
+    while todo:
+        requirement = todo.pop()
+        if requirement.name in seen or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        seen.add(requirement.name)
+        todo += [Requirement(line) for line in metadata.requires(requirement.name) or []]
+    return seen
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment that holds the wheel of this tree and the core's dependencies, which are links to
+    those installed here: nothing of the book's, nothing of this checkout."""
+    folder = tmp_path_factory.mktemp("bare")
+    tree, packages = folder / "tree", folder / "packages"
+    shutil.copytree(ROOT / "lth_core", tree / "lth_core", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, tree]
+    subprocess.run(build, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "env"], check=True)
+    python = folder / "env" / "bin" / "python"
+    (wheel,) = folder.glob("*.whl")
+    subprocess.run([*pip, "--python", python, "install", "--no-deps", "--no-index", wheel], check=True)
+    packages.mkdir()
+    for name in needed((ROOT / "pyproject.toml").read_text()):
+        for file in metadata.files(name) or []:
+            top = file.parts[0]
+            if top not in ("..", "__pycache__") and not (packages / top).exists():
+                (packages / top).symlink_to(metadata.distribution(name).locate_file(top))
+    (site,) = (folder / "env" / "lib").glob("python*/site-packages")
+    (site / "core.pth").write_text(f"{packages}\n")
+    return python
+
+
+def in_bare(python: Path, arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """What that Python makes of these arguments, with nothing of ours in its environment; on one thread, since several
+    wait for each other where tests run side by side."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LTH_"))}
+    environment["OMP_NUM_THREADS"] = "1"
+    return subprocess.run([python, *arguments], capture_output=True, text=True, cwd=folder, env=environment)
+
+
+@pytest.mark.slow
+def test_the_wheel_alone_runs_the_documented_example(bare: Path, tmp_path: Path) -> None:
+    ask = "import importlib.util as u; print([x for x in ('matplotlib', 'IPython', 'pytest') if u.find_spec(x)])"
+    assert in_bare(bare, ["-c", ask], tmp_path).stdout == "[]\n", "the environment is not bare"
+    example = re.findall(r"```python\n(.*?)```", (ROOT / "book" / "api.md").read_text(), re.S)[0]
+    ran = in_bare(bare, ["-c", example], tmp_path)
+    assert ran.returncode == 0 and "Tickets learn faster." in ran.stdout, ran.stderr
+    assert (tmp_path / "ticket.safetensors").stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_the_wheel_alone_judges_and_says_what_it_has(bare: Path, tmp_path: Path) -> None:
+    how = ["claims", "--section", "v1_2_xor", "--results", str(ROOT / "results"), "--json"]
+    ran = in_bare(bare, ["-m", "lth_core", *how], tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    accepted = json.loads((ROOT / "results" / "verdicts.json").read_text())
+    found = {row["id"]: row["verdict"] for row in json.loads(ran.stdout)}
+    assert found and found == {name: accepted[name] for name in found}
+    ran = in_bare(bare, ["-m", "lth_core", "status", "iclr-fig04", "--json"], tmp_path)
+    assert ran.returncode == 1 and json.loads(ran.stdout)[0]["have"] == 0, ran.stderr
 
 
 def test_no_path_of_one_machine_is_committed() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -118,7 +120,7 @@ def test_merge_verifies(store, tmp_path, capsys):
 
 def test_published_results_equal_the_store(store, tmp_path):
     specs = tiny_rows()
-    publish.write({"section": specs}, store, tmp_path, masks=["section"])
+    publish.write({"section": specs}, publish.Either(store), tmp_path, masks=["section"])
     published = results.Published(tmp_path)
     a, b = results.table(specs, store), results.table(specs, published)
     for column in ("key", "stop_iteration", "stop_test", "end_val", "density", "engine", "commit"):
@@ -131,13 +133,44 @@ def test_published_results_equal_the_store(store, tmp_path):
     assert len(published.curves(specs)) == 3 * len(specs)
 
 
+def test_a_store_and_published_results_answer_alike(store, tmp_path):
+    """`results.Source`: who reads networks need not ask which of the two it has."""
+    specs, other = tiny_rows(), replace(tiny_rows()[0], trial=7)
+    publish.write({"section": specs}, publish.Either(store), tmp_path, masks=["section"], weights=specs)
+    published = results.Published(tmp_path)
+    assert store.exact and not published.exact, "weights are published as rounded changes"
+    assert sorted(store.keys()) == sorted(published.keys()) == sorted(map(key_of, specs))
+    assert store.curves([]).empty and published.curves([]).empty and store.table([]).empty
+    for spec in specs:
+        a, b = results.masks(spec, store), results.masks(spec, published)
+        assert all(np.array_equal(a[n], b[n]) for n in a.keys() | b.keys()), "a control has its ticket's masks"
+        assert store.spec(key_of(spec)) == published.spec(key_of(spec)) == spec
+        for asked in ("has", "diverged", "has_masks", "has_trained"):
+            assert getattr(store, asked)(spec) == getattr(published, asked)(spec), asked
+        if store.has_trained(spec):
+            a, b = results.trained(spec, store), results.trained(spec, published)
+            assert all(np.allclose(a[n], b[n], atol=1e-3) for n in a.keys() | b.keys())
+    for source in (store, published):
+        assert not source.has(other) and not source.has_trained(other) and source.has_masks(other.at_round(0))
+        with pytest.raises(StoreError):
+            source.table([other])
+        with pytest.raises(StoreError):
+            source.trained(other)
+
+
+def test_published_results_are_read_without_a_store():
+    """Locks of files, which a store needs, are not everywhere; nor is torch needed to read tables."""
+    ask = "import sys, lth_core.results; print(*{'torch', 'lth_core.store'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True).stdout == "\n"
+
+
 def test_a_section_goes_on_keeping_the_masks_of_its_chains(store, tmp_path):
     """Published again without asking for masks, it has those of new networks too: audits start from them."""
     chain, cut = tiny_rows(), paper.iterative(replace(TINY, rounds=1), rate=0.25, **SMALL)
     assert max(s.round for s in chain) > 1
     tickets.run(cut, store, device="cpu")
-    publish.write({"section": chain}, store, tmp_path, masks=["section"])
-    publish.write({"section": chain + cut}, store, tmp_path)
+    publish.write({"section": chain}, publish.Either(store), tmp_path, masks=["section"])
+    publish.write({"section": chain + cut}, publish.Either(store), tmp_path)
     published = results.Published(tmp_path)
     assert published.has_masks(chain[-1]) and published.has_masks(cut[-1])
 
@@ -145,7 +178,7 @@ def test_a_section_goes_on_keeping_the_masks_of_its_chains(store, tmp_path):
 @pytest.mark.parametrize("arm", ["ticket", "reinit", "shuffle"])
 def test_a_network_of_published_masks_needs_no_chain(arm, store, tmp_path):
     """Bit for bit the network that its chain leads to; what masks cannot spare is trained as before."""
-    publish.write({"section": tiny_rows()}, store, tmp_path, masks=["section"])
+    publish.write({"section": tiny_rows()}, publish.Either(store), tmp_path, masks=["section"])
     published = results.Published(tmp_path)
     row = replace(tiny_rows()[-1], arm=arm, replicate=0 if arm == "ticket" else 1)
     tickets.run([row], store, device="cpu")
@@ -162,14 +195,14 @@ def test_a_network_of_published_masks_needs_no_chain(arm, store, tmp_path):
 
 @pytest.mark.parametrize("changed", [{"rewind": 20}, {"search": "continued", "arm": "continued"}, {"prune_fc": 0.3}])
 def test_masks_of_another_search_spare_nothing(changed, store, tmp_path):
-    publish.write({"section": tiny_rows()}, store, tmp_path, masks=["section"])
+    publish.write({"section": tiny_rows()}, publish.Either(store), tmp_path, masks=["section"])
     published, other = results.Published(tmp_path), replace(tiny_rows()[-1], **changed)
     assert tickets.needs(tiny_rows()[-1], published) == []
     assert tickets.needs(other, published) == tickets.needs(other) != []
 
 
 def test_a_changed_result_is_refused(store, tmp_path):
-    publish.write({"section": tiny_rows()}, store, tmp_path)
+    publish.write({"section": tiny_rows()}, publish.Either(store), tmp_path)
     file = tmp_path / "section" / "cells.parquet"
     data = bytearray(file.read_bytes())
     data[100] ^= 1

@@ -25,7 +25,8 @@ from test_store import same_cells, tiny_rows
 
 from lth_core import data, exchange, paper, tickets
 from lth_core.__main__ import main, seconds, shard
-from lth_core.cell import MEASURED, StoreError, digest, key_of, own_digest
+from lth_core.cell import StoreError, digest, key_of, own_digest
+from lth_core.models import MEASURED
 from lth_core.spec import ALLOWED, Spec, UsageError, from_dict
 from lth_core.store import Store
 from lth_core.study import Study

@@ -1,0 +1,106 @@
+"""Arms: how a row's network starts, from what the round before learnt and from masks; tickets and their controls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from lth_core import prune
+from lth_core.cell import key_of
+from lth_core.draws import generator, normal
+from lth_core.method import METHOD, Steps
+from lth_core.mistakes import MISTAKES
+from lth_core.models import Masks, Network, Parameters, init_sd, initial, layers
+from lth_core.spec import Spec, UsageError
+
+# `Spec.search` -> how masks are found. "continued" differs in its arm alone: training goes on where it ended.
+STEPS: dict[str, Steps] = {"reset": METHOD, "continued": METHOD, **MISTAKES}
+
+
+class Diverged(UsageError):
+    """A row that cannot be made, because the network that decides its mask ended with weights that are no numbers."""
+
+
+def steps_of(spec: Spec) -> Steps:
+    """The steps that a row's `search` names."""
+    return STEPS[spec.search]
+
+
+def network(spec: Spec, found: Network | None = None, rewound: Parameters | None = None) -> Network:
+    """The network of a row as it stands before training.
+
+    - `found`: `tickets.parent(spec)` as training left it, whose weights are cut once more; None where there is none
+    - `rewound`: weights of `tickets.rewound_to(spec)`; the initial ones if None
+    """
+    if spec.round == 0:
+        return Network(spec, initial(spec), prune.full(spec))
+    weights, steps = rewound or initial(spec), steps_of(spec)
+    if spec.arm == "random_sparsity" and not spec.grown:
+        masks = prune.random(spec, prune.plan(spec))
+    elif spec.arm == "prune_at_init":
+        masks = prune.cut(spec, weights, prune.full(spec))
+    else:
+        if found is None:
+            raise ValueError(f"round {spec.round} of {spec.arm} needs its parent")
+        if not all(np.isfinite(w).all() for w in found.weights.values()):
+            raise Diverged(f"{key_of(found.spec)} diverged: weights that are no numbers have no magnitudes to prune by")
+        masks = steps.cut(spec, found.weights, found.masks)
+        if spec.arm == "random_sparsity":
+            masks = prune.random(spec, {name: int(mask.sum()) for name, mask in masks.items()})
+        weights = found.weights if spec.arm == "continued" else steps.back(spec, weights, found.weights)
+    made = start(spec, masks, weights)
+    return replace(made, masks=steps.held(made.masks))
+
+
+def start(spec: Spec, masks: Masks, weights: Parameters | None = None) -> Network:
+    """The network of a row whose ticket has `masks`; `weights` to go back to, the initial ones if None.
+
+    `spec.rescale` = 0.5 is Glorot's rule for the pruned layer: at density d its units have on average d times the
+    incoming and outgoing connections, so that sqrt(2 / (fan in + fan out)) grows by d**-0.5. One factor per layer, as
+    Glorot's rule has one; units that lost more of their connections than others get no more. Biases start at 0."""
+    masks, weights = _arm(spec, masks, weights or initial(spec))
+    if spec.rescale:
+        for name, mask in masks.items():
+            weights[name] = weights[name] * np.float32(max(mask.mean(), 1e-9) ** -spec.rescale)
+    return Network(spec, prune.masked(weights, masks), masks)
+
+
+def _arm(spec: Spec, masks: Masks, weights: Parameters) -> tuple[Masks, Parameters]:
+    redraw = (spec.arm, spec.round, spec.replicate)
+    if spec.arm in ("reinit", "random_sparsity"):
+        return masks, initial(spec, redraw)
+    if spec.arm in ("signs", "random_signs", "reinit_signs"):
+        return masks, _signed(spec, weights)
+    if spec.arm not in ("shuffle", "reinit_from_ticket", "noise"):
+        return masks, dict(weights)
+    masks, weights = dict(masks), dict(weights)
+    for layer in layers(spec.arch, spec.dataset):
+        name, key = layer.weight, (spec.seed, spec.trial, *redraw, layer.name)
+        mask, values = masks[name], weights[name]
+        if spec.arm == "noise":
+            noise = normal(key, values.shape) * np.float32(spec.sigma * init_sd(spec, layer))
+            weights[name] = values + noise
+        elif spec.arm == "shuffle":
+            order = prune.shuffled(key, mask)
+            masks[name] = mask.ravel()[order].reshape(mask.shape)
+            weights[name] = prune.masked({name: values}, {name: mask})[name].ravel()[order].reshape(mask.shape)
+        else:
+            drawn = np.zeros_like(values)
+            drawn[mask] = generator(*key).choice(values[mask], int(mask.sum()))
+            weights[name] = drawn
+    return masks, weights
+
+
+def _signed(spec: Spec, weights: Parameters) -> Parameters:
+    """Starts that take signs and magnitudes from different places (Zhou et al. 2019, section 4.1).
+
+    Both come from the ticket's `weights`, from `reinit` of this round and replicate, or are one constant per layer, so
+    that two of these arms differ in signs or in magnitudes and in nothing else."""
+    redrawn = initial(spec, ("reinit", spec.round, spec.replicate))
+    made = dict(weights)
+    for layer in layers(spec.arch, spec.dataset):
+        signs = redrawn if spec.arm == "random_signs" else weights
+        sizes = redrawn[layer.weight] if spec.arm == "reinit_signs" else np.float32(init_sd(spec, layer))
+        made[layer.weight] = np.copysign(sizes, signs[layer.weight])
+    return made
