@@ -19,6 +19,7 @@ from lth_core.prune import density
 from lth_core.spec import Spec
 
 LENET = "lenet-300-100"
+CONVS = ("conv-2", "conv-4", "conv-6")
 BANDS = {"below 0.5%": 0.005, "0.5–2%": 0.02, "2–5%": 0.05, "5–20%": 0.2, "20–50%": 0.5, "above 50%": 1.0}  # upper ends
 PEAK = 67e12 / 2  # multiply-adds a second in fp32 that the vendor states for an H200
 BATCH = 60  # of the benchmark's steps
@@ -54,9 +55,9 @@ def rate(precision: str) -> float:
     file = results.HERE / "bench.json"
     rows = json.loads(file.read_text())["rows"] if file.exists() else []
     found = [
-        row["median"] * 3 * BATCH * multiplications(row["setting"].split(",")[0], "cifar10")
+        row["median"] * 3 * BATCH * multiplications(row["arch"], "cifar10")
         for row in rows
-        if row["engine"] == f"dense {precision}" and row["setting"].startswith("conv") and "of 1" in row["setting"]
+        if row.get("precision") == precision and row["arch"] in CONVS and row["cohort"] == 1
     ]
     return float(np.median(found)) if found else float("nan")
 

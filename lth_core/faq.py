@@ -16,7 +16,8 @@ NOT_YET = "*Not measured yet.* This line measures it: `python -m lth_core run {0
 
 
 def bench() -> tuple[dict, pd.DataFrame]:
-    """The published benchmark: who made it, and its rows (benchmark, engine, setting, median, unit, ratio)."""
+    """The published benchmark: who made it, and its rows (benchmark, engine, setting, median, unit, ratio;
+    where they apply arch, density, cohort, precision)."""
     found = json.loads((results.HERE / "bench.json").read_text("utf-8"))
     return found["made"], pd.DataFrame(found["rows"])
 
@@ -24,8 +25,7 @@ def bench() -> tuple[dict, pd.DataFrame]:
 def _by_density(rows: pd.DataFrame, benchmark: str, engine: str) -> pd.Series:
     """Median of a benchmark by density (a fraction), densest first."""
     own = rows[(rows["benchmark"] == benchmark) & (rows["engine"] == engine)]
-    density = own["setting"].str.extract(r"density ([\d.]+)$")[0].astype(float)
-    return pd.Series(own["median"].to_numpy(), index=density.to_numpy()).sort_index(ascending=False)
+    return own.set_index("density")["median"].sort_index(ascending=False)
 
 
 def faster() -> str:
