@@ -170,8 +170,8 @@ def best_threads(run: Callable[[int], object], cores: int) -> int:
 
 
 def rows(data_dir: str | None = None, repetitions: int = 5, cores: int | None = None) -> Rows:
-    """All measurements: benchmark, engine, setting, arch, density (a fraction; None: all of the schedule), median, unit,
-    ratio to the plain loop with data in memory."""
+    """All measurements: benchmark, engine, setting, arch, density (a fraction, or None: all of the schedule), median,
+    unit, ratio to the plain loop with data in memory."""
     data, cores = data_sets.load("mnist", data_dir), cores or torch.get_num_threads()
     plain = PlainLoop(data)
     torch.set_num_threads(best_threads(plain.steps(network(0), plain.in_memory()), cores))
