@@ -35,7 +35,7 @@ ACCEPTED = results.HERE / "verdicts.json"  # the verdicts that are committed
 REPRODUCED, DIRECTION, NOT = "reproduced", "reproduced in direction", "not reproduced"
 UNMEASURED, CANNOT = "not measured at scale", "cannot be judged"
 VERDICTS = (REPRODUCED, DIRECTION, NOT, UNMEASURED, CANNOT)
-ALONE = ("xor", "settings")  # needs of tests that no published network serves
+NEEDS_NO_RESULTS = ("xor", "settings")  # needs of tests that no published network serves
 RANK = {REPRODUCED: 3, DIRECTION: 2, NOT: 1}  # the other two say nothing about the claim
 
 
@@ -134,7 +134,7 @@ def shortfall(figure: str, rows: Sequence[Spec], where: dict[str, Any]) -> str:
 def test_one(bench: Bench, claim: Claim, part: Part) -> tuple[Result, str]:
     """One test of a claim: what it found, and what its scale lacks. Raises `Lacking` where it cannot be made."""
     test, needs = named(part.test), traits(part).needs
-    if needs in ALONE:
+    if needs in NEEDS_NO_RESULTS:
         return test(**part.arguments), ""
     tables, specs, short = [], [], ""
     for figure in (part.figure, *claim.also):
@@ -226,7 +226,7 @@ def try_all(bench: Bench, claim: Claim) -> Tried:
     for i, part in enumerate(claim.parts):
         try:
             found[i], lacks = test_one(bench, claim, part)
-            if traits(part).needs not in ALONE and found[i].undecided:
+            if traits(part).needs not in NEEDS_NO_RESULTS and found[i].undecided:
                 undecided.add(i)
                 raise Lacking(f"one trial has no interval, at {lacks}" if lacks else "one trial has no interval")
             short = short or lacks
@@ -269,7 +269,7 @@ def judge_one(bench: Bench, claim: Claim) -> Verdict:
     verdict, reason = decide(claim, tried)
     one, but = findings(claim, tried)
     words = {i: "undecided" if i in tried.undecided else word(f) for i, f in tried.found.items()}
-    alone = all(traits(part).needs in ALONE for part in parts)
+    alone = all(traits(part).needs in NEEDS_NO_RESULTS for part in parts)
     return Verdict(
         id=claim.id,
         verdict=verdict,

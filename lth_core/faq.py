@@ -11,7 +11,7 @@ from lth_core import analyse, models, paper, prune, results
 from lth_core.spec import Spec
 from lth_core.study import Study
 
-LEVELS = (0, 3, 7, 15)  # rounds whose densities the benchmark times: 100%, 51%, 21%, 3.6%
+TIMED_ROUNDS = (0, 3, 7, 15)  # rounds whose densities the benchmark times: 100%, 51%, 21%, 3.6%
 NOT_YET = "*Not measured yet.* This line measures it: `python -m lth_core run {0} --profile published`."
 
 
@@ -57,7 +57,7 @@ def smaller() -> str:
     biases = sum(layer.shape[0] for layer in models.layers(spec.arch, spec.dataset))
     total = models.weight_count(spec.arch, spec.dataset)
     rows = biases + len(models.layers(spec.arch, spec.dataset))  # where each unit's weights begin, and end
-    for r in LEVELS:
+    for r in TIMED_ROUNDS:
         own = spec.at_round(r, prune_fc=0.2, prune_out=0.1)
         kept = sum(prune.plan(own).values())
         dense, sparse = 4 * (total + biases), 4 * (kept + biases) + 2 * kept + 4 * rows
