@@ -2,8 +2,9 @@
 
     python benchmarks/bench.py [--publish] [lenet] [xor] [memory] [dense] [pages]
 
-Writes _build/bench.json: benchmark, engine, setting, median, unit, ratio to the plain loop of the same run. With
---publish the rows also go to results/bench.json, with the machine they were measured on: the book's performance page.
+Writes _build/bench.json: benchmark, engine, setting, median, unit, ratio to the plain loop of the same run, and where
+they apply the setting's own fields: arch, density (a fraction), cohort (networks) and precision. With --publish the
+rows also go to results/bench.json, with the machine they were measured on: the book's performance page.
 """
 
 from __future__ import annotations

@@ -188,23 +188,24 @@ def rows(device: str = "cpu", archs: list[str] | None = None) -> list[dict]:
         steps = case.steps[device]
         base = steps / timed(plain(arch, case, steps, device), device)
         where = torch.cuda.get_device_name() if device == "cuda" else "CPU"
-        made.append(row(f"dense, {where}", "plain loop", arch, base, base))
+        made.append(row(f"dense, {where}", "plain loop", arch, base, base, arch=arch))
         for precision in ("fp32", "tf32", "bf16") if device == "cuda" else ("fp32", "bf16"):
             with train._precision(precision):
                 for n in case.on[device]:
                     speed = n * steps / timed(cohort(arch, case, n, steps, device, precision), device)
-                    made.append(row(f"dense, {where}", f"dense {precision}", f"{arch}, cohort of {n}", speed, base))
+                    what = dict(arch=arch, cohort=n, precision=precision)
+                    setting = f"{arch}, cohort of {n}"
+                    made.append(row(f"dense, {where}", f"dense {precision}", setting, speed, base, **what))
     made += convolutions(device)
     if device == "cuda":
         made += [row("dense, ceilings", "torch", name, value, value) for name, value in ceilings().items()]
     return made
 
 
-def row(benchmark: str, engine: str, setting: str, value: float, base: float) -> dict:
-    return {
-        "benchmark": benchmark, "engine": engine, "setting": setting, "median": value, "unit": "network-steps/s",
-        "ratio": value / base,
-    }  # fmt: skip
+def row(benchmark: str, engine: str, setting: str, value: float, base: float, **what: Any) -> dict:
+    """`what`: the fields of the setting, for readers that look for a row (arch, cohort, precision)."""
+    named = {"benchmark": benchmark, "engine": engine, "setting": setting, **what}
+    return {**named, "median": value, "unit": "network-steps/s", "ratio": value / base}
 
 
 if __name__ == "__main__":

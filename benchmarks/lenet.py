@@ -25,7 +25,8 @@ from lth_core.draws import BatchOrder
 from lth_core.models import Network, initial
 from lth_core.spec import Spec
 
-ROUNDS = {"1.0": 0, "0.51": 3, "0.21": 7, "0.036": 15}  # densities at which steps are timed, and their rounds
+ARCH = "lenet-300-100"
+ROUNDS = {1.0: 0, 0.51: 3, 0.21: 7, 0.036: 15}  # densities at which steps are timed, and their rounds
 SCHEDULE = range(27)  # pruning rounds of ICLR Figures 3-4
 Rows = list[dict[str, str | float | None]]
 
@@ -169,16 +170,21 @@ def best_threads(run: Callable[[int], object], cores: int) -> int:
 
 
 def rows(data_dir: str | None = None, repetitions: int = 5, cores: int | None = None) -> Rows:
-    """All measurements: benchmark, engine, setting, median, unit, ratio to the plain loop with data in memory."""
+    """All measurements: benchmark, engine, setting, arch, density (a fraction, or None: all of the schedule), median,
+    unit, ratio to the plain loop with data in memory."""
     data, cores = data_sets.load("mnist", data_dir), cores or torch.get_num_threads()
     plain = PlainLoop(data)
     torch.set_num_threads(best_threads(plain.steps(network(0), plain.in_memory()), cores))
     made: Rows = []
 
-    def add(benchmark: str, engine: str, setting: str, value: float, unit: str, ratio: float | None) -> None:
-        made.append(dict(benchmark=benchmark, engine=engine, setting=setting, median=value, unit=unit, ratio=ratio))
+    def add(
+        benchmark: str, engine: str, density: float | None, value: float, unit: str, ratio: float | None, how: str = ""
+    ) -> None:
+        setting = "all densities" if density is None else f"density {density}{how}"
+        what = dict(benchmark=benchmark, engine=engine, setting=setting, arch=ARCH, density=density)
+        made.append({**what, "median": value, "unit": unit, "ratio": ratio})
 
-    contenders: dict[tuple[str, str], Callable[[], float]] = {}
+    contenders: dict[tuple[str, float], Callable[[], float]] = {}
     for density, round in ROUNDS.items():
         loop = plain.steps(network(round), plain.in_memory())
         loader = plain.steps(network(round), plain.with_loader())
@@ -188,7 +194,7 @@ def rows(data_dir: str | None = None, repetitions: int = 5, cores: int | None = 
         contenders["sparse", density] = lambda nets=nets: rate(nets.run, 1000, cores)
     for (engine, density), value in (found := compare(contenders, repetitions)).items():
         ratio = value / found["plain loop", density]
-        add("lenet steps", engine, f"density {density}", value, "network-steps/s", ratio)
+        add("lenet steps", engine, density, value, "network-steps/s", ratio)
 
     def by_sparse(iterations: int) -> None:
         nets = [network(round, iterations=iterations) for round in SCHEDULE for _ in range(cores)]
@@ -204,7 +210,7 @@ def rows(data_dir: str | None = None, repetitions: int = 5, cores: int | None = 
     )
     for (engine, _), value in found.items():
         ratio = value / found["plain loop", ""]
-        add("lenet 27 rounds, evaluated every 100", engine, "all densities", value, "network-steps/s", ratio)
+        add("lenet 27 rounds, evaluated every 100", engine, None, value, "network-steps/s", ratio)
 
     for density, round in ROUNDS.items():
         one, all_cores = SparseSteps(data, round, 1), SparseSteps(data, round, cores)
@@ -217,12 +223,12 @@ def rows(data_dir: str | None = None, repetitions: int = 5, cores: int | None = 
             repetitions,
         )
         scaling = found["steps", "all"] / found["steps", "1"]
-        add("lenet scaling", "sparse", f"density {density}, {cores} threads", scaling, "x one thread", scaling)
+        add("lenet scaling", "sparse", density, scaling, "x one thread", scaling, f", {cores} threads")
         images = found["evaluation", "all"] * sum(len(packed.label) for packed in all_cores.sets)
-        add("lenet evaluation", "sparse", f"density {density}", images, "images/s", None)
+        add("lenet evaluation", "sparse", density, images, "images/s", None)
         step, evaluation = 1 / found["steps", "all"], 1 / found["evaluation", "all"] / 100
         share = evaluation / (step + evaluation)
-        add("lenet evaluation share", "sparse", f"density {density}, every 100", share, "of time", None)
+        add("lenet evaluation share", "sparse", density, share, "of time", None, ", every 100")
     return made
 
 

@@ -291,8 +291,7 @@ def claims(args: argparse.Namespace) -> int:
     shown = verdicts[[args.section in ("", n, p) for n, p in zip(verdicts.notebook, verdicts.paper, strict=True)]]
     shown = shown[shown.verdict == args.verdict] if args.verdict else shown
     if args.json:
-        rows = [{k: None if v != v else v for k, v in row.items()} for row in shown.to_dict("records")]
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        print(ledger.as_json(shown))
     else:
         ledger.text(shown)
     for name, before, now in fallen:

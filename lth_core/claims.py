@@ -3,8 +3,8 @@
 claims.judge()           one row a claim: verdict, effect, interval, n, scale, reason, command
 claims.value(id)         the measured value with its interval, for prose that is filled when the book is built
 
-The claims are data (`statements`), the tests are functions (`judge`, `shapes`, `sweeps`, `checks`, `insides`); this
-module brings them together. Nothing here trains a network, except XOR's, which take seconds.
+The claims are data (`statements`), the tests are functions (`claim_tests` has them by name); this module brings them
+together. Nothing here trains a network, except XOR's, which take seconds.
 """
 
 from __future__ import annotations
@@ -23,27 +23,20 @@ import pandas as pd
 from lth_core import paper, results
 from lth_core.analyse import accuracies
 from lth_core.cell import key_of
-from lth_core.checks import ALONE
+from lth_core.claim_tests import named, number_of, traits, unit_of
 from lth_core.draws import generator
-from lth_core.insides import MASKS
 from lth_core.judge import Result
 from lth_core.levels import Lacking, select, with_depth
 from lth_core.results import Source
 from lth_core.spec import Spec, UsageError
-from lth_core.statements import Claim, Part, columns_of, describe, load, measured, number_of, said, unit_of
-from lth_core.sweeps import NETWORKS
+from lth_core.statements import Claim, Finding, Part, columns_of, describe, load, measured, said
 
 ACCEPTED = results.HERE / "verdicts.json"  # the verdicts that are committed
 
 REPRODUCED, DIRECTION, NOT = "reproduced", "reproduced in direction", "not reproduced"
 UNMEASURED, CANNOT = "not measured at scale", "cannot be judged"
 VERDICTS = (REPRODUCED, DIRECTION, NOT, UNMEASURED, CANNOT)
-# Tests that want an interval to exclude no effect; of these and others, those that look for their level in the data.
-ORDERING = (
-    "ratio", "difference", "ahead", "ordered", "deeper", "perfect", "scatter", "together", "at_weights", "grows",
-    "favours", "steeper", "more_uneven", "moves_more", "grow_more", "xor_gain", "xor_ratio",
-)  # fmt: skip
-SEEKING = ("turning", "exists", "plateau", "faster_than", "dip", "reach")
+NEEDS_NO_RESULTS = ("xor", "settings")  # needs of tests that no published network serves
 RANK = {REPRODUCED: 3, DIRECTION: 2, NOT: 1}  # the other two say nothing about the claim
 
 
@@ -140,20 +133,21 @@ def shortfall(figure: str, rows: Sequence[Spec], where: dict[str, Any]) -> str:
 
 
 def test_one(bench: Bench, claim: Claim, part: Part) -> tuple[Result, str]:
-    """One test of a claim: what it found, and what its scale lacks."""
-    if part.test in ALONE:
-        return ALONE[part.test](**part.arguments), ""
+    """One test of a claim: what it found, and what its scale lacks. Raises `Lacking` where it cannot be made."""
+    test, needs = named(part.test), traits(part).needs
+    if needs in NEEDS_NO_RESULTS:
+        return test(**part.arguments), ""
     tables, specs, short = [], [], ""
     for figure in (part.figure, *claim.also):
         table, rows = bench.ask(figure, part.where)
         tables.append(table)
         specs += rows
         short = short or shortfall(figure, rows, part.where)
-    if part.test in MASKS:
-        return MASKS[part.test](bench.source, specs, **part.arguments), short
+    if needs == "tickets":
+        return test(bench.source, specs, **part.arguments), short
     together = pd.concat(tables, ignore_index=True).drop_duplicates("key")
     together = with_curves(together, columns_of(part.arguments), bench.source, specs)
-    return NETWORKS[part.test](together, **part.arguments), short
+    return test(together, **part.arguments), short
 
 
 def verdict_of(found: Sequence[Result], short: str, partly: bool = False) -> str:
@@ -175,65 +169,143 @@ def reasons(lacking: dict[str, str]) -> str:
     return "; ".join(f"{', '.join(those)}: {why}" for why, those in nets.items())
 
 
-def judge_one(bench: Bench, claim: Claim) -> dict[str, Any]:
-    """A claim's row of the ledger: its verdict and what it rests on. Effect, interval and n are its first test's; `but`
-    tells those of the first that holds less, which then decides."""
+@dataclass(frozen=True)
+class Tried:
+    """A claim's tests as far as they could be made, by their place in the claim."""
+
+    found: dict[int, Result]
+    undecided: set[int]  # of those found: one trial where an interval is asked for
+    lacking: dict[str, str]  # network (or "" where the claim is about one): why it cannot be judged
+    short: str  # what the networks lack of the paper's scale
+
+    def counts(self, claim: Claim) -> list[int]:
+        """The tests whose networks could all be judged: those that the verdict rests on."""
+        return [i for i, part in enumerate(claim.parts) if part.net not in self.lacking]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim's row of the ledger: its verdict and what it rests on. `judge` gives a table with these columns.
+
+    Effect, interval and n are those of its first test that could be made, in `unit`."""
+
+    id: str
+    verdict: str  # one of `VERDICTS`
+    effect: float  # NaN where nothing is measured
+    low: float  # of the 95% interval; NaN where there is none
+    high: float
+    n: int  # trials
+    unit: str
+    but: Finding | None  # of the first of the tests that hold least, where that is not the one above: it decides
+    says: str  # what the paper prints
+    number: float  # as a number in `unit`, NaN where it prints none
+    scale: str  # what is missing of the paper's scale: "" or "3 of 5 trials"
+    reason: str  # why there is no verdict, or no full one
+    notes: str  # of the tests
+    tests: list[str]  # each with its arguments and whether it holds
+    figure: str
+    command: str  # measures it
+    notebook: str
+    paper: str
+    section: str
+    dataset: str
+    importance: str
+    kind: str
+    statement: str
+
+
+def try_all(bench: Bench, claim: Claim) -> Tried:
+    """Make a claim's tests."""
     found: dict[int, Result] = {}
-    lacking: dict[str, str] = {}  # network: why it cannot be judged
     undecided: set[int] = set()
+    lacking: dict[str, str] = {}
     short = ""
-    parts = list(enumerate(claim.parts))
-    for i, part in parts:
+    for i, part in enumerate(claim.parts):
         try:
             found[i], lacks = test_one(bench, claim, part)
-            if part.test not in ALONE and found[i].undecided:
+            if traits(part).needs not in NEEDS_NO_RESULTS and found[i].undecided:
                 undecided.add(i)
                 raise Lacking(f"one trial has no interval, at {lacks}" if lacks else "one trial has no interval")
             short = short or lacks
         except Lacking as error:
             lacking.setdefault(part.net, str(error))
-    counts = [i for i, part in parts if part.net not in lacking]
-    judged = [found[i] for i in counts]
+    return Tried(found, undecided, lacking, short)
+
+
+def decide(claim: Claim, tried: Tried) -> tuple[str, str]:
+    """A claim's verdict, and the reason where there is none or no full one."""
     if claim.cannot:
-        verdict, reason = CANNOT, claim.cannot
-    elif not judged:
-        verdict, reason = UNMEASURED, claim.lacking or next(iter(lacking.values()))
-        made = len(found) - len(undecided)
-        reason += f" ({made} of {len(parts)} tests could be made)" if made else ""
-    else:
-        verdict = verdict_of(judged, short, bool(lacking))
-        on = ", ".join(dict.fromkeys(part.net for _, part in parts if part.net not in lacking))
-        reason = f"judged on {on} alone ({reasons(lacking)})" if lacking else ""
-        reason = reason or (f"does not show at {short}" if verdict == UNMEASURED else "")
-    nan = float("nan")
-    units = {i: unit_of(part) for i, part in parts}
-    at = next(iter(found), 0)
-    first = found.get(at, Result(nan, nan, nan, 0, False, False))
-    decides = min(counts, key=lambda i: (found[i].agrees, found[i].direction), default=at)  # the first of the worst
-    but = "" if found.get(decides, first).word == first.word else said(found[decides], units[decides])
-    words = {i: "undecided" if i in undecided else f.word for i, f in found.items()}
-    alone = all(part.test in ALONE for _, part in parts)
-    return {
-        "id": claim.id, "verdict": verdict, "effect": first.effect, "low": first.low, "high": first.high, "n": first.n,
-        "unit": units.get(at, ""), "but": but, "says": claim.says, "number": number_of(claim), "scale": short,
-        "reason": reason, "notes": "; ".join(dict.fromkeys(f.note for f in found.values() if f.note)),
-        "tests": [f"{describe(part)}: {words.get(i, 'not made')}" for i, part in parts],
-        "figure": claim.figure, "command": "" if alone else f"python -m lth_core run {claim.figure}",
-        "notebook": claim.notebook, "paper": claim.paper, "section": claim.section, "dataset": claim.dataset,
-        "importance": claim.importance, "kind": claim.kind, "statement": claim.statement,
-    }  # fmt: skip
+        return CANNOT, claim.cannot
+    judged = tried.counts(claim)
+    if not judged:
+        made = len(tried.found) - len(tried.undecided)
+        told = f" ({made} of {len(claim.parts)} tests could be made)" if made else ""
+        return UNMEASURED, (claim.lacking or next(iter(tried.lacking.values()))) + told
+    verdict = verdict_of([tried.found[i] for i in judged], tried.short, bool(tried.lacking))
+    if tried.lacking:
+        on = ", ".join(dict.fromkeys(claim.parts[i].net for i in judged))
+        return verdict, f"judged on {on} alone ({reasons(tried.lacking)})"
+    return verdict, f"does not show at {tried.short}" if verdict == UNMEASURED else ""
+
+
+def findings(claim: Claim, tried: Tried) -> tuple[Finding, Finding | None]:
+    """What the first test that could be made found and, where another decides, what that one did: the first of those
+    that hold least."""
+    parts, found, nan = claim.parts, tried.found, float("nan")
+    if not found:
+        return Finding(nan, nan, nan, 0, unit_of(parts[0]) if parts else ""), None
+    told = {i: Finding(f.effect, f.low, f.high, f.n, unit_of(parts[i])) for i, f in found.items()}
+    first = next(iter(found))
+    decides = min(tried.counts(claim), key=lambda i: (found[i].agrees, found[i].direction), default=first)
+    return told[first], None if found[decides].word == found[first].word else told[decides]
+
+
+def judge_one(bench: Bench, claim: Claim) -> Verdict:
+    """A claim's row of the ledger."""
+    parts, tried = claim.parts, try_all(bench, claim)
+    verdict, reason = decide(claim, tried)
+    one, but = findings(claim, tried)
+    words = {i: "undecided" if i in tried.undecided else f.word for i, f in tried.found.items()}
+    alone = all(traits(part).needs in NEEDS_NO_RESULTS for part in parts)
+    return Verdict(
+        id=claim.id,
+        verdict=verdict,
+        effect=one.effect,
+        low=one.low,
+        high=one.high,
+        n=one.n,
+        unit=one.unit,
+        but=but,
+        says=claim.says,
+        number=number_of(claim),
+        scale=tried.short,
+        reason=reason,
+        notes="; ".join(dict.fromkeys(f.note for f in tried.found.values() if f.note)),
+        tests=[f"{describe(part)}: {words.get(i, 'not made')}" for i, part in enumerate(parts)],
+        figure=claim.figure,
+        command="" if alone else f"python -m lth_core run {claim.figure}",
+        notebook=claim.notebook,
+        paper=claim.paper,
+        section=claim.section,
+        dataset=claim.dataset,
+        importance=claim.importance,
+        kind=claim.kind,
+        statement=claim.statement,
+    )
 
 
 def judge(
     source: Source | None = None, claims: Iterable[Claim] | None = None, *, profile: str = "published", trials: int = 0,
     seed: int = 0, dataset: str = "own",
 ) -> pd.DataFrame:  # fmt: skip
-    """One row a claim. Published results are judged at the paper's scale where they reach it; another `profile` (with
-    `trials`, `seed` and `dataset` as for a notebook) judges what a store holds of it."""
+    """One row a claim; columns: the fields of `Verdict`. Published results are judged at the paper's scale where they
+    reach it; another `profile` (with `trials`, `seed` and `dataset` as for a notebook) judges what a store holds of
+    it."""
     profiles = ("paper", "published") if profile == "published" else (profile,)
     options = {"trials": trials, "seed": seed, "dataset": dataset}
     bench = Bench(source if source is not None else results.Published(), profiles, options)
-    return pd.DataFrame([judge_one(bench, c) for c in (load() if claims is None else claims)])
+    rows = [vars(judge_one(bench, c)) for c in (load() if claims is None else claims)]
+    return pd.DataFrame(rows)
 
 
 @lru_cache
@@ -267,10 +339,10 @@ def multiplicity(verdicts: pd.DataFrame) -> str:
     """How many verdicts chance alone would hand out."""
     first = {c.id: c.parts[0] for c in load() if c.tests}
     judged = verdicts[verdicts["verdict"].isin(RANK) & (verdicts["high"] > verdicts["low"])]
-    tests = judged["id"].map(lambda i: first[i].test)
-    shares = int((tests == "xor_rate").sum())
-    seeks = judged["id"].map(lambda i: first[i].test in SEEKING or "'best'" in str(first[i].arguments))
-    sizes = judged.loc[tests.isin(ORDERING) & ~seeks, "n"]
+    asks = judged["id"].map(lambda i: traits(first[i]).interval)
+    shares = int((asks == "contains").sum())
+    seeks = judged["id"].map(lambda i: traits(first[i]).seeks_level(first[i].arguments))
+    sizes = judged.loc[(asks == "excludes") & ~seeks, "n"]
     lucky = sum(0.025 if n > 30 else by_chance(int(n)) for n in sizes)
     rates = ", ".join(f"{by_chance(n):.1%} with {n} trials" for n in sorted(set(sizes[sizes <= 30].astype(int))))
     count = int(verdicts["verdict"].isin(RANK).sum())
@@ -306,6 +378,13 @@ def counts(verdicts: pd.DataFrame, by: str = "paper") -> pd.DataFrame:
     order = [g for g in ("v1", "iclr", "blog", "headline", "supporting", "appendix") if g in set(verdicts[by])]
     table = pd.crosstab(verdicts["verdict"], verdicts[by]).reindex(index=VERDICTS, columns=order, fill_value=0)
     return table.assign(all=table.sum(axis=1))
+
+
+def as_json(verdicts: pd.DataFrame) -> str:
+    """The ledger as a list of objects, findings in words and NaN as null."""
+    told = verdicts.assign(but=[said(b) if b else "" for b in verdicts["but"]])
+    rows = [{k: None if v != v else v for k, v in row.items()} for row in told.to_dict("records")]
+    return json.dumps(rows, indent=1, ensure_ascii=False)
 
 
 def text(verdicts: pd.DataFrame, show: Callable[[str], None] = print) -> None:

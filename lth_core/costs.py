@@ -19,9 +19,10 @@ from lth_core.prune import density
 from lth_core.spec import Spec
 
 LENET = "lenet-300-100"
+CONVS = ("conv-2", "conv-4", "conv-6")
 BANDS = {"below 0.5%": 0.005, "0.5–2%": 0.02, "2–5%": 0.05, "5–20%": 0.2, "20–50%": 0.5, "above 50%": 1.0}  # upper ends
-PEAK = 67e12 / 2  # multiply-adds a second in fp32 that the vendor states for an H200
-BATCH = 60  # of the benchmark's steps
+H200_PEAK = 67e12 / 2  # multiply-adds a second in fp32 that the vendor states for an H200
+BENCH_BATCH = 60  # of the benchmark's steps
 
 
 @lru_cache
@@ -53,9 +54,9 @@ def rate(precision: str) -> float:
     file = results.HERE / "bench.json"
     rows = json.loads(file.read_text())["rows"] if file.exists() else []
     found = [
-        row["median"] * 3 * BATCH * multiplications(row["setting"].split(",")[0], "cifar10")
+        row["median"] * 3 * BENCH_BATCH * multiplications(row["arch"], "cifar10")
         for row in rows
-        if row["engine"] == f"dense {precision}" and row["setting"].startswith("conv") and "of 1" in row["setting"]
+        if row.get("precision") == precision and row["arch"] in CONVS and row["cohort"] == 1
     ]
     return float(np.median(found)) if found else float("nan")
 
@@ -78,8 +79,8 @@ def estimate(rows: Iterable[Spec]) -> str:
     cpu = sum(work(s) / rate("bf16" if s.precision == "bf16" else "fp32") for s in rows)
     said = f"about {duration(cpu)} on the two CPU cores of the benchmark, by its rates" if np.isfinite(cpu) else ""
     return (
-        f"Estimated: {said or 'no CPU was timed'}; on one H200 GPU no less than {duration(total / PEAK)} in fp32. The "
-        "latter is arithmetic at the vendor's peak, for nothing was timed there: expect three to ten times as long."
+        f"Estimated: {said or 'no CPU was timed'}; on one H200 GPU no less than {duration(total / H200_PEAK)} in fp32. "
+        "The latter is arithmetic at the vendor's peak, for nothing was timed there: expect three to ten times as long."
     )
 
 

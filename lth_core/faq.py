@@ -11,12 +11,13 @@ from lth_core import analyse, models, paper, prune, results
 from lth_core.spec import Spec
 from lth_core.study import Study
 
-LEVELS = (0, 3, 7, 15)  # rounds whose densities the benchmark times: 100%, 51%, 21%, 3.6%
+TIMED_ROUNDS = (0, 3, 7, 15)  # rounds whose densities the benchmark times: 100%, 51%, 21%, 3.6%
 NOT_YET = "*Not measured yet.* This line measures it: `python -m lth_core run {0} --profile published`."
 
 
 def bench() -> tuple[dict, pd.DataFrame]:
-    """The published benchmark: who made it, and its rows (benchmark, engine, setting, median, unit, ratio)."""
+    """The published benchmark: who made it, and its rows (benchmark, engine, setting, median, unit, ratio;
+    where they apply arch, density, cohort, precision)."""
     found = json.loads((results.HERE / "bench.json").read_text("utf-8"))
     return found["made"], pd.DataFrame(found["rows"])
 
@@ -24,8 +25,7 @@ def bench() -> tuple[dict, pd.DataFrame]:
 def _by_density(rows: pd.DataFrame, benchmark: str, engine: str) -> pd.Series:
     """Median of a benchmark by density (a fraction), densest first."""
     own = rows[(rows["benchmark"] == benchmark) & (rows["engine"] == engine)]
-    density = own["setting"].str.extract(r"density ([\d.]+)$")[0].astype(float)
-    return pd.Series(own["median"].to_numpy(), index=density.to_numpy()).sort_index(ascending=False)
+    return own.set_index("density")["median"].sort_index(ascending=False)
 
 
 def faster() -> str:
@@ -57,7 +57,7 @@ def smaller() -> str:
     biases = sum(layer.shape[0] for layer in models.layers(spec.arch, spec.dataset))
     total = models.weight_count(spec.arch, spec.dataset)
     rows = biases + len(models.layers(spec.arch, spec.dataset))  # where each unit's weights begin, and end
-    for r in LEVELS:
+    for r in TIMED_ROUNDS:
         own = spec.at_round(r, prune_fc=0.2, prune_out=0.1)
         kept = sum(prune.plan(own).values())
         dense, sparse = 4 * (total + biases), 4 * (kept + biases) + 2 * kept + 4 * rows

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lth_core import examine as ex
 from lth_core import models, results
 from lth_core.analyse import bootstrap
-from lth_core.judge import Result, Test
+from lth_core.judge import Result, claim_test
 from lth_core.levels import Lacking, rank_correlation
 from lth_core.results import Source
 from lth_core.spec import Spec
@@ -59,12 +59,14 @@ def positive(values: NDArray, note: str = "") -> Result:
     return of_trials(values, lambda e, lo, hi: lo > 0, lambda e, lo, hi: lo > 0, note)
 
 
+@claim_test(needs="tickets", unit="")
 def hollow(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int, below: float = 0.8) -> Result:
     """The initial values that survive have two peaks in all these layers: the shallowest of the layers' dips."""
     values = chains(source, rows, round, lambda m, w, _: max(ex.dip(w[n][m[n]], w[n].std()) for n in layers))
     return of_trials(values, lambda e, lo, hi: hi < below, lambda e, lo, hi: hi < 1, "density at 0 over its peak")
 
 
+@claim_test(needs="tickets", unit="")
 def hollow_trained(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int, below: float) -> Result:
     """The same of the values that the ticket's own weights have after training."""
     values = paths(
@@ -73,6 +75,7 @@ def hollow_trained(source: Source, rows: Sequence[Spec], *, layers: Sequence[str
     return of_trials(values, lambda e, lo, hi: hi < below, lambda e, lo, hi: hi < 1, "density at 0 over its peak")
 
 
+@claim_test(needs="tickets", unit="")
 def fuller(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
     """The first layer's centre is fuller than the others': difference to the fullest of them."""
     values = chains(
@@ -82,6 +85,7 @@ def fuller(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round
     return positive(values, "difference of centre over flank")
 
 
+@claim_test(needs="tickets", unit="")
 def emptier(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], rounds: Sequence[int]) -> Result:
     """The centres empty with pruning: fall of the fullest layer's centre from the first to the last round."""
     first, last = (
@@ -91,12 +95,14 @@ def emptier(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], roun
     return positive(first - last, "fall of centre over flank")
 
 
+@claim_test(needs="tickets", unit="")
 def keeps(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int, within: float) -> Result:
     """The surviving initial values keep their distribution: the largest of the layers' Kolmogorov-Smirnov distances."""
     values = chains(source, rows, round, lambda m, w, _: max(ex.distance(w[n], m[n]) for n in layers))
     return of_trials(values, lambda e, lo, hi: hi < within, lambda e, lo, hi: e < within, "Kolmogorov-Smirnov distance")
 
 
+@claim_test(needs="tickets", unit="points", interval="excludes")
 def favours(source: Source, rows: Sequence[Spec], *, signs: dict[str, int], round: int, each: bool = False) -> Result:
     """Percent of surviving initial weights above 0, less 50, times the stated sign; the least of the layers. `each`:
     in every single trial."""
@@ -108,6 +114,7 @@ def favours(source: Source, rows: Sequence[Spec], *, signs: dict[str, int], roun
     return of_trials(values, lambda e, lo, hi: values.min() > 0 if each else lo > 0, lambda e, lo, hi: lo > 0)
 
 
+@claim_test(needs="tickets", unit="sd", interval="excludes")
 def moves_more(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
     """Training the unpruned network moves the weights of its later ticket further than the rest: Cohen's d within each
     network, the least of the layers."""
@@ -115,6 +122,7 @@ def moves_more(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], r
     return positive(values, "least of the layers")
 
 
+@claim_test(needs="tickets", unit="points", interval="excludes")
 def grow_more(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
     """Weights of the later ticket more often end with a larger magnitude than they began: points above the rest."""
 
@@ -126,6 +134,7 @@ def grow_more(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], ro
     return positive(values, "least of the layers")
 
 
+@claim_test(needs="tickets", unit="points")
 def concentrated(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
     """Of the weights that move furthest, as many as the later ticket has, those inside it: points above chance."""
     values = paths(source, rows, round, lambda m, w, t: min(ex.excess(ex.moved(w[n], t[n]), m[n]) for n in layers))
@@ -137,12 +146,14 @@ def remembered(before: NDArray, after: NDArray) -> float:
     return rank_correlation(np.abs(before).ravel(), np.abs(after).ravel())
 
 
+@claim_test(needs="tickets", unit="rank correlation")
 def remembers(source: Source, rows: Sequence[Spec], *, layers: Sequence[str]) -> Result:
     """Weights that begin small stay small: the least of the layers' rank correlations, unpruned network."""
     values = paths(source, rows, 0, lambda _, w, t: min(remembered(w[n], t[n]) for n in layers))
     return positive(values, "least of the layers")
 
 
+@claim_test(needs="tickets", unit="rank correlation")
 def remembers_more(source: Source, rows: Sequence[Spec], *, of: Sequence[str], to: Sequence[str]) -> Result:
     """That correlation is higher in each of some layers than in each of the others: the smallest difference."""
     values = paths(
@@ -152,6 +163,7 @@ def remembers_more(source: Source, rows: Sequence[Spec], *, of: Sequence[str], t
     return positive(values, "difference of rank correlations")
 
 
+@claim_test(needs="tickets", unit="")
 def units(
     source: Source, rows: Sequence[Spec], *, layer: str, round: int, statistic: str, number: float,
     within: float = 0.0, limit: str = "both", axis: int = 1,
@@ -190,6 +202,7 @@ def units(
     )
 
 
+@claim_test(needs="tickets", unit="")
 def uneven(source: Source, rows: Sequence[Spec], *, layer: str, above: str, round: int) -> Result:
     """Outgoing connections of a layer's units vary more than its incoming ones: difference of coefficients of
     variation, each beyond chance. `above` is the next layer's weight, whose columns are the outgoing connections."""
@@ -201,6 +214,7 @@ def uneven(source: Source, rows: Sequence[Spec], *, layer: str, above: str, roun
     return positive(chains(source, rows, round, read), "beyond chance")
 
 
+@claim_test(needs="tickets", unit="", interval="excludes")
 def steeper(source: Source, rows: Sequence[Spec], *, of: str, to: str, round: int) -> Result:
     """Incoming connections vary more between the units of one layer than of another."""
 
@@ -210,6 +224,7 @@ def steeper(source: Source, rows: Sequence[Spec], *, of: str, to: str, round: in
     return positive(chains(source, rows, round, read))
 
 
+@claim_test(needs="tickets", unit="", interval="excludes")
 def more_uneven(
     source: Source, rows: Sequence[Spec], *, layer: str, axis: int, round: int, of: dict, to: dict
 ) -> Result:
@@ -218,12 +233,3 @@ def more_uneven(
     a, b = (chains(source, rows, round, lambda m, w, _: ex.variation(per_unit(m[layer])), **kind) for kind in (of, to))
     n = min(len(a), len(b))
     return positive(a[:n] - b[:n])
-
-
-MASKS: dict[str, Test] = {
-    f.__name__: f
-    for f in (
-        hollow, hollow_trained, fuller, emptier, keeps, favours, units, uneven, steeper, more_uneven, moves_more,
-        grow_more, concentrated, remembers, remembers_more,
-    )
-}  # fmt: skip

@@ -8,12 +8,14 @@ direction  what it says holds without the number: an interval excludes no effect
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any
+from types import ModuleType
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -60,6 +62,88 @@ class Result:
     def word(self) -> str:
         """What it says of the statement: "holds", "in direction" or "does not hold"."""
         return "holds" if self.agrees else "in direction" if self.direction else "does not hold"
+
+
+Arguments = dict[str, Any]  # of a claim test, as `claims.yaml` writes them
+Needs = Literal["networks", "tickets", "xor", "settings"]
+Interval = Literal["", "excludes", "contains"]
+F = TypeVar("F", bound=Callable[..., Result])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What the ledger must know of a claim test besides its results: see `claim_test`."""
+
+    needs: Needs
+    unit: str | Callable[[Arguments], str]
+    interval: Interval
+    seeks: bool
+    prints: Callable[[Arguments], float] | None
+
+    def unit_of(self, arguments: Arguments) -> str:
+        """The unit of the test's effect with these arguments; empty for a bare number."""
+        return self.unit if isinstance(self.unit, str) else self.unit(arguments)
+
+    def seeks_level(self, arguments: Arguments) -> bool:
+        """Whether the level that these arguments ask for is chosen by the data: the best one."""
+        values = [x for value in arguments.values() for x in (value if isinstance(value, list) else [value])]
+        return self.seeks or any((x.get("at") if isinstance(x, dict) else x) == "best" for x in values)
+
+    def number(self, arguments: Arguments) -> float:
+        """The printed number that the effect stands beside; NaN where none is printed."""
+        return self.prints(arguments) if self.prints else float("nan")
+
+
+def claim_test(
+    *, unit: str | Callable[[Arguments], str], needs: Needs = "networks", interval: Interval = "", seeks: bool = False,
+    prints: Callable[[Arguments], float] | None = None,
+) -> Callable[[F], F]:  # fmt: skip
+    """Declare a function to be a test that claims may name.
+
+    needs     what it looks at, which is how it is called: a table of "networks", f(table, ...); the "tickets" of a
+              source's rows, f(source, rows, ...); "xor" networks that it trains, or "settings" of this code, f(...)
+    unit      of its effect, or a function of its arguments
+    interval  "excludes": it agrees only where a 95% interval excludes no effect; "contains": where that of measured
+              minus printed contains zero; "": it asks for neither
+    seeks     whether it looks for its level in the data, whatever its arguments
+    prints    the printed number that the effect stands beside, from its arguments; None: nothing is printed"""
+
+    def declare(function: F) -> F:
+        vars(function)["traits"] = Traits(needs=needs, unit=unit, interval=interval, seeks=seeks, prints=prints)
+        return function
+
+    return declare
+
+
+def traits_of(test: Test) -> Traits:
+    """What a test declares; TypeError for a function that `claim_test` does not decorate."""
+    if not isinstance(found := vars(test).get("traits"), Traits):
+        raise TypeError(f"{test.__module__}.{test.__name__} declares no unit: decorate it with judge.claim_test.")
+    return found
+
+
+def tests_in(*modules: ModuleType) -> dict[str, Test]:
+    """The claim tests that modules define, by name, in the order in which they stand there."""
+    own = {n: f for m in modules for n, f in vars(m).items() if inspect.isfunction(f) and f.__module__ == m.__name__}
+    return {n: f for n, f in own.items() if "traits" in vars(f)}
+
+
+def side_of(test: Test, arguments: Arguments) -> Side:
+    """The arguments that a test has no names for: the fields of the networks that it is about."""
+    named = inspect.signature(test).parameters
+    return {name: value for name, value in arguments.items() if name not in named}
+
+
+def lead_unit(arguments: Arguments) -> str:
+    """Of a lead in a column: percent for times and losses, points for accuracies."""
+    column = arguments["column"]
+    return "% earlier" if "iteration" in column else "% lower" if better_low(column) else "points"
+
+
+def given_number(arguments: Arguments) -> float:
+    """The argument `number`; NaN where it is left out, or 0: the paper then states that there is no effect."""
+    return float(arguments.get("number") or "nan")
+
 
 
 def over_trials(curves: Sequence[Curve], statistic: Callable[..., float]) -> tuple[float, float, float, int]:
@@ -121,6 +205,11 @@ def pair(table: pd.DataFrame, column: str, sides: Sequence[Side]) -> tuple[list[
     return curves, reads
 
 
+def _ratio_unit(arguments: Arguments) -> str:
+    return {"times": "×", "less": "% earlier", "more": "% later"}[arguments.get("form", "times")]
+
+
+@claim_test(unit=_ratio_unit, interval="excludes", prints=given_number)
 def ratio(
     table: pd.DataFrame, *, column: str, of: Side, to: Side, number: float, within: float, form: str = "times",
     limit: str = "both", none: float | None = None,
@@ -137,6 +226,7 @@ def ratio(
     return Result(effect, low, high, n, hits and real, real if number != alike else bool(low <= alike <= high))
 
 
+@claim_test(unit="points", interval="excludes", prints=given_number)
 def difference(
     table: pd.DataFrame, *, column: str, of: Side, to: Side, number: float, within: float, limit: str = "both",
     none: float = 0.0,
@@ -152,6 +242,7 @@ def difference(
     return Result(effect, low, high, n, hits and real, real)
 
 
+@claim_test(unit="%", prints=given_number)
 def value(table: pd.DataFrame, *, column: str, of: Side, number: float, within: float, limit: str = "both") -> Result:
     """One mean against a printed one. In direction: within three tolerances."""
     curves, (x,) = pair(table, column, (of,))
@@ -159,6 +250,7 @@ def value(table: pd.DataFrame, *, column: str, of: Side, number: float, within: 
     return Result(effect, low, high, n, close(effect, number, within, limit), close(effect, number, 3 * within, limit))
 
 
+@claim_test(unit=lead_unit, interval="excludes")
 def ahead(
     table: pd.DataFrame, *, column: str, of: Side, to: Side, levels: Sequence[float | str] | None = None,
     every: bool = False,
@@ -191,6 +283,7 @@ def ahead(
     return Result(effect, low, high, n, sure and (right or not every), sure, note)
 
 
+@claim_test(unit=lead_unit)
 def same(
     table: pd.DataFrame, *, column: str, of: Side, to: Side, levels: Sequence[float | str], within: float = np.inf
 ) -> Result:
@@ -202,6 +295,11 @@ def same(
     return Result(found.effect, found.low, found.high, found.n, agrees, contains or agrees)
 
 
+def _smallest_lead(arguments: Arguments) -> str:
+    return f"{lead_unit(arguments).split()[0]} as the smallest lead"
+
+
+@claim_test(unit=_smallest_lead, interval="excludes")
 def ordered(table: pd.DataFrame, *, column: str, sides: Sequence[Side], levels: Any = None) -> Result:
     """Several sides, best first; the effect is the smallest lead of one over the next."""
     steps = [ahead(table, column=column, of=a, to=b, levels=levels) for a, b in pairwise(sides)]
@@ -210,6 +308,7 @@ def ordered(table: pd.DataFrame, *, column: str, sides: Sequence[Side], levels: 
     return Result(least.effect, least.low, least.high, least.n, all(s.agrees for s in steps), ends.agrees)
 
 
+@claim_test(unit="% earlier")
 def earliest(table: pd.DataFrame, *, column: str, arm: str, at: float | str) -> Result:
     """The quickest network of an arm at a level beats the mean unpruned one: by what percent."""
     chosen = select(table, arm=arm)
@@ -218,6 +317,3 @@ def earliest(table: pd.DataFrame, *, column: str, arm: str, at: float | str) -> 
     quickest, unpruned = (chosen.loc[chosen["depth"] == d, column] for d in (level, 0.0))
     effect = 100 * (1 - quickest.min() / unpruned.mean())
     return Result(float(effect), float("nan"), float("nan"), len(quickest), effect > 0, effect > 0, "no interval")
-
-
-COMPARISONS: dict[str, Test] = {f.__name__: f for f in (ratio, difference, value, ahead, same, ordered, earliest)}

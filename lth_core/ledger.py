@@ -5,7 +5,6 @@ Plain HTML with a few lines of script beside it (`ledger.js`): without the scrip
 
 from __future__ import annotations
 
-import re
 from html import escape
 from pathlib import Path
 
@@ -61,13 +60,12 @@ def _row(claim: statements.Claim, row) -> str:
     tests = "<br>".join(f"<code>{escape(t)}</code>" for t in row.tests)
     listed += f"<dt>{'tests' if len(row.tests) > 1 else 'test'}</dt><dd>{tests}</dd>" if tests else ""
     listed += f"<dt>measure it</dt><dd><code>{escape(row.command)}</code></dd>" if row.command else ""
-    short = re.sub(r"95% interval |, n = [\d,]+", "", found)
     return (
         f'<tr id="claim-{claim.id}" data-page="{claim.notebook}" data-paper="{claim.paper}" '
         f'data-verdict="{slug(row.verdict)}" data-dataset="{claim.dataset}" data-importance="{claim.importance}">'
         f'<td><span aria-hidden="true">{SIGNS[row.verdict]}</span> {row.verdict}</td>'
         f'<th scope="row"><details><summary>{escape(claim.statement)}</summary><dl>{listed}</dl></details></th>'
-        f"<td>{escape(claim.says)}</td><td>{escape(short) or '–'}</td></tr>"
+        f"<td>{escape(claim.says)}</td><td>{escape(statements.measured(row, short=True)) or '–'}</td></tr>"
     )
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from lth_core import claims, figures, paper, plot, statements
+from lth_core.claim_tests import counted
 from lth_core.study import Study
 
 WORDS = {
@@ -24,12 +25,12 @@ WORDS = {
 
 
 def verdicts(study: Study) -> pd.DataFrame:
-    """One row a claim of this section, judged on this page's networks (columns: see `claims.judge_one`).
+    """One row a claim of this section, judged on this page's networks (columns: see `claims.Verdict`).
 
     Claims about convolutional networks are left to the chapters that train them."""
     here = {f.paper.dataset for f in paper.FIGURES.values() if f.notebook == study.notebook}
     elsewhere = {"cifar10"} - here
-    asked = [c for c in statements.for_section(study.notebook) if not c.counted and c.dataset not in elsewhere]
+    asked = [c for c in statements.for_section(study.notebook) if not counted(c) and c.dataset not in elsewhere]
     if not here:  # XOR: the tests train networks of their own
         return claims.judge(None, asked).set_index("id", drop=False)
     options = dict(profile=study.profile, trials=study.trials, seed=study.seed, dataset=study.option)

@@ -6,7 +6,6 @@ mean of our own networks on its other side: where a point lies off our line, the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -14,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from lth_core.analyse import settled
+from lth_core.claim_tests import named
+from lth_core.judge import side_of
 from lth_core.levels import Lacking, Side, better_low, curve, extreme, mean, position, select, unit, with_depth
 from lth_core.paper import FIGURES
 from lth_core.statements import Claim, Part, load
@@ -25,7 +26,6 @@ NOTE = (
 )
 HEIGHT = "A number of weights is drawn as high as our best value. "
 SIZES = ("lenet-300-100",)  # as in `sweeps.weights_where`
-HOLDS = ("column", "at", "within", "margin", "limit", "between", "number", "of", "to", "form", "none")
 
 
 class Point(NamedTuple):
@@ -49,7 +49,7 @@ def on_panel(figure: str, table: pd.DataFrame, column: str, axis: str, lines: di
     for claim, part in printed(figure, f"end_{what}" if last else column):
         own = with_depth(select(table, **part.where))
         try:
-            for point in _READ[part.test](part, own, column, axis):
+            for point in PLACES[part.test](part, own, column, axis):
                 about = _keys(own, arm=point.side.get("arm", "ticket"), **_fields(point.side))
                 line = next((label for label, its in keys.items() if about <= its), "")
                 line = line or next((label for label, its in keys.items() if about & its), "")
@@ -64,15 +64,10 @@ def on_panel(figure: str, table: pd.DataFrame, column: str, axis: str, lines: di
 def printed(figure: str, column: str) -> Iterator[tuple[Claim, Part]]:
     """The papers' claims about a column of a figure, and their tests whose number is printed as it stands there."""
     for claim in load():
-        if claim.paper == "blog" or {"derived", "uncertain"} & set(claim.marks):
+        if claim.paper == "blog" or claim.own_numbers or {"derived", "uncertain"} & set(claim.marks):
             continue
         for part in claim.parts:
-            number = part.arguments.get("number")
-            said = (
-                re.search("remaining|weights", claim.says) if number is None
-                else re.search(rf"(?<![\d.]){re.escape(f'{abs(number):g}')}(?!\.?\d)", claim.says)
-            )  # fmt: skip
-            if part.figure == figure and part.arguments.get("column") == column and part.test in _READ and said:
+            if part.figure == figure and part.arguments.get("column") == column and part.test in PLACES:
                 yield claim, part
 
 
@@ -133,7 +128,7 @@ def _difference(part: Part, own: pd.DataFrame, column: str, axis: str) -> Iterat
 
 
 def _returns(part: Part, own: pd.DataFrame, column: str, axis: str) -> Iterator[Point]:
-    side = {name: value for name, value in part.arguments.items() if name not in HOLDS}
+    side = side_of(named(part.test), part.arguments)
     level = _level(own, column, {**side, "at": 0})
     ats = part.arguments["at"]
     for at in ats if isinstance(ats, list) else [ats]:
@@ -141,7 +136,7 @@ def _returns(part: Part, own: pd.DataFrame, column: str, axis: str) -> Iterator[
 
 
 def _reach(part: Part, own: pd.DataFrame, column: str, axis: str) -> Iterator[Point]:
-    side = {name: value for name, value in part.arguments.items() if name not in HOLDS}
+    side = side_of(named(part.test), part.arguments)
     if axis != "percent":
         raise Lacking("printed as percent of all weights")
     for percent in part.arguments["between"]:
@@ -159,7 +154,8 @@ def _weights_where(part: Part, own: pd.DataFrame, column: str, axis: str) -> Ite
         yield Point(x, best, {field: values[0]})
 
 
-_READ = {
+# Where a panel shows what a test's arguments print; what other tests print has no place in one.
+PLACES = {
     "weights_where": _weights_where,
     "value": _value,
     "ratio": _ratio,

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lth_core.draws import generator
-from lth_core.judge import Result, Test, close, excludes, over_trials
+from lth_core.judge import Arguments, Result, claim_test, close, excludes, given_number, lead_unit, over_trials
 from lth_core.levels import (
     NEAR,
     Lacking,
@@ -54,6 +54,14 @@ def last_good(values: NDArray, depths: NDArray, column: str, margin: float = 0.0
     return float(d[first - 1] + (d[first] - d[first - 1]) * a / (a - b))
 
 
+def _printed_level(arguments: Arguments) -> float:
+    """The level that is printed, in percent of hidden weights; of a range the geometric middle."""
+    levels = arguments["at"] if isinstance(arguments["at"], list) else [arguments["at"]]
+    percents = [float(x[:-1]) if isinstance(x, str) else 100 * 0.8**x for x in levels]
+    return float(np.exp(np.log(percents).mean()))
+
+
+@claim_test(unit="% remaining", prints=_printed_level)
 def returns(
     table: pd.DataFrame, *, column: str, at: float | str | Sequence[float | str], within: float = 2.0,
     margin: float = 0.0, limit: str = "both", **side: Any,
@@ -75,6 +83,7 @@ def returns(
     return Result(percent[0], percent[1], percent[2], n, agrees, effect >= 1, note)
 
 
+@claim_test(unit="rounds", interval="excludes")
 def deeper(
     table: pd.DataFrame, *, column: str, of: Side, to: Side, margin: float = 0.0, at_least: float = 0.0
 ) -> Result:
@@ -96,6 +105,7 @@ def ended(last: float, depths: NDArray) -> None:
         raise Lacking(f"still as good at the sparsest level measured ({depths.max():.0f} rounds)")
 
 
+@claim_test(unit="rounds", interval="excludes")
 def perfect(table: pd.DataFrame, *, column: str, of: Side, to: Side, threshold: float = 99.9) -> Result:
     """By how many rounds `of` keeps `column` at the threshold (percent) longer than `to`, by the last levels that reach
     it: noise about the threshold before them does not count."""
@@ -118,6 +128,7 @@ def final(values: NDArray) -> float:
     return float(there[-1]) if len(there) else float("nan")
 
 
+@claim_test(unit=lead_unit, interval="excludes", seeks=True)
 def turning(
     table: pd.DataFrame, *, column: str, at: float | str | None = None, within: float = 2.0, **side: Any
 ) -> Result:
@@ -141,6 +152,7 @@ def turning(
     return Result(*rise, up and down and place, up and down, note)
 
 
+@claim_test(unit="rank correlation")
 def monotone(table: pd.DataFrame, *, column: str, rising: bool, levels: Sequence[float | str], **side: Any) -> Result:
     """Ever higher (or lower) with pruning: rank correlation of the mean curve with depth, at least 0.9."""
     c = curve(table, column, **side)
@@ -153,6 +165,7 @@ def monotone(table: pd.DataFrame, *, column: str, rising: bool, levels: Sequence
     return Result(effect, low, high, n, sign * effect >= 0.9, excludes(low, high) == sign)
 
 
+@claim_test(unit="rank correlation", interval="excludes")
 def together(
     table: pd.DataFrame, *, columns: Sequence[str], least: float = 0.5,
     levels: Sequence[float | str] | None = None, **side: Any,
@@ -167,6 +180,7 @@ def together(
     return Result(effect, low, high, n, effect >= least, excludes(low, high) > 0)
 
 
+@claim_test(unit="×", interval="excludes")
 def scatter(table: pd.DataFrame, *, column: str, of: str, to: str, levels: Sequence[float | str]) -> Result:
     """How many times wider the networks of arm `of` scatter than those of `to`: ratio of standard deviations over
     all networks of a level, median over levels."""
@@ -194,6 +208,12 @@ def scatter(table: pd.DataFrame, *, column: str, of: str, to: str, levels: Seque
     return Result(effect, float(low), float(high), len(trials), low > 1, low > 1)
 
 
+def _bound_unit(arguments: Arguments) -> str:
+    own = "nats" if "loss" in arguments["column"] else "%"
+    return {"less": "% earlier", "points": "points", "value": own}[arguments.get("form", "points")]
+
+
+@claim_test(unit=_bound_unit, prints=given_number)
 def throughout(
     table: pd.DataFrame, *, column: str, levels: Sequence[float | str], number: float, within: float,
     form: str = "points", limit: str = "atleast", **side: Any,
@@ -222,6 +242,7 @@ def throughout(
     return Result(effect, low, high, n, met, close(middle, number, within, limit), note)
 
 
+@claim_test(unit="% remaining", seeks=True)
 def reach(table: pd.DataFrame, *, column: str, between: Sequence[float], within: float, **side: Any) -> Result:
     """The widest range of percent remaining (all weights) without a gap in which networks beat the unpruned one. The
     effect is its sparse end; both ends must be where they are printed, [sparse, dense] in percent."""
@@ -248,6 +269,7 @@ def reach(table: pd.DataFrame, *, column: str, between: Sequence[float], within:
     return Result(effect, low, high, n, met, bool(np.isfinite(effect)), f"from {dense:.1f} to {effect:.1f} percent")
 
 
+@claim_test(unit="rounds", interval="excludes", seeks=True)
 def plateau(table: pd.DataFrame, *, column: str, of: Side, to: Side, slack: float = 0.1) -> Result:
     """By how many rounds the flat bottom (within `slack` of the best) of `of` is wider than that of `to`."""
     curves = [curve(table, column, **s) for s in (of, to)]
@@ -262,6 +284,7 @@ def plateau(table: pd.DataFrame, *, column: str, of: Side, to: Side, slack: floa
     return Result(effect, low, high, n, sure, sure)
 
 
+@claim_test(unit="% remaining", seeks=True)
 def exists(
     table: pd.DataFrame, *, time: str, accuracy: str, below: float | str = 0, slack: float = 0.0, **side: Any
 ) -> Result:
@@ -288,6 +311,7 @@ def exists(
     return Result(effect, effect, effect, len(t), bool(sure), bool(seen), note)
 
 
+@claim_test(unit="%", prints=given_number)
 def share(table: pd.DataFrame, *, column: str, number: float, limit: str = "atleast", **side: Any) -> Result:
     """Percent of networks for which a yes-or-no column is true, at a level (`at`) or over `levels`."""
     levels = side.pop("levels", None)
@@ -299,6 +323,7 @@ def share(table: pd.DataFrame, *, column: str, number: float, limit: str = "atle
     return Result(effect, low, high, n, close(effect, number, 1e-9, limit), close(effect, number, 20, limit))
 
 
+@claim_test(unit="×", interval="excludes", seeks=True)
 def faster_than(table: pd.DataFrame, *, column: str, of: Side, to: Side) -> Result:
     """Whether pruning speeds one network up more than another: unpruned over best, `of` divided by `to`."""
     curves = [curve(table, column, **s) for s in (of, to)]
@@ -311,6 +336,7 @@ def faster_than(table: pd.DataFrame, *, column: str, of: Side, to: Side) -> Resu
     return Result(effect, low, high, n, sure, sure)
 
 
+@claim_test(unit="points", interval="excludes", seeks=True)
 def dip(table: pd.DataFrame, *, column: str, **side: Any) -> Result:
     """Worse with a little pruning, later as good as unpruned or better: the dip before the best level, in points."""
     c = curve(table, column, **side)
@@ -323,6 +349,7 @@ def dip(table: pd.DataFrame, *, column: str, **side: Any) -> Result:
     return Result(*down, dips, dips)
 
 
+@claim_test(unit="networks a level", prints=given_number)
 def copies(table: pd.DataFrame, *, arm: str, number: int) -> Result:
     """Networks of a control arm at each level, counted among those measured; fewer than stated say nothing."""
     levels = table[table["arm"] == arm].groupby("depth").size()
@@ -330,12 +357,3 @@ def copies(table: pd.DataFrame, *, arm: str, number: int) -> Result:
         raise Lacking(f"{levels.min() if len(levels) else 0} of {number} copies a level are measured")
     most = float(levels.max())
     return Result(most, float("nan"), float("nan"), int(most), most == number, most == number, "networks a level")
-
-
-SHAPES: dict[str, Test] = {
-    f.__name__: f
-    for f in (
-        returns, deeper, perfect, turning, monotone, together, scatter, throughout, reach, plateau, exists, share,
-        faster_than, dip, copies,
-    )
-}  # fmt: skip

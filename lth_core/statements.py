@@ -1,4 +1,4 @@
-"""What the papers say: each claim as data (`claims.yaml`), the tests that judge it, and how findings are worded."""
+"""What the papers say: each claim as data (`claims.yaml`), the names of its tests, and how findings are worded."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import json
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import yaml
-
-from lth_core.checks import ALONE
-from lth_core.insides import MASKS
-from lth_core.levels import better_low
 
 FILE = Path(__file__).resolve().parent / "claims.yaml"
 OPPOSITE = {"% earlier": "% later", "% later": "% earlier", "% lower": "% higher"}
@@ -54,6 +50,7 @@ class Claim:
     tests: list[dict[str, Any]] = field(default_factory=list)
     note: str = ""
     marks: list[str] = field(default_factory=list)
+    own_numbers: bool = False  # those in its tests are ours, not printed ones: panels draw none of them
     cannot: str = ""
     lacking: str = ""
 
@@ -67,11 +64,6 @@ class Claim:
             more = test.get("net", ""), tuple(test.get("near", ()))
             made.append(Part(name, test[name], test.get("figure", self.figure), where, *more))
         return made
-
-    @property
-    def counted(self) -> bool:
-        """Whether this is about the papers' set-up (counts, settings), not about trained networks."""
-        return bool(self.tests) and all(p.test in ALONE and not p.test.startswith("xor") for p in self.parts)
 
 
 @lru_cache
@@ -99,51 +91,6 @@ def describe(part: Part) -> str:
     return f"{part.test}({said})" + (f" on {part.figure}{f' where {rows}' if rows else ''}" if part.figure else "")
 
 
-def unit_of(part: Part) -> str:
-    """Unit of a test's effect."""
-    name, arguments = part[:2]
-    time = any("iteration" in c for c in columns_of(arguments))
-    if name == "ratio":
-        return {"times": "×", "less": "% earlier", "more": "% later"}[arguments.get("form", "times")]
-    if name in ("ahead", "ordered", "same"):
-        found = "% earlier" if time else "% lower" if better_low(columns_of(arguments)[0]) else "points"
-        return f"{found.split()[0]} as the smallest lead" if name == "ordered" else found
-    if name == "throughout":
-        named = {"less": "% earlier", "points": "points"}.get(arguments.get("form", "points"))
-        return named or ("nats" if "loss" in arguments["column"] else "%")
-    if name == "turning":
-        return "% earlier" if time else "points"
-    if name in ("value", "share", "xor_rate", "everywhere"):
-        return "%"
-    if name in ("returns", "reach", "exists", "kept_percent"):
-        return "% remaining"
-    if name == "weights_of":
-        return "%" if arguments.get("share") else "weights"
-    units: dict[str, str] = {"difference": "points", "xor_gain": "points", "xor_rises": "points", "xor_gaps": "points"}
-    units |= {"xor_parents": "points", "dip": "points", "deeper": "rounds", "perfect": "rounds", "plateau": "rounds"}
-    units |= {"scatter": "×", "xor_ratio": "×", "faster_than": "×", "grows": "×", "weights_where": "weights"}
-    units |= {"favours": "points", "grow_more": "points", "concentrated": "points", "moves_more": "sd"}
-    units |= {"remembers": "rank correlation", "remembers_more": "rank correlation"}
-    units |= {"monotone": "rank correlation", "together": "rank correlation", "earliest": "% earlier"}
-    units |= {"copies": "networks a level"}
-    return units.get(name, "")
-
-
-def number_of(claim: Claim) -> float:
-    """The printed number that the effect of the first test stands beside; NaN where there is none or nothing is
-    measured (counts and settings)."""
-    if not claim.tests or claim.counted:
-        return float("nan")
-    name, arguments = claim.parts[0][:2]
-    if name == "returns":
-        levels = arguments["at"] if isinstance(arguments["at"], list) else [arguments["at"]]
-        percents = [float(x[:-1]) if isinstance(x, str) else 100 * 0.8**x for x in levels]
-        return float(np.exp(np.log(percents).mean()))
-    if name == "weights_where":
-        return float(np.sqrt(np.prod(arguments["between"])))
-    return float(arguments.get("number") or "nan") if name not in MASKS else float("nan")
-
-
 def amount(x: float) -> str:
     """Three significant digits, whole from 100 on."""
     return f"{x:,.0f}" if abs(x) >= 100 else f"{x:.3g}"
@@ -154,17 +101,46 @@ def turned(effect: float, low: float, high: float, unit: str) -> tuple[float, fl
     return (-effect, -high, -low, OPPOSITE[unit]) if effect < 0 and unit in OPPOSITE else (effect, low, high, unit)
 
 
-def said(found: Any, unit: str) -> str:
-    """An effect with its unit, interval and n; empty where nothing was measured."""
+class Measured(Protocol):
+    """What one test measured, or a row of the ledger with the same five fields."""
+
+    @property
+    def effect(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def unit(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one test measured: the effect in its unit, the 95% interval (NaN: none) and the trials behind it."""
+
+    effect: float
+    low: float
+    high: float
+    n: int
+    unit: str
+
+
+def said(found: Measured, *, short: bool = False) -> str:
+    """An effect with its unit, interval and n, or in `short` with the interval's ends alone; empty where nothing was
+    measured."""
     if not np.isfinite(found.effect):
         return ""
-    effect, low, high, unit = turned(found.effect, found.low, found.high, unit)
+    effect, low, high, unit = turned(found.effect, found.low, found.high, found.unit)
     text = f"{amount(effect)}{'' if unit[:1] in ('%', '×') or not unit else ' '}{unit}"
-    if np.isfinite(low) and high > low:
-        text += f" (95% interval {amount(low)} to {amount(high)}, n = {found.n:,})"
-    return text
+    if not (np.isfinite(low) and high > low):
+        return text
+    ends = f"{amount(low)} to {amount(high)}"
+    return f"{text} ({ends})" if short else f"{text} (95% interval {ends}, n = {found.n:,})"
 
 
-def measured(row: Any) -> str:
+def measured(row: Any, *, short: bool = False) -> str:
     """What a claim's first test found and, where another decides the verdict, what that one found."""
-    return "; but ".join(dict.fromkeys(filter(None, (said(row, row.unit), row.but))))  # two tests may find the same
+    found = [said(row, short=short), *([said(row.but, short=short)] if row.but else [])]
+    return "; but ".join(dict.fromkeys(filter(None, found)))  # two tests may find the same

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,12 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lth_core.judge import COMPARISONS, Result, Test, excludes, over_trials
+from lth_core import judge, shapes
+from lth_core.judge import Arguments, Result, Test, claim_test, excludes, given_number, over_trials, tests_in
 from lth_core.levels import Curve, Lacking, average, better_low, curve, mean, rank_correlation, select
 from lth_core.models import weight_count
-from lth_core.shapes import SHAPES, ended, last_good
+from lth_core.shapes import ended, last_good
 
 
+@claim_test(unit="%", prints=given_number)
 def everywhere(
     table: pd.DataFrame, *, field: str, test: str, values: Sequence[Any] = (), least: float = 1.0, **args: Any
 ) -> Result:
@@ -29,6 +32,7 @@ def everywhere(
     return Result(100 * loose, float("nan"), float("nan"), n, share >= least, loose >= min(least, 0.5), note)
 
 
+@claim_test(unit="", interval="excludes")
 def at_weights(
     table: pd.DataFrame, *, column: str, field: str, values: Sequence[Any], weights: Sequence[float], rising: bool,
 ) -> Result:  # fmt: skip
@@ -71,6 +75,12 @@ def place(values: NDArray, weights: NDArray, depths: NDArray, column: str, what:
     return float(np.exp(np.interp(last, depths, np.log(weights)))) if np.isfinite(last) else float("nan")
 
 
+def _printed_range(arguments: Arguments) -> float:
+    """The geometric middle of the printed numbers of weights."""
+    return float(np.sqrt(np.prod(arguments["between"])))
+
+
+@claim_test(unit="weights", prints=_printed_range)
 def weights_where(
     table: pd.DataFrame, *, column: str, what: str, between: Sequence[float], field: str = "arch",
     values: Sequence[Any] = ("lenet-300-100",), factor: float = 1.5, margin: float = 0.0015,
@@ -94,6 +104,7 @@ def weights_where(
     return Result(effect, low, high, n, met, low_end / 2 <= effect <= high_end * 2, f"weights: {note}")
 
 
+@claim_test(unit="×", interval="excludes")
 def grows(
     table: pd.DataFrame, *, column: str, what: str, values: Sequence[Any], field: str = "arch",
     margin: float = 0.0015, limit: float = np.inf,
@@ -117,5 +128,5 @@ def grows(
     return Result(effect, low, high, n, sure, sure)
 
 
-SWEEPS: dict[str, Test] = {f.__name__: f for f in (everywhere, at_weights, weights_where, grows)}
-NETWORKS: dict[str, Test] = {**COMPARISONS, **SHAPES, **SWEEPS}
+# All tests on a table of networks, by name.
+NETWORKS: dict[str, Test] = tests_in(judge, shapes, sys.modules[__name__])

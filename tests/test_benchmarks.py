@@ -43,4 +43,6 @@ def test_every_contender_runs(arch: str, monkeypatch: pytest.MonkeyPatch) -> Non
         ("plain loop", arch),
         *((f"dense {p}", f"{arch}, cohort of {n}") for p in ("fp32", "bf16") for n in (1, 2)),
     ]
+    fields = [(r["arch"], r.get("precision"), r.get("cohort")) for r in made]
+    assert fields == [(arch, None, None), *((arch, p, n) for p in ("fp32", "bf16") for n in (1, 2))]
     assert made[0]["ratio"] == 1 and all(r["median"] > 0 for r in made)

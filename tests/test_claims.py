@@ -6,6 +6,8 @@ import hashlib
 import inspect
 import json
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +21,21 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from lth_core import checks, claims, insides, judge, ledger, levels, paper, results, shapes, statements, sweeps
+from lth_core import (
+    claim_settings,
+    claim_tests,
+    claim_xor,
+    claims,
+    insides,
+    judge,
+    ledger,
+    levels,
+    paper,
+    results,
+    shapes,
+    statements,
+    sweeps,
+)
 from lth_core.__main__ import main
 from lth_core.models import layers
 from lth_core.paper import Scale, iterative, one_shot
@@ -27,7 +43,7 @@ from lth_core.spec import UsageError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "paper" / "claims.yaml"
 IDS = "152c9b3e4c147afd"  # first digits of the SHA-256 of all ids, sorted and joined by newlines
-EVERY = {**checks.ALONE, **insides.MASKS, **sweeps.NETWORKS}
+EVERY = claim_tests.TESTS
 
 
 # --- The list ---------------------------------------------------------------------------------------------------------
@@ -71,7 +87,8 @@ def test_every_test_exists_and_takes_its_arguments() -> None:
                 inspect.signature(EVERY[kept["test"]]).bind(None, **inner)
                 inspect.signature(test).bind(None, **part.arguments)
                 continue
-            first = () if part.test in checks.ALONE else (None, None) if part.test in insides.MASKS else (None,)
+            given = {"networks": (None,), "tickets": (None, None), "xor": (), "settings": ()}
+            first = given[claim_tests.traits(part).needs]
             inspect.signature(test).bind(*first, **inner)
 
 
@@ -79,6 +96,63 @@ def test_every_test_function_serves_a_claim() -> None:
     used = {p.test for c in claims.load() for p in c.parts}
     assert set(EVERY) == used
     assert len(EVERY) < 60
+
+
+def test_a_claims_unit_number_and_needs_come_from_the_test_that_it_names() -> None:
+    """Of every claim: nothing else knows the tests by name."""
+    for c in claims.load():
+        for part in c.parts:
+            own = judge.traits_of(EVERY[part.test])
+            assert claim_tests.traits(part) is own and claim_tests.unit_of(part) == own.unit_of(part.arguments)
+        if c.tests:
+            asked = judge.traits_of(EVERY[c.parts[0].test]).number(c.parts[0].arguments)
+            assert claim_tests.number_of(c) == pytest.approx(asked, nan_ok=True)
+    columns = {"ahead": "stop_iteration", "same": "val_loss", "ordered": "stop_test", "turning": "stop_test"}
+    units = {n: judge.traits_of(EVERY[n]).unit_of({"column": column}) for n, column in columns.items()}
+    points = {"ordered": "points as the smallest lead", "turning": "points"}
+    assert units == {"ahead": "% earlier", "same": "% lower", **points}
+    assert not claim_tests.counted(next(c for c in claims.load() if c.dataset == "xor"))
+
+
+def test_a_claim_test_without_a_unit_is_an_error() -> None:
+    def bare(table: pd.DataFrame) -> judge.Result:
+        return judge.Result(1, 0, 2, 3, True, True)
+
+    with pytest.raises(TypeError, match="bare declares no unit"):
+        judge.traits_of(bare)
+    with pytest.raises(TypeError, match="unit"):
+        judge.claim_test()  # type: ignore[call-arg]
+    assert judge.claim_test(unit="points")(bare) is bare and judge.traits_of(bare).unit == "points"
+    claim = replace(next(c for c in claims.load() if c.tests), tests=[{"counted": {}}])
+    with pytest.raises(UsageError, match="claim test 'counted' does not exist"):
+        claim_tests.unit_of(claim.parts[0])
+
+
+def test_every_test_is_declared_once_and_under_its_own_name() -> None:
+    """A second one of the same name would silently take the first one's place."""
+    modules = judge, shapes, sweeps, insides, claim_xor, claim_settings
+    found = [judge.tests_in(m) for m in modules]
+    assert sum(map(len, found)) == len(EVERY) and all(f.__name__ == name for name, f in EVERY.items())
+    for module, tests in zip(modules, found, strict=True):
+        ours = {n for n, f in vars(module).items() if getattr(f, "__module__", "") == module.__name__}
+        gives = {n for n in ours if getattr(vars(module)[n], "__annotations__", {}).get("return") == "Result"}
+        assert gives - set(tests) <= {"counted", "of_trials", "positive"}, "helpers, which no claim names"
+
+
+def test_levels_that_the_data_choose_are_known_by_the_arguments() -> None:
+    seeks = judge.traits_of(judge.ratio).seeks_level
+    assert seeks({"of": {"at": "best"}, "to": U}) and not seeks({"of": {"at": 7}, "to": U, "form": "less"})
+    assert judge.traits_of(judge.ordered).seeks_level({"sides": [{"at": 3}, {"at": "best"}]})
+    assert judge.traits_of(shapes.turning).seeks_level({}), "wherever it is"
+
+
+def test_statements_need_no_test_library() -> None:
+    """Reading claims.yaml imports neither the tests nor XOR's compiled networks."""
+    code = (
+        "import sys, lth_core.statements as s; s.load(); print(*[m for m in sys.modules if m.startswith('lth_core.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["lth_core.spec", "lth_core.statements"]  # the first by the package itself
 
 
 def test_every_page_of_a_declared_figure_is_the_one_that_draws_it() -> None:
@@ -497,8 +571,8 @@ MASK_CASES: list[tuple[str, dict[str, Any], Callable, Callable]] = [
 @pytest.mark.parametrize(("test", "arguments", "good", "bad"), MASK_CASES)
 def test_mask_tests(test: str, arguments: dict[str, Any], good: Callable | None, bad: Callable) -> None:
     if good:
-        assert insides.MASKS[test](Chains(good), MASKED, **arguments).agrees
-    assert not insides.MASKS[test](Chains(bad), MASKED, **arguments).agrees
+        assert EVERY[test](Chains(good), MASKED, **arguments).agrees
+    assert not EVERY[test](Chains(bad), MASKED, **arguments).agrees
 
 
 def test_small_weights_that_stay_small() -> None:
@@ -511,10 +585,10 @@ def test_small_weights_that_stay_small() -> None:
             return {n: 9 - np.abs(w) if n.startswith("out") else 2 * w for n, w in initial(spec).items()}
 
     source, two, last = Forgets(large), ["fc2.weight"], ["out.weight"]
-    assert insides.MASKS["remembers"](source, MASKED, layers=two).effect == pytest.approx(1)
-    assert not insides.MASKS["remembers"](source, MASKED, layers=two + last).agrees
-    assert insides.MASKS["remembers_more"](source, MASKED, of=two, to=last).agrees
-    assert not insides.MASKS["remembers_more"](source, MASKED, of=last, to=two).agrees
+    assert EVERY["remembers"](source, MASKED, layers=two).effect == pytest.approx(1)
+    assert not EVERY["remembers"](source, MASKED, layers=two + last).agrees
+    assert EVERY["remembers_more"](source, MASKED, of=two, to=last).agrees
+    assert not EVERY["remembers_more"](source, MASKED, of=last, to=two).agrees
 
 
 def test_masks_that_differ_by_round_or_trial() -> None:
@@ -524,7 +598,7 @@ def test_masks_that_differ_by_round_or_trial() -> None:
             chosen = Chains(large if emptied else lambda n, w: np.ones(w.shape, bool))
             return chosen.masks(spec)
 
-    assert insides.MASKS["emptier"](ByRound(large), MASKED, layers=["fc2.weight"], rounds=[3, 12]).agrees
+    assert EVERY["emptier"](ByRound(large), MASKED, layers=["fc2.weight"], rounds=[3, 12]).agrees
 
     class ByRate(Chains):
         def masks(self, spec: Any) -> dict[str, np.ndarray]:
@@ -533,12 +607,12 @@ def test_masks_that_differ_by_round_or_trial() -> None:
     rows = [r for lr in (0.1, 0.2) for r in iterative(Scale(trials=2, replicates=0, rounds=3), lr=lr)]
     kinds = [{"lr": 0.1}, {"lr": 0.2}]
     layer = dict(layer="fc2.weight", axis=1, round=3)
-    assert insides.MASKS["more_uneven"](ByRate(edges), rows, of=kinds[0], to=kinds[1], **layer).agrees
-    assert not insides.MASKS["more_uneven"](ByRate(edges), rows, of=kinds[1], to=kinds[0], **layer).agrees
+    assert EVERY["more_uneven"](ByRate(edges), rows, of=kinds[0], to=kinds[1], **layer).agrees
+    assert not EVERY["more_uneven"](ByRate(edges), rows, of=kinds[1], to=kinds[0], **layer).agrees
 
 
 def test_counts_and_settings() -> None:
-    alone = checks.ALONE
+    alone = EVERY
     lenet = dict(arch="lenet-300-100", dataset="mnist")
     assert alone["weights_of"](**lenet, number=266_000, digits=1000).agrees
     assert not alone["weights_of"](**lenet, number=268_000, digits=1000).agrees
@@ -565,7 +639,7 @@ def test_counts_and_settings() -> None:
 
 
 def test_xor_tests() -> None:
-    alone = checks.ALONE
+    alone = EVERY
     rate = dict(strategy="random networks", hidden=2, success="zero")
     assert alone["xor_rate"](**rate, number=17.6).agrees
     far = alone["xor_rate"](**rate, number=60)
@@ -673,13 +747,13 @@ def test_one_trial_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(claims, "test_one", one)
     found = claims.judge_one(None, conv4)  # type: ignore[arg-type]
-    assert (found["verdict"], found["effect"]) == (claims.UNMEASURED, 2.4)
-    assert found["reason"] == "one trial has no interval, at 1 of 5 trials"
-    assert found["tests"][0].endswith(": undecided")
-    assert claims.judge_one(None, conv2)["verdict"] == claims.DIRECTION  # type: ignore[arg-type]
+    assert (found.verdict, found.effect) == (claims.UNMEASURED, 2.4)
+    assert found.reason == "one trial has no interval, at 1 of 5 trials"
+    assert found.tests[0].endswith(": undecided")
+    assert claims.judge_one(None, conv2).verdict == claims.DIRECTION  # type: ignore[arg-type]
     both = claims.judge_one(None, next(c for c in claims.load() if c.id == "iclr-conv-faster-and-higher"))  # type: ignore[arg-type]
-    assert both["verdict"] == claims.DIRECTION
-    assert both["reason"] == (
+    assert both.verdict == claims.DIRECTION
+    assert both.reason == (
         "judged on Conv-2 alone (Conv-4: one trial has no interval, at 1 of 5 trials; "
         "Conv-6: no network is published yet)"
     )  # fmt: skip
@@ -702,16 +776,22 @@ def test_verdict_words(agrees: bool, direction: bool) -> None:
 
 
 def test_a_negative_lead_is_told_in_the_opposite_word() -> None:
-    late = judge.Result(-8.05, -15.6, 4.77, 5, False, False)
-    assert statements.said(late, "% earlier") == "8.05% later (95% interval -4.77 to 15.6, n = 5)"
-    assert statements.said(late, "points") == "-8.05 points (95% interval -15.6 to 4.77, n = 5)"
+    late = statements.Finding(-8.05, -15.6, 4.77, 5, "% earlier")
+    assert statements.said(late) == "8.05% later (95% interval -4.77 to 15.6, n = 5)"
+    assert statements.said(replace(late, unit="points")) == "-8.05 points (95% interval -15.6 to 4.77, n = 5)"
+    assert statements.said(late, short=True) == "8.05% later (-4.77 to 15.6)"
 
 
 def test_what_two_tests_found_alike_is_told_once() -> None:
-    row = pd.Series(dict(effect=6.91, low=2.67, high=10.8, n=3, unit="×", but=""))
-    told = statements.measured(row)
-    assert statements.measured(pd.Series({**row, "but": told})) == told == "6.91× (95% interval 2.67 to 10.8, n = 3)"
-    assert statements.measured(pd.Series({**row, "but": "2 rounds"})) == f"{told}; but 2 rounds"
+    one = statements.Finding(6.91, 2.67, 10.8, 3, "×")
+    other = statements.Finding(2.0, np.nan, np.nan, 3, "rounds")
+
+    def measured(but: statements.Finding | None, **how: bool) -> str:
+        return statements.measured(pd.Series({**vars(one), "but": but}), **how)
+
+    told = "6.91× (95% interval 2.67 to 10.8, n = 3)"
+    assert measured(None) == measured(one) == told and measured(other) == f"{told}; but 2 rounds"
+    assert measured(other, short=True) == "6.91× (2.67 to 10.8); but 2 rounds"
 
 
 def test_a_claim_tells_what_the_test_that_decides_found() -> None:
@@ -721,7 +801,7 @@ def test_a_claim_tells_what_the_test_that_decides_found() -> None:
     parts = [{"ahead": {**p.arguments, "of": {"arm": "ticket"}}} for p in faster_but_worse.parts]
     claim = replace(faster_but_worse, figure="iclr-fig04", tests=parts)
     (row,) = claims.judge(Invented(cells), [claim]).itertuples()
-    assert row.verdict == claims.REPRODUCED and row.but == "" and "but" not in statements.measured(row)
+    assert row.verdict == claims.REPRODUCED and row.but is None and "but" not in statements.measured(row)
     cells.loc[cells["arm"] == "ticket", "stop_test"] -= 0.1
     (row,) = claims.judge(Invented(cells), [claim]).itertuples()
     assert row.verdict == claims.NOT and row.unit == "% earlier" and row.effect > 0

@@ -20,7 +20,7 @@ from lth_core.study import Study
 def row(**more: object) -> dict[str, object]:
     base = {
         "id": "a", "verdict": claims.REPRODUCED, "effect": 37.5, "low": 31.0, "high": 43.0, "n": 5, "unit": "% earlier",
-        "but": "", "says": "38 percent earlier", "number": 38.0, "scale": "", "reason": "",
+        "but": None, "says": "38 percent earlier", "number": 38.0, "scale": "", "reason": "",
         "statement": "Tickets are faster.",
     }  # fmt: skip
     return {**base, **more}

@@ -20,7 +20,7 @@ import pytest
 import torch
 
 import lth_core
-from lth_core import archive, faq, own, publish, reference, results
+from lth_core import archive, costs, faq, own, publish, reference, results
 from lth_core.cell import StoreError
 from lth_core.spec import UsageError
 
@@ -356,7 +356,7 @@ def test_answers_come_from_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     before = faq.faster()
     made = json.loads((results.HERE / "bench.json").read_text())
     for row in made["rows"]:
-        if row["benchmark"] == "lenet steps" and row["engine"] == "sparse" and row["setting"] == "density 0.036":
+        if row["benchmark"] == "lenet steps" and row["engine"] == "sparse" and row["density"] == 0.036:
             row["median"] *= 3
     (tmp_path / "bench.json").write_text(json.dumps(made))
     monkeypatch.setattr(results, "HERE", tmp_path)
@@ -364,6 +364,17 @@ def test_answers_come_from_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert after != before and made["made"]["commit"] in after
     numbers = re.findall(r"\d[\d,.]*(?: times|%|kB| points)", (ROOT / "book" / "faq.md").read_text())
     assert not numbers, "a number typed into the page"
+
+
+def test_a_benchmark_row_is_found_by_its_fields_and_not_by_its_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = faq.faster(), costs.rate.__wrapped__("fp32"), costs.rate.__wrapped__("bf16")
+    made = json.loads((results.HERE / "bench.json").read_text())
+    reworded = [{**row, "setting": f"setting {i}"} for i, row in enumerate(made["rows"])]
+    (tmp_path / "bench.json").write_text(json.dumps({**made, "rows": reworded}))
+    monkeypatch.setattr(results, "HERE", tmp_path)
+    assert (faq.faster(), costs.rate.__wrapped__("fp32"), costs.rate.__wrapped__("bf16")) == before
 
 
 def test_answers_tell_what_is_published_and_say_when_nothing_is() -> None:
