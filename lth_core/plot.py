@@ -53,7 +53,8 @@ def css(arm: str) -> str:
     return "currentColor" if COLORS[arm] == INK else f"var(--lth-{arm.replace('_', '-')}, {COLORS[arm]})"
 
 
-def _sheet() -> str:
+def sheet() -> str:
+    """The arms' colours as a style sheet, for light and dark pages."""
     arms = [(arm.replace("_", "-"), *look[:2]) for arm, look in ARMS.items() if look[0] != INK]
     light, dark = (";".join(f"--lth-{arm[0]}:{arm[i]}" for arm in arms) for i in (1, 2))
     page = "--lth-page:var(--pst-color-background,var(--jp-layout-color0,Canvas))"
@@ -144,7 +145,7 @@ def svg(fig: Figure, *, name: str, alt: str) -> str:
     return (
         f'<svg class="lth" role="img" aria-label="{escape(alt)}" viewBox="0 0 {width:g} {height:g}" width="100%" '
         f'style="{style}" xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
-        f"<style>{_sheet()}</style>{body[body.index('<defs>') :].strip()}"
+        f"<style>{sheet()}</style>{body[body.index('<defs>') :].strip()}"
     )
 
 
