@@ -1,4 +1,4 @@
-// What all widgets of this book share: elements, axes, number formats. widgets.py puts it in front of each widget.
+// What all widgets of this book share: elements, axes, number formats. widget_base.py puts it in front of each widget.
 const DASHES = ["", "7 4", "2 3", "9 3 2 3"]; // arms differ by more than colour
 const percent = (value) => `${value >= 10 ? +value.toFixed(1) : +value.toPrecision(2)}%`;
 const accuracy = (fraction) => `${(100 * fraction).toFixed(1)}%`;

@@ -1,4 +1,4 @@
-// The front end of lth_core.widgets.Conclude: what would have been concluded from fewer trials, or from more?
+// The front end of lth_core.conclude.Conclude: what would have been concluded from fewer trials, or from more?
 const SAYS = ["that the ticket's is higher", "that the ticket's is lower", "nothing: the interval includes no difference"];
 
 function render({ model, el }) {

@@ -5,30 +5,29 @@ Which networks and settings a figure has is read off its rows, so that the same 
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from lth_core import figures, panels, paper, plot, points
+from lth_core import paper
+from lth_core.captions import BARS, Picture, measured
 from lth_core.claims import with_curves
+from lth_core.drawing import Lines, draw, style, under_best
 from lth_core.levels import select
-from lth_core.panels import Lines
+from lth_core.sheet import Drawing, Panel, Sheet, View, at_home, legend, picture, table_of, width
 from lth_core.study import Study
+from lth_core.vocabulary import AXES, NAMES, X, called, is_time, namer, natural
 
-NAMES = {"conv": "Conv", "resnet": "ResNet", "vgg": "VGG", "lenet": "LeNet"}
 DASHES: dict[str, Any] = {"ticket": "-", "reinit": (0, (5, 2)), "random_sparsity": (0, (1, 1.2))}
 Rows = dict[str, tuple[dict[str, Any], Lines]]  # title of some panels: (fields of their networks, their lines)
 
 
-def called(arch: str) -> str:
-    """ "conv-2" as the papers write it: "Conv-2"."""
-    return re.sub(r"^[a-z]+", lambda name: NAMES.get(name[0], name[0]), arch)
-
-
 def archs(study: Study, figure: str) -> list[str]:
     """The networks of a figure at this profile."""
-    return sorted({s.arch for s in study.rows(figure)}, key=figures.natural)
+    return sorted({s.arch for s in study.rows(figure)}, key=natural)
 
 
 def by_net(study: Study, figure: str, lines: Lines) -> Rows:
@@ -42,8 +41,8 @@ def swept(study: Study, figure: str, field: str) -> Rows:
     for arch in archs(study, figure):
         pruned = [s for s in study.rows(figure) if s.arch == arch and s.round]
         values = sorted({getattr(s, field) for s in pruned})
-        looks = [panels.style(i, len(values)) for i in range(len(values))]
-        name = figures.namer(field)
+        looks = [style(i, len(values)) for i in range(len(values))]
+        name = namer(field)
         rows[called(arch)] = (
             {"arch": arch},
             {name(v): ("ticket", {field: v, "arm": "ticket"}, look) for v, look in zip(values, looks, strict=True)},
@@ -58,8 +57,8 @@ def settings(study: Study, figure: str, arms: tuple[str, ...] = ("ticket",), **f
     for i, (lr, warmup) in enumerate(found):
         setting = f"{lr:g}" + (f", warmup {warmup:,}" if warmup else "")
         for arm in arms:
-            label = setting + (f", {figures.NAMES[arm]}" if arm != "ticket" else "")
-            look = {**panels.style(i, len(found)), "linestyle": DASHES[arm]}
+            label = setting + (f", {NAMES[arm]}" if arm != "ticket" else "")
+            look = {**style(i, len(found)), "linestyle": DASHES[arm]}
             lines[label] = (arm, {"lr": lr, "warmup": warmup, "arm": arm, **fields}, look)
     return lines
 
@@ -80,46 +79,50 @@ def checkpoints(study: Study, figure: str, at: tuple[int, ...], part: str = "tes
     return {f"{part}@{round(share * n)}": f"{long} accuracy at {round(share * n):,}" for n in at}
 
 
-def grid(
-    study: Study, figure: str, rows: Rows, columns: list[str] | dict[str, str], *, alt: str, caption: str,
-    x: str = "density", reference: bool = True, name: str = "", below: float = 0.0,
-) -> plot.Html:  # fmt: skip
+@measured
+def grid(study: Study, figure: str, rows: Rows, columns: list[str] | dict[str, str], **words: Any) -> Picture:
     """For each of `rows` a panel a column, side by side (four two by two), against how much of the network remains.
 
-    - `columns`: of `results.table` or `claims.with_curves`, with labels where these are not the usual ones
-    - `reference`: a dotted line for the unpruned networks of the row
-    - `below`: on CIFAR-10, accuracies are cut off so far under the best (as a fraction)
-    """
-    if study.lacking(figure):
-        return figures.waiting(study, figure, again=name not in ("", figure))
-    table = figures.levelled(study.table(figure), study.data(figure))
-    table = with_curves(table, columns, study.source, study.possible(figure))
-    labels = columns if isinstance(columns, dict) else {c: figures.AXES[c] for c in columns}
+    `columns`: of `results.table` or `claims.with_curves`, with labels where these are not the usual ones."""
+    view = View(**words)
+    table = with_curves(table_of(study, figure, view), list(columns), study.source, study.possible(figure))
+    labels = columns if isinstance(columns, dict) else {c: AXES[c] for c in columns}
+
+    def panel(title: str, column: str, ax: Axes) -> Drawing:
+        where, lines = rows[title]
+        own = select(table, **where)
+        drawing = draw(ax, own, column, lines, figure, view)
+        ax.set_ylabel(labels[column])
+        ax.set_title(title, fontsize=9)
+        if view.below and at_home(study, figure) and not is_time(column):
+            under_best(ax, own.groupby("percent")[column].mean(), view.below)
+        return drawing
+
+    def in_each_row(fig: Figure, axes: Sequence[Axes]) -> None:
+        for i in range(0, len(axes), len(labels)):
+            legend(axes[i : i + len(labels)], fontsize=8)
+
     wide = 2 if len(labels) == 4 else len(labels)  # four in a row are too small to read
     deep = len(rows) * len(labels) // wide
-    fig, axes = plot.canvas(deep, wide, height=0.5 + 2.7 * deep, width=max(4.5, panels.width(wide)), squeeze=False)
-    said = []
-    for (title, (where, lines)), line_of_axes in zip(rows.items(), axes.reshape(len(rows), -1), strict=True):
-        own = select(table, **where)
-        for ax, (column, label) in zip(line_of_axes, labels.items(), strict=True):
-            words = "; ".join(panels.draw(ax, own, column, lines, figure=figure, x=x, reference=reference))
-            said.append(f"{title + ', ' if title else ''}{label}, {words or 'no values'}.")
-            ax.set_ylabel(label)
-            ax.set_title(title, fontsize=9)
-            top = own.groupby("percent")[column].mean().max()
-            if below and study.data(figure) == "cifar10" and not column.endswith("iteration") and pd.notna(top):
-                ax.set_ylim(top - below, top + below / 6)
-        panels.legend(line_of_axes, fontsize=8)
-    made = figures.provenance(study, table)
-    note = "Bars: smallest and largest trial; bands: 95% bootstrap interval of the mean. "
-    note += points.NOTE if points.LABEL in " ".join(said) else ""
-    alt = f"{alt} Values at {figures.X[x]}: {' '.join(said)}"
-    caption = f"{caption} {note}{left_out(study, figure)}{figures.scale_note(study, figure)}"
-    return plot.show(fig, name=name or figure, alt=alt, caption=caption, made=made)
+    sheet = Sheet(
+        panels=[
+            Panel(f"{title}, {label}" if title else label, partial(panel, title, column))
+            for title in rows
+            for column, label in labels.items()
+        ],
+        networks=table,
+        wide=wide,
+        size=(max(4.5, width(wide)), 0.5 + 2.7 * deep),
+        opens=f"Values at {X[view.x]}:",
+        notes=[BARS],
+        after=left_out(study, figure),
+        legend=in_each_row,
+    )
+    return picture(sheet, view, figure)
 
 
 def left_out(study: Study, figure: str) -> str:
     """The paper's networks that this profile does not have, as a sentence."""
-    here, there = archs(study, figure), sorted({s.arch for s in paper.rows(figure)}, key=figures.natural)
+    here, there = archs(study, figure), sorted({s.arch for s in paper.rows(figure)}, key=natural)
     gone = [called(a) for a in there if not any(b == a or b.startswith(f"{a}-") for b in here)]
-    return f"Not measured here: {', '.join(gone)}. " if gone else ""
+    return f"Not measured here: {', '.join(gone)}." if gone else ""

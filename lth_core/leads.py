@@ -12,24 +12,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lth_core import analyse, figures, plot
+from lth_core import analyse
+from lth_core.captions import Table, frame, tabulated
+from lth_core.html import DASH, Html
 from lth_core.judge import ahead, excludes
 from lth_core.levels import Lacking, Side, better_low, select, with_depth
 from lth_core.mistakes import MISTAKES, best_on_test
 from lth_core.study import Study
-from lth_core.tables import frame, interval, missing
+from lth_core.tables import interval
 
 LEADS = {1: "ahead", 0: "no difference found", -1: "<strong>behind</strong>"}
 
 
+@tabulated
 def leads(
     study: Study, figure: str, heads: list[str], rows: dict[str, list[tuple[str, Side, Side]]], *,
     levels: tuple[int, int], caption: str,
-) -> plot.Html:  # fmt: skip
+) -> Table:  # fmt: skip
     """A row a label; under each head the lead of one side over another (column, one, other), averaged over `levels`, in
     points or percent sooner: "ahead" or "behind" where its interval excludes zero."""
-    if gone := missing(study, figure):
-        return gone
     table, made = with_depth(study.table(figure)), []
     for label, sides in rows.items():
         cells = {}
@@ -37,19 +38,18 @@ def leads(
             try:
                 found = ahead(table, column=column, of=one, to=other, levels=levels)
             except Lacking:
-                cells[head] = "–"
+                cells[head] = DASH
                 continue
             side = excludes(found.low, found.high)
             cells[head] = f"{interval(vars(found), 1 if better_low(column) else 2)}, {LEADS[side]}"
         made.append({"variant": label, **cells})
     n = study.scale(figure).trials
-    return frame(pd.DataFrame(made), f"{caption}, 95% intervals over {n} trials. {figures.scale_note(study, figure)}")
+    return Table(pd.DataFrame(made), f"{caption}, 95% intervals over {n} trials.")
 
 
-def too_high(study: Study, figure: str, queries: dict[str, dict[str, Any]], *, caption: str) -> plot.Html:
+@tabulated
+def too_high(study: Study, figure: str, queries: dict[str, dict[str, Any]], *, caption: str) -> Table:
     """What stopping on test data adds: accuracy at minimum validation loss, and the run's best on the test set."""
-    if gone := missing(study, figure):
-        return gone
     best = best_on_test(study.curves(figure), study.on)
     table = with_depth(study.table(figure)).assign(best=lambda t: t["key"].map(best))
     rows = []
@@ -65,10 +65,10 @@ def too_high(study: Study, figure: str, queries: dict[str, dict[str, Any]], *, c
                 "best on the test set, %": f"{100 * means['best'].mean():.2f}", "points too high": interval(added, 2),
             }
         )  # fmt: skip
-    return frame(pd.DataFrame(rows), f"{caption}. {figures.scale_note(study, figure)}")
+    return Table(pd.DataFrame(rows), f"{caption}.")
 
 
-def catalogue(*, caption: str) -> plot.Html:
+def catalogue(*, caption: str) -> Html:
     """The mistakes as the code has them: the step that goes wrong, and its docstring."""
     rows = []
     for name, steps in MISTAKES.items():

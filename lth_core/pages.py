@@ -14,8 +14,9 @@ from typing import Any
 import pandas as pd
 from IPython.display import Markdown
 
-from lth_core import claims, figures, paper, plot, statements
+from lth_core import claims, html, paper, plot, statements, vocabulary
 from lth_core.claim_tests import counted
+from lth_core.html import signed
 from lth_core.study import Study
 
 WORDS = {
@@ -54,14 +55,12 @@ def numbers(found: pd.DataFrame, *, caption: str) -> plot.Html:
 def shapes(found: pd.DataFrame, *, caption: str) -> plot.Html:
     """The claims without a number (orders, rises and falls): what is printed, the measured effect, the verdict."""
     shown = found[found["number"].isna() & (found["verdict"] != claims.CANNOT)]
-    head = "".join(f'<th scope="col">{h}</th>' for h in ("claim", "printed", "measured", "verdict"))
-    body = "".join(
-        f'<tr><th scope="row">{escape(r.statement)}</th><td>{escape(printed(r))}</td>'
-        f"<td>{escape(signed(statements.measured(r))) or '–'}</td><td>{ended(r)}</td></tr>"
+    rows = [
+        (escape(r.statement), escape(printed(r)), escape(signed(statements.measured(r))) or html.DASH, ended(r))
         for r in shown.itertuples()
-    )
-    text = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    whole = f'<table class="table">{text}</table>'
+    ]
+    head = ("claim", "printed", "measured", "verdict")
+    whole = html.table(head, rows, caption=escape(caption), aligned=False)
     if len(shown) > 8:
         title = f"<summary>{len(shown)} statements about order and shape, each tested</summary>"
         whole = f"<details>{title}{whole}</details>"
@@ -74,11 +73,6 @@ def ended(row: Any) -> str:
         return "not measured yet"
     alone = row.verdict == claims.UNMEASURED and row.n == 1 and pd.isna(row.low)
     return "one trial: undecided" if alone else WORDS[row.verdict]
-
-
-def signed(text: str) -> str:
-    """Minus signs as such; hyphens stay."""
-    return re.sub(r"(?<![\w)])-(?=\d)", "−", text)
 
 
 def printed(row: Any) -> str:
@@ -155,8 +149,8 @@ def claims_of(study: Study, found: pd.DataFrame) -> Markdown:
     counts = found["verdict"].value_counts()
     said = ", ".join(f"{counts[v]} {v}" for v in claims.VERDICTS if v in counts)
     full = {paper.FIGURES[f.id].paper.iterations for f in paper.figures_of(study.notebook)}
-    data = figures.DATA.get(study.on, study.on)
-    note = "" if study.on in figures.DATA and study.profile != "quick" else (
+    data = vocabulary.DATA.get(study.on, study.on)
+    note = "" if study.on in vocabulary.DATA and study.profile != "quick" else (
         f" These networks are far from the paper's scale ({data}, at most a few thousand of {max(full):,} iterations): "
         "read the verdicts as a demonstration of the method."
     )  # fmt: skip

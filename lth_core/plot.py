@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -20,6 +19,9 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+from lth_core.html import DASH, Html, signed
+from lth_core.html import table as html_table
 
 LABEL = 0.45  # inches that a tick's label takes along the x axis
 INK, PAGE = "#010203", "#fefdfc"  # what is drawn in these takes the page's own text and background colours
@@ -51,25 +53,12 @@ def css(arm: str) -> str:
     return "currentColor" if COLORS[arm] == INK else f"var(--lth-{arm.replace('_', '-')}, {COLORS[arm]})"
 
 
-def _sheet() -> str:
+def sheet() -> str:
+    """The arms' colours as a style sheet, for light and dark pages."""
     arms = [(arm.replace("_", "-"), *look[:2]) for arm, look in ARMS.items() if look[0] != INK]
     light, dark = (";".join(f"--lth-{arm[0]}:{arm[i]}" for arm in arms) for i in (1, 2))
     page = "--lth-page:var(--pst-color-background,var(--jp-layout-color0,Canvas))"
     return f".lth{{{page};{light}}}[data-theme=dark] .lth,[data-jp-theme-light=false] .lth{{{dark}}}"
-
-
-@dataclass(frozen=True, repr=False)
-class Html:
-    """A piece of a page, shown by Jupyter and kept in the static book."""
-
-    text: str
-    name: str
-
-    def _repr_html_(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        return f"<{self.name}>"
 
 
 def style() -> None:
@@ -156,7 +145,7 @@ def svg(fig: Figure, *, name: str, alt: str) -> str:
     return (
         f'<svg class="lth" role="img" aria-label="{escape(alt)}" viewBox="0 0 {width:g} {height:g}" width="100%" '
         f'style="{style}" xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
-        f"<style>{_sheet()}</style>{body[body.index('<defs>') :].strip()}"
+        f"<style>{sheet()}</style>{body[body.index('<defs>') :].strip()}"
     )
 
 
@@ -189,29 +178,20 @@ def versus(table: pd.DataFrame, *, caption: str) -> Html:
 
     `paper` is a number or words, `matches` true, false or words (HTML). With a column `unit`, numbers carry it and keep
     three digits."""
-    names = ("quantity", "paper", "measured", "95% interval", "n", "matches")
-    units = table["unit"] if "unit" in table else [None] * len(table)
     rows = []
-    for r, unit in zip(table.itertuples(), units, strict=True):
+    for r, unit in zip(table.itertuples(), table["unit"] if "unit" in table else [None] * len(table), strict=True):
         measured, low, high = (_number(x, unit) for x in (r.measured, r.low, r.high))
         matches = r.matches if isinstance(r.matches, str) else "yes" if r.matches else "<strong>no</strong>"
-        interval = f"{low} to {high}" if pd.notna(r.low) else "–"
         after = f"{'' if unit[0] in '%×' else ' '}{escape(unit)}" if unit else ""
         paper = escape(r.paper) if isinstance(r.paper, str) else f"{_number(r.paper, unit)}{after}"
-        rows.append(
-            f'<th scope="row">{escape(str(r.quantity))}</th><td>{paper}</td>'
-            f"<td>{f'{measured}{after}' if pd.notna(r.measured) else '–'}</td>"
-            f"<td>{interval}</td><td>{r.n:,}</td><td>{matches}</td>"
-        )
-    head = "".join(f'<th scope="col">{name}</th>' for name in names)
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    text = f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return Html(
-        f'<table class="table" style="font-variant-numeric: tabular-nums">{text}</table>', "paper versus measured"
-    )
+        found = f"{measured}{after}" if pd.notna(r.measured) else DASH
+        interval = f"{low} to {high}" if pd.notna(r.low) else DASH
+        rows.append((escape(str(r.quantity)), paper, found, interval, f"{r.n:,}", matches))
+    head = ("quantity", "paper", "measured", "95% interval", "n", "matches")
+    return Html(html_table(head, rows, caption=caption), "paper versus measured")
 
 
 def _number(x: float, unit: str | None) -> str:
     """One decimal; beside a unit three significant digits, whole from 100 on."""
     text = f"{x:.1f}" if unit is None else f"{x:,.0f}" if abs(x) >= 100 else f"{x:.3g}"
-    return text.replace("-", "−") if unit is not None else text
+    return signed(text) if unit is not None else text

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from lth_core import plot, prune
+from lth_core import prune
+from lth_core.captions import frame
+from lth_core.html import Html
 from lth_core.models import layers, weight_count
 from lth_core.spec import Spec
-from lth_core.tables import frame
 
 # Fraction of convolutions cut per round -> round -> percent remaining. Section 3 and Figure 36; H.2 and Figure 34.
 CONV6 = {
@@ -37,7 +38,7 @@ def fits(width: int) -> list[bool]:
     return [round(x, len(str(said).split(".")[1])) == said for x, said in pairs]
 
 
-def widths(candidates: Iterable[int] = (128, 160, 184, 192, 200, 224, 256)) -> plot.Html:
+def widths(candidates: Iterable[int] = (128, 160, 184, 192, 200, 224, 256)) -> Html:
     """How many printed percentages each width of the third module explains, and its weights."""
     rows = []
     for width in candidates:

@@ -1,11 +1,10 @@
-"""Reference curves: what another implementation should find on MNIST, as one small JSON file with tolerances.
+"""Compare another implementation with our reference curves: what LeNet should find on MNIST, with tolerances.
 
-python -m lth_core.reference              make results/reference/lenet-mnist.json and .svg from the published networks
-python -m lth_core.reference TABLE.csv    compare another implementation's networks with it (exit 1 where they differ)
+python -m lth_core.reference TABLE.csv    exit 1 where they differ
 
 TABLE.csv has one row a network: arm ("ticket" or "reinit"), round (cuts of 20%), trial, and any of the columns
 stop_iteration, stop_test, end_test (accuracies as fractions). Its mean over trials agrees when it is no further from
-ours than `tolerance`: the distance between our smallest and largest trial.
+ours than `tolerance`: the distance between our smallest and largest trial. `reference_make` makes the curves.
 """
 
 from __future__ import annotations
@@ -13,128 +12,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from lth_core import analyse, figures, paper, plot, results
+from lth_core import results
 from lth_core.cell import StoreError
 from lth_core.spec import UsageError
-from lth_core.study import Study
 
-FIGURE = "iclr-fig04"
 FILE = results.HERE / "reference" / "lenet-mnist.json"
-COLUMNS = {"stop_iteration": 1, "stop_test": 5, "end_test": 5}  # digits after the point
-ARMS = ("ticket", "reinit")
-LEARNING = (0, 3, 7, 12)  # rounds whose learning curves are kept
-
-
-def make() -> dict[str, Any]:
-    """The reference as it is written: `about`, `levels` (one an arm and round) and `learning` (test accuracy by
-    iteration: mean, smallest and largest trial)."""
-    study = Study(notebook=paper.FIGURES[FIGURE].notebook)
-    table = figures.iterative(study.table(FIGURE))
-    table = table[table["arm"].isin(ARMS)]
-    scale = study.scale(FIGURE)
-    about = {
-        "what": "LeNet-300-100 on MNIST, iterative magnitude pruning of 20% a round (output layer 10%) with rewinding",
-        "paper": "Frankle & Carbin, ICLR 2019, section 2, Figure 4",
-        "trials": scale.trials, "iterations": scale.iterations, "rounds": scale.rounds,
-        "commits": sorted(set(table["commit"])), "license": "MIT",
-        "tolerance": "largest minus smallest trial; a mean over trials agrees within it",
-        "units": {"stop_iteration": "minibatches of 60", "stop_test": "fraction right", "end_test": "fraction right"},
-    }  # fmt: skip
-    return {"about": about, "levels": _levels(table), "learning": _learning(study, table)}
-
-
-def _levels(table: pd.DataFrame) -> list[dict[str, Any]]:
-    rows = []
-    for (arm, number), group in table.groupby(["arm", "round"], sort=True):
-        row: dict[str, Any] = {"arm": arm, "round": int(number), "density": round(float(group["density"].iat[0]), 6)}
-        for column, digits in COLUMNS.items():
-            x = group.groupby("trial")[column].mean()
-            low, high = round(float(x.min()), digits), round(float(x.max()), digits)
-            row[column] = {
-                "mean": round(float(x.mean()), digits), "min": low, "max": high,
-                "tolerance": round(high - low, digits), "n": len(x),
-            }  # fmt: skip
-        rows.append(row)
-    return rows
-
-
-def _learning(study: Study, table: pd.DataFrame) -> list[dict[str, Any]]:
-    wanted = table[(table["arm"] == "ticket") & table["round"].isin(LEARNING)].set_index("key")["round"]
-    curves = study.curves(FIGURE)
-    curves = analyse.accuracies(curves[curves["key"].isin(wanted.index)], study.on)
-    rows = []
-    for number, group in curves.groupby(curves["key"].map(wanted)):
-        by = group.groupby("iteration")["test"].agg(["mean", "min", "max"]).iloc[::5]
-        rows.append(
-            {"arm": "ticket", "round": int(number), "iteration": by.index.tolist(),
-             **{c: [round(float(v), 5) for v in by[c]] for c in by}}
-        )  # fmt: skip
-    return rows
-
-
-def write(file: Path = FILE) -> Path:
-    """Make the reference and put it into its file, one level a line so that a change is seen."""
-    made = make()
-    parts = [f'"about": {json.dumps(made["about"], indent=1)}']
-    for name in ("levels", "learning"):
-        parts.append(f'"{name}": [\n' + ",\n".join(json.dumps(row) for row in made[name]) + "\n]")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("{\n" + ",\n".join(parts) + "\n}\n")
-    return file
-
-
-def draw(file: Path = FILE) -> Path:
-    """The main result as one picture beside the file, for the README, on white."""
-    picture, fig = file.with_suffix(".svg"), _picture(_read(file)[0])
-    with plot.mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "lth"}):
-        fig.savefig(picture, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
-    return picture
-
-
-def headline(file: Path = FILE) -> str:
-    """The same for the landing page, in the reader's colours (Markdown)."""
-    levels, about = _read(file)
-    means = {(r.arm, r.round): f"{100 * r.stop_test['mean']:.1f}%" for r in levels.itertuples()}
-    shown = plot.show(
-        _picture(levels),
-        name="headline",
-        alt="Test accuracy of LeNet-300-100 on MNIST against percent of weights remaining. At 21% of the weights "
-        f"tickets reach {means['ticket', 7]}, the same connections with weights drawn again {means['reinit', 7]}; at "
-        f"3.6% {means['ticket', 15]} and {means['reinit', 15]}. The whole network reaches {means['ticket', 0]}.",
-        caption="<strong>The main result, measured here.</strong> LeNet-300-100 on MNIST, a fifth pruned in each "
-        "round: test accuracy at the iteration of lowest validation loss, mean and range of "
-        f"{about['trials']} trials of {about['iterations']:,} iterations.",
-    )
-    return f"\n{plot.in_markdown(shown)}\n"
-
-
-def _read(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    made = json.loads(file.read_text())
-    return pd.DataFrame(made["levels"]), made["about"]
-
-
-def _picture(levels: pd.DataFrame) -> Figure:
-    """Accuracy against size, tickets and their control."""
-    fig, ax = plot.canvas(width=7, height=3)
-    whole = levels[levels["round"] == 0]["stop_test"].iat[0]["mean"]
-    for arm, label in (("ticket", "winning tickets"), ("reinit", "the same connections, weights drawn again")):
-        own = levels[((levels["arm"] == arm) | (levels["round"] == 0)) & (levels["density"] > 0.01)].sort_values(
-            "round"
-        )
-        mean, low, high = ([100 * x[c] for x in own["stop_test"]] for c in ("mean", "min", "max"))
-        plot.line(ax, 100 * own["density"], mean, low, high, arm=arm, label=label)
-    ax.axhline(100 * whole, color=plot.INK, linewidth=1, linestyle=":", label="whole network")
-    ax.set_ylim(100 * whole - 2.5, 100 * whole + 0.7)
-    ax.set_ylabel("test accuracy, %")
-    plot.percent_axis(ax, sorted(100 * levels.loc[levels["density"] > 0.01, "density"].unique()))
-    ax.legend(loc="lower left")
-    return fig
+COLUMNS = ("stop_iteration", "stop_test", "end_test")
 
 
 def compare(table: pd.DataFrame, file: Path = FILE) -> pd.DataFrame:
@@ -188,9 +75,7 @@ def _table(file: str) -> pd.DataFrame:
 def main(arguments: list[str]) -> int:
     try:
         if not arguments:
-            print(write())
-            print(draw())
-            return 0
+            raise UsageError("give a table to compare: python -m lth_core.reference TABLE.csv.")
         found = compare(_table(arguments[0]))
     except (UsageError, StoreError, OSError) as error:
         print(f"lth_core: {error}", file=sys.stderr)

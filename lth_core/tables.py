@@ -6,84 +6,87 @@ Each takes the figure's id; where its networks are not all measured, a line says
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lth_core import analyse, figures, plot, shapes
+from lth_core import analyse, html, shapes
+from lth_core.captions import Table, frame, missing, scale_note, tabulated
 from lth_core.data import EVALUATED
+from lth_core.html import Html
 from lth_core.judge import Result, ratio
 from lth_core.levels import Curve, Lacking, curve, learners, rank_correlation, select, with_depth
 from lth_core.study import Study
+from lth_core.vocabulary import FIELDS, levelled, namer, natural
 
 
-def frame(rows: pd.DataFrame, caption: str, name: str = "table") -> plot.Html:
-    """A small table for the page, its first column as row headers."""
-    head = "".join(f'<th scope="col">{c}</th>' for c in rows.columns)
-    body = "".join(
-        f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{v}</td>" for v in rest) + "</tr>"
-        for first, *rest in rows.itertuples(index=False)
-    )
-    text = f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return plot.Html(f'<table class="table" style="font-variant-numeric: tabular-nums">{text}</table>', name)
+@dataclass(frozen=True)
+class Clock:
+    """When a training counts as done, in which columns, and how a table calls it."""
+
+    time: str = "stop_iteration"
+    accuracy: str = "stop_val"
+    rule: str = "early stopping"
 
 
 def interval(found: dict[str, Any], digits: int = 1) -> str:
-    """ "38.1 (31.0 to 44.2)", without an interval where one trial gives none, or a dash where nothing was measured."""
-    if not found["n"] or not np.isfinite(found["effect"]):
-        return "–"
-    if not np.isfinite(found["low"]):
-        return f"{found['effect']:.{digits}f}".replace("-", "−")
-    return f"{found['effect']:.{digits}f} ({found['low']:.{digits}f} to {found['high']:.{digits}f})".replace("-", "−")
+    """An effect with its interval (keys effect, low, high, n), as `html.between` writes it."""
+    return html.between(found["effect"], found["low"], found["high"], digits) if found["n"] else html.DASH
 
 
+@tabulated
 def pattern(
     study: Study, figure: str, field: str, name: Callable[[Any], str] | None = None, *,
-    time: str = "stop_iteration", accuracy: str = "stop_val", rule: str = "early stopping",
-    where: dict[str, Any] | None = None, head: str = "",
-) -> plot.Html:  # fmt: skip
+    where: dict[str, Any] | None = None, head: str = "", **clock: str,
+) -> Table:  # fmt: skip
     """The lottery ticket pattern at each value of a field: unpruned, earliest, most accurate, last as accurate.
 
-    `where` are fields that all its networks have, `head` says what the values are.
+    `where` are fields that all its networks have, `head` says what the values are, `clock` are fields of a `Clock`.
 
     The gains are those of the best level, so chance alone makes them a little positive."""
-    if gone := missing(study, figure):
-        return gone
-    table = select(with_depth(figures.levelled(study.table(figure), study.data(figure))), **(where or {}))
+    asked = Clock(**clock)
+    table = select(with_depth(levelled(study.table(figure), study.data(figure))), **(where or {}))
     heads = (
-        f"unpruned: {rule}, iteration", "unpruned: accuracy, %", f"{rule} sooner than unpruned, at best",
+        f"unpruned: {asked.rule}, iteration", "unpruned: accuracy, %", f"{asked.rule} sooner than unpruned, at best",
         "points above unpruned, at best", "sparsest level as accurate",
     )  # fmt: skip
-    rows, head, called = [], head or figures.FIELDS.get(field, field), name or figures.namer(field)
-    for value in sorted(table.loc[table["round"] > 0, field].unique(), key=figures.natural):
+    rows, head, called = [], head or FIELDS.get(field, field), name or namer(field)
+    for value in sorted(table.loc[table["round"] > 0, field].unique(), key=natural):
         own = table[(table[field] == value) | ((table["round"] == 0) & field.startswith("prune"))]
-        label, percent = called(value), own.groupby("depth")["percent"].mean()
+        label, cells = called(value), [html.DASH] * len(heads)
         try:
-            times, rights = (learners(own, curve(own, column), column) for column in (time, accuracy))
+            times, rights = (learners(own, curve(own, column), column) for column in (asked.time, asked.accuracy))
         except Lacking:
-            rows.append({head: label, **dict.fromkeys(heads, "–")})
-            continue
-        if len(rights) < own["trial"].nunique():
-            label += f" ({len(rights)} of {own['trial'].nunique()} trials learn)"
-        soonest, best = (known(c).iloc[:, 1:].mean() for c in (times, rights))
-        sooner, higher = "–", "–"
-        if len(soonest):
-            both = times[[0.0, soonest.idxmin()]].dropna().mean()
-            sooner = f"{100 * (1 - both.iloc[1] / both.iloc[0]):+.0f}% at {percent[soonest.idxmin()]:.3g}%"
-        if len(best):
-            both = rights[[0.0, best.idxmax()]].dropna().mean()
-            higher = f"{100 * (both.iloc[1] - both.iloc[0]):+.2f} at {percent[best.idxmax()]:.3g}%"
-        good = percent[best.index[best >= rights[0.0].mean()]]
-        cells = [
-            f"{times[0.0].mean():,.0f}", f"{100 * rights[0.0].mean():.2f}", sooner, higher,
-            f"{good.min() if len(good) else 100:.3g}%",
-        ]  # fmt: skip
-        rows.append({head: label, **dict(zip(heads, (c.replace("-", "−") for c in cells), strict=True))})
+            pass
+        else:
+            if len(rights) < own["trial"].nunique():
+                label += f" ({len(rights)} of {own['trial'].nunique()} trials learn)"
+            cells = gains(times, rights, own.groupby("depth")["percent"].mean())
+        rows.append({head: label, **dict(zip(heads, cells, strict=True))})
     least, most = table.groupby(field)["trial"].nunique().agg(["min", "max"])
     trials = f"{least} to {most}" if least < most else f"{most}"
-    caption = f"Means over {trials} trial{'s' * (most > 1)}; levels are percent of all weights remaining. "
-    return frame(pd.DataFrame(rows), caption + figures.scale_note(study, figure), f"{figure} pattern")
+    caption = f"Means over {trials} trial{'s' * (most > 1)}; levels are percent of all weights remaining."
+    return Table(pd.DataFrame(rows), caption, f"{figure} pattern")
+
+
+def gains(times: Curve, rights: Curve, percent: pd.Series) -> list[str]:
+    """The cells of a pattern: unpruned, then the best and the last level. `percent`: of weights, by depth."""
+    soonest, best = (known(c).iloc[:, 1:].mean() for c in (times, rights))
+    sooner, higher = html.DASH, html.DASH
+    if len(soonest):
+        both = times[[0.0, soonest.idxmin()]].dropna().mean()
+        sooner = f"{100 * (1 - both.iloc[1] / both.iloc[0]):+.0f}% at {percent[soonest.idxmin()]:.3g}%"
+    if len(best):
+        both = rights[[0.0, best.idxmax()]].dropna().mean()
+        higher = f"{100 * (both.iloc[1] - both.iloc[0]):+.2f} at {percent[best.idxmax()]:.3g}%"
+    good = percent[best.index[best >= rights[0.0].mean()]]
+    cells = (
+        f"{times[0.0].mean():,.0f}", f"{100 * rights[0.0].mean():.2f}", sooner, higher,
+        f"{good.min() if len(good) else 100:.3g}%",
+    )  # fmt: skip
+    return [html.signed(c) for c in cells]
 
 
 def known(c: Curve) -> Curve:
@@ -91,23 +94,15 @@ def known(c: Curve) -> Curve:
     return c.loc[:, c.notna().mean() >= 0.5]
 
 
-def missing(study: Study, figure: str) -> plot.Html | None:
-    """In place of a table whose networks are not all measured: a line that says so."""
-    if not study.lacking(figure):
-        return None
-    return plot.Html(f"<p><em>This table needs the networks of {figure}, which are not measured yet.</em></p>", figure)
-
-
+@tabulated
 def differences(
     study: Study, figure: str, column: str, pairs: dict[str, tuple[dict, dict]], *, caption: str, every: int = 3,
     where: dict[str, Any] | None = None,
-) -> plot.Html:  # fmt: skip
+) -> Table:  # fmt: skip
     """Differences of two queries in points, paired by trial, with intervals: a row every `every` rounds.
 
     `where` are fields that all its networks have."""
-    if gone := missing(study, figure):
-        return gone
-    table = select(figures.levelled(study.table(figure), study.data(figure)), **(where or {}))
+    table = select(levelled(study.table(figure), study.data(figure)), **(where or {}))
     rows = []
     for r in sorted(table.loc[table["round"] > 0, "round"].unique())[every - 1 :: every]:
         level, unpruned = table[table["round"] == r], table[table["round"] == 0]
@@ -118,19 +113,18 @@ def differences(
             both = both.assign(y=100 * both[column])
             row[label] = interval(analyse.paired(both, "y", {"side": "one"}, {"side": "other"}), 2)
         rows.append({**row, "n": level["trial"].nunique()})
-    return frame(pd.DataFrame(rows), f"{caption}. {figures.scale_note(study, figure)}")
+    return Table(pd.DataFrame(rows), f"{caption}.")
 
 
-def precisions(study: Study, figure: str, name: Callable[[Any], str], *, caption: str) -> plot.Html:
+@tabulated
+def precisions(study: Study, figure: str, name: Callable[[Any], str], *, caption: str) -> Table:
     """Accuracy at the end in fp32, and by how much each lower precision differs, paired by trial.
 
     What another draw of weights and batches changes stands beside it: the standard deviation of the fp32 networks."""
-    if gone := missing(study, figure):
-        return gone
-    table = figures.levelled(study.table(figure), study.data(figure))
+    table = levelled(study.table(figure), study.data(figure))
     table = table.assign(test=100 * table["end_test"], training=100 * table["end_train"])
     rows = []
-    for arch in sorted(table["arch"].unique(), key=figures.natural):
+    for arch in sorted(table["arch"].unique(), key=natural):
         own = table[table["arch"] == arch]
         exact = own[own["precision"] == "fp32"]
         for lower in [p for p in ("tf32", "bf16") if (own["precision"] == p).any()]:
@@ -140,19 +134,18 @@ def precisions(study: Study, figure: str, name: Callable[[Any], str], *, caption
                     "network": name(arch), "precision": lower, "fp32: test accuracy, %": f"{exact['test'].mean():.2f}",
                     "difference, points": interval(analyse.paired(own, "test", *sides), 2),
                     "training accuracy, difference": interval(analyse.paired(own, "training", *sides), 2),
-                    "spread of fp32 trials": f"{exact['test'].std():.2f}" if len(exact) > 1 else "–",
+                    "spread of fp32 trials": f"{exact['test'].std():.2f}" if len(exact) > 1 else html.DASH,
                     "n": exact["trial"].nunique(),
                 }
             )  # fmt: skip
-    return frame(pd.DataFrame(rows), f"{caption}, 95% intervals over trials. {figures.scale_note(study, figure)}")
+    return Table(pd.DataFrame(rows), f"{caption}, 95% intervals over trials.")
 
 
+@tabulated
 def last_good(
     study: Study, figure: str, queries: dict[str, dict[str, Any]], columns: dict[str, str], *, caption: str
-) -> plot.Html:
+) -> Table:
     """The sparsest size at which each query is as good as the unpruned network, with its interval over trials."""
-    if gone := missing(study, figure):
-        return gone
     table = with_depth(study.table(figure))
     rows = []
     for label, fields in queries.items():
@@ -163,23 +156,22 @@ def last_good(
                 row[words] = f"{found.effect:.1f} ({found.low:.1f} to {found.high:.1f})"
                 row[words] += ", the sparsest measured" if "sparsest" in found.note else ""
             except Lacking:
-                row[words] = "–"
+                row[words] = html.DASH
         rows.append({**row, "n": table["trial"].nunique()})
-    return frame(pd.DataFrame(rows), f"{caption} (hidden weights; 95% interval). {figures.scale_note(study, figure)}")
+    return Table(pd.DataFrame(rows), f"{caption} (hidden weights; 95% interval).")
 
 
 def ticket_curves(study: Study, figure: str) -> pd.DataFrame:
     """Evaluations of the tickets of iterative pruning, with `percent`."""
-    curves = select(figures.levelled(study.curves(figure), study.data(figure)), arm="ticket", path="iterative")
+    curves = select(levelled(study.curves(figure), study.data(figure)), arm="ticket", path="iterative")
     return curves.assign(val=curves["val_correct"] / EVALUATED[study.data(figure)]["val"]).sort_values(
         ["key", "iteration"]
     )
 
 
-def turns(study: Study, figure: str, *, caption: str) -> plot.Html:
+@tabulated
+def turns(study: Study, figure: str, *, caption: str) -> Table:
     """Whether validation loss turns: its minimum and its value at the end, by pruning round."""
-    if gone := missing(study, figure):
-        return gone
     rows = []
     for r, level in ticket_curves(study, figure).groupby("round"):
         ends = level.groupby("key")["val_loss"].agg(["min", "last"])
@@ -191,13 +183,12 @@ def turns(study: Study, figure: str, *, caption: str) -> plot.Html:
                 "turned before the end": f"{int(before.sum())} of {len(before)}",
             }
         )  # fmt: skip
-    return frame(pd.DataFrame(rows), f"{caption}, mean of trials. {figures.scale_note(study, figure)}")
+    return Table(pd.DataFrame(rows), f"{caption}, mean of trials.")
 
 
-def speeds(study: Study, figure: str, accuracy: float, *, caption: str) -> plot.Html:
+@tabulated
+def speeds(study: Study, figure: str, accuracy: float, *, caption: str) -> Table:
     """Four measures of learning speed by pruning round, and how well each ranks the rounds as the first does."""
-    if gone := missing(study, figure):
-        return gone
     curves = ticket_curves(study, figure)
     early = 0.1 * curves["iteration"].max()
     heads = (
@@ -216,15 +207,15 @@ def speeds(study: Study, figure: str, accuracy: float, *, caption: str) -> plot.
             first(c["val"] >= accuracy, i), 100 * c.loc[(i > 0) & (i <= early), "val"].mean(),
         )  # fmt: skip
     by_round = pd.DataFrame(measures, index=list(heads)).T.groupby(level=[0, 1]).mean()
-    shown = by_round.map(lambda v: "–" if np.isnan(v) else f"{v:,.0f}")
+    shown = by_round.map(lambda v: html.DASH if np.isnan(v) else f"{v:,.0f}")
     shown[heads[3]] = by_round[heads[3]].map("{:.2f}".format)
     shown.insert(0, "% of weights", [f"{p:.1f}" for _, p in by_round.index])
     signs = (1, 1, 1, -1)  # more accuracy early is faster
     paper = by_round[heads[0]].to_numpy()
     rho = [rank_correlation(paper, s * by_round[h].to_numpy()) for h, s in zip(heads, signs, strict=True)]
     shown.insert(0, "round", [str(r) for r, _ in by_round.index])
-    shown.loc[len(shown)] = ["rank agreement with the first", "", *(f"{x:.2f}".replace("-", "−") for x in rho)]  # type: ignore[call-overload]
-    return frame(shown, f"{caption}, mean of trials. {figures.scale_note(study, figure)}")
+    shown.loc[len(shown)] = ["rank agreement with the first", "", *(html.number(x, 2) for x in rho)]  # type: ignore[call-overload]
+    return Table(shown, f"{caption}, mean of trials.")
 
 
 READINGS = {
@@ -234,12 +225,12 @@ READINGS = {
 }
 
 
-def readings(study: Study, figure: str) -> tuple[plot.Html, pd.DataFrame]:
+def readings(study: Study, figure: str) -> tuple[Html, pd.DataFrame]:
     """v1's convergence rule read in two ways, and the later paper's measure: the table to show and its effects.
 
     All three were found on the whole curves, before these were thinned."""
-    if gone := missing(study, figure):
-        return gone, pd.DataFrame()
+    if study.lacking(figure):
+        return missing(figure), pd.DataFrame()
     table = with_depth(study.table(figure))
     asked: dict[str, tuple[dict, dict, str]] = {
         "ticket at 25%, % sooner than unpruned": ({"at": "25%"}, {"at": 0}, "less"),
@@ -251,15 +242,15 @@ def readings(study: Study, figure: str) -> tuple[plot.Html, pd.DataFrame]:
         table["when"] = table[column]
         found = {label: _ratio(table, of, to, form) for label, (of, to, form) in asked.items()}
         effects[name] = {label: r.effect for label, r in found.items()}
-        shown = {label: interval(vars(r), 0) for label, r in found.items()}
         unpruned = table.loc[table["round"] == 0, "when"].mean()
         rows.append(
             {"clock": name,
-             "unpruned, iteration": "–" if np.isnan(unpruned) else f"{unpruned:,.0f}",
-             "networks that converge": f"{table['when'].notna().mean():.0%}", **shown}
+             "unpruned, iteration": html.DASH if np.isnan(unpruned) else f"{unpruned:,.0f}",
+             "networks that converge": f"{table['when'].notna().mean():.0%}",
+             **{label: interval(vars(r), 0) for label, r in found.items()}}
         )  # fmt: skip
-    caption = "Readings of the convergence rule; 95% intervals over trials. "
-    return frame(pd.DataFrame(rows), caption + figures.scale_note(study, figure)), pd.DataFrame(effects).T
+    made = Table(pd.DataFrame(rows), "Readings of the convergence rule; 95% intervals over trials.")
+    return made.shown(study, scale_note(study, figure)), pd.DataFrame(effects).T
 
 
 def _ratio(table: pd.DataFrame, of: dict, to: dict, form: str) -> Result:
@@ -270,7 +261,7 @@ def _ratio(table: pd.DataFrame, of: dict, to: dict, form: str) -> Result:
         return Result(float("nan"), float("nan"), float("nan"), 0, False, False)
 
 
-def cost(study: Study, figure: str, *, caption: str, percents: tuple[float, ...] = (50, 20, 5, 1)) -> plot.Html:
+def cost(study: Study, figure: str, *, caption: str, percents: tuple[float, ...] = (50, 20, 5, 1)) -> Html:
     """How many trainings each pruning rate needs until at most a percent of the hidden weights remains."""
     rows = []
     for rate in sorted({s.prune_fc for s in study.rows(figure) if s.round}):

@@ -1,4 +1,4 @@
-// The front end of lth_core.widgets.TicketExplorer: plain SVG, drawn at the width there is, so that text keeps its size.
+// The front end of lth_core.explorer.TicketExplorer: plain SVG, drawn at the width there is, so that text keeps its size.
 
 /** Mean, lowest and highest over the trials that are shown, position by position; null where a trial diverged. */
 function over(trials) {

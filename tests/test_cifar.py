@@ -228,7 +228,7 @@ def test_names_and_lines_of_grids():
     assert len(grids.settings(deep, "iclr-fig07", ("ticket", "reinit"))) == 6
     assert list(grids.checkpoints(deep, "iclr-fig08", (10_000, 30_000))) == ["test@10000", "test@30000"]
     published = Study(notebook="iclr_3_conv")
-    assert grids.left_out(published, "iclr-fig05") == "Not measured here: Conv-6. "
+    assert grids.left_out(published, "iclr-fig05") == "Not measured here: Conv-6."
 
 
 class Drawn(results.Published):

@@ -20,7 +20,7 @@ import pytest
 import torch
 
 import lth_core
-from lth_core import archive, costs, faq, own, publish, reference, results
+from lth_core import archive, costs, faq, own, publish, reference, reference_make, results
 from lth_core.cell import StoreError
 from lth_core.spec import UsageError
 
@@ -100,7 +100,9 @@ def test_the_data_dictionary_names_nothing_else(tmp_path: Path) -> None:
 
 def test_reference_curves_are_the_published_networks(tmp_path: Path) -> None:
     stored = json.loads(reference.FILE.read_text())
-    assert stored == json.loads(reference.write(tmp_path / "new.json").read_text()), "run python -m lth_core.reference"
+    assert stored == json.loads(reference_make.write(tmp_path / "new.json").read_text()), (
+        "run python -m lth_core.reference_make"
+    )
     assert reference.FILE.stat().st_size < 100_000
     assert stored["about"]["trials"] >= 3 and all(c["n"] >= 3 for x in stored["levels"] for c in (x["stop_test"],))
 
@@ -123,6 +125,7 @@ def test_an_implementation_is_compared_with_them(tmp_path: Path, capsys: pytest.
         table.to_csv(tmp_path / "own.csv")
         assert reference.main([str(tmp_path / "own.csv")]) == code
     assert reference.main([str(tmp_path / "none.csv")]) == 2
+    assert reference.main([]) == 2
     assert "Traceback" not in capsys.readouterr().err
 
 
@@ -163,8 +166,8 @@ def test_a_broken_manifest_is_named(
     with pytest.raises(StoreError, match=r"MANIFEST\.json"):  # nothing is written over it
         publish.write({"a": []}, None, tmp_path)  # type: ignore[arg-type]
     assert (tmp_path / "MANIFEST.json").read_bytes() == content
-    monkeypatch.setattr(reference, "write", lambda: results.Published(tmp_path).cells)
-    assert reference.main([]) == 1 and "MANIFEST.json" in capsys.readouterr().err
+    monkeypatch.setattr(reference_make, "write", lambda: results.Published(tmp_path).cells)
+    assert reference_make.main() == 1 and "MANIFEST.json" in capsys.readouterr().err
 
 
 # --- One's own network ------------------------------------------------------------------------------------------------

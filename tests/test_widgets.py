@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lth_core import analyse, data, live, prune, results, sliders, tickets, xor
+from lth_core import analyse, data, prune, results, sliders, tickets, xor
+from lth_core import train_your_own as live
 from lth_core.analyse import by_trial
 from lth_core.cell import key_of
 from lth_core.models import Trained, initial

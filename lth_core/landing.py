@@ -1,0 +1,61 @@
+"""The main result as one picture, for the landing page and the README."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lth_core import plot
+from lth_core.reference import FILE
+
+
+def draw(file: Path = FILE) -> Path:
+    """The main result as one picture beside the file, for the README, on white."""
+    picture, fig = file.with_suffix(".svg"), _picture(_read(file)[0])
+    with plot.mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "lth"}):
+        fig.savefig(picture, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+    return picture
+
+
+def headline(file: Path = FILE) -> str:
+    """The same for the landing page, in the reader's colours (Markdown)."""
+    levels, about = _read(file)
+    means = {(r.arm, r.round): f"{100 * r.stop_test['mean']:.1f}%" for r in levels.itertuples()}
+    shown = plot.show(
+        _picture(levels),
+        name="headline",
+        alt="Test accuracy of LeNet-300-100 on MNIST against percent of weights remaining. At 21% of the weights "
+        f"tickets reach {means['ticket', 7]}, the same connections with weights drawn again {means['reinit', 7]}; at "
+        f"3.6% {means['ticket', 15]} and {means['reinit', 15]}. The whole network reaches {means['ticket', 0]}.",
+        caption="<strong>The main result, measured here.</strong> LeNet-300-100 on MNIST, a fifth pruned in each "
+        "round: test accuracy at the iteration of lowest validation loss, mean and range of "
+        f"{about['trials']} trials of {about['iterations']:,} iterations.",
+    )
+    return f"\n{plot.in_markdown(shown)}\n"
+
+
+def _read(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    made = json.loads(file.read_text())
+    return pd.DataFrame(made["levels"]), made["about"]
+
+
+def _picture(levels: pd.DataFrame) -> Figure:
+    """Accuracy against size, tickets and their control."""
+    fig, ax = plot.canvas(width=7, height=3)
+    whole = levels[levels["round"] == 0]["stop_test"].iat[0]["mean"]
+    for arm, label in (("ticket", "winning tickets"), ("reinit", "the same connections, weights drawn again")):
+        own = levels[((levels["arm"] == arm) | (levels["round"] == 0)) & (levels["density"] > 0.01)].sort_values(
+            "round"
+        )
+        mean, low, high = ([100 * x[c] for x in own["stop_test"]] for c in ("mean", "min", "max"))
+        plot.line(ax, 100 * own["density"], mean, low, high, arm=arm, label=label)
+    ax.axhline(100 * whole, color=plot.INK, linewidth=1, linestyle=":", label="whole network")
+    ax.set_ylim(100 * whole - 2.5, 100 * whole + 0.7)
+    ax.set_ylabel("test accuracy, %")
+    plot.percent_axis(ax, sorted(100 * levels.loc[levels["density"] > 0.01, "density"].unique()))
+    ax.legend(loc="lower left")
+    return fig
