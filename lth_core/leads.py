@@ -31,7 +31,7 @@ def leads(
         return gone
     table, made = with_depth(study.table(figure)), []
     for label, sides in rows.items():
-        cells = {}
+        cells: dict[str, str | plot.Html] = {}
         for head, (column, one, other) in zip(heads, sides, strict=True):
             try:
                 found = ahead(table, column=column, of=one, to=other, levels=levels)
@@ -39,7 +39,7 @@ def leads(
                 cells[head] = "–"
                 continue
             side = excludes(found.low, found.high)
-            cells[head] = f"{interval(vars(found), 1 if better_low(column) else 2)}, {LEADS[side]}"
+            cells[head] = plot.Html(f"{interval(vars(found), 1 if better_low(column) else 2)}, {LEADS[side]}", "lead")
         made.append({"variant": label, **cells})
     n = study.scale(figure).trials
     return frame(pd.DataFrame(made), f"{caption}, 95% intervals over {n} trials. {figures.scale_note(study, figure)}")
@@ -73,5 +73,12 @@ def catalogue(*, caption: str) -> plot.Html:
     for name, steps in MISTAKES.items():
         said = escape(" ".join(" ".join((f.__doc__ or "").split()) for f in steps.changed.values()))
         code = re.sub(r"`([^`]+)`", r"<code>\1</code>", said)
-        rows.append({"mistake": steps.label, "goes wrong": ", ".join(steps.changed), "how": code, "search": name})
+        rows.append(
+            {
+                "mistake": steps.label,
+                "goes wrong": ", ".join(steps.changed),
+                "how": plot.Html(code, "how"),
+                "search": name,
+            }
+        )
     return frame(pd.DataFrame(rows), caption, "mistakes")

@@ -15,6 +15,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from lth_core import claims, figures, paper, plot, statements
+from lth_core.plaintext import shown
 from lth_core.study import Study
 
 WORDS = {
@@ -55,8 +56,8 @@ def shapes(found: pd.DataFrame, *, caption: str) -> plot.Html:
     shown = found[found["number"].isna() & (found["verdict"] != claims.CANNOT)]
     head = "".join(f'<th scope="col">{h}</th>' for h in ("claim", "printed", "measured", "verdict"))
     body = "".join(
-        f'<tr><th scope="row">{escape(r.statement)}</th><td>{escape(printed(r))}</td>'
-        f"<td>{escape(signed(statements.measured(r))) or '–'}</td><td>{ended(r)}</td></tr>"
+        f'<tr><th scope="row">{shown(r.statement)}</th><td>{shown(printed(r))}</td>'
+        f"<td>{shown(signed(statements.measured(r))) or '–'}</td><td>{ended(r)}</td></tr>"
         for r in shown.itertuples()
     )
     text = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
@@ -118,7 +119,11 @@ def failed(study: Study, found: pd.DataFrame) -> Markdown:
             lines.append(f"<details><summary>{title} ({len(rows)})</summary>\n" if folded else f"**{title}**\n")
         for r in rows:
             said = statements.measured(r)
-            more = [f"printed: {printed(r)}", *([f"measured: {said}"] if said else []), *([r.reason] if reason else [])]
+            more = [
+                f"printed: {printed(r)}",
+                *([f"measured: {shown(said)}"] if said else []),
+                *([shown(r.reason)] if reason else []),
+            ]
             lines.append(signed(f"- {r.statement} ({'; '.join(m for m in more if m)})"))
         if rows:
             lines.append("\n</details>\n" if folded else "")

@@ -21,6 +21,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from lth_core.plaintext import shown
+
 LABEL = 0.45  # inches that a tick's label takes along the x axis
 INK, PAGE = "#010203", "#fefdfc"  # what is drawn in these takes the page's own text and background colours
 # arm: (colour on a light page, on a dark page, marker, dashes). Lightness alone tells the arms apart (5 steps of L* or
@@ -177,7 +179,7 @@ def in_markdown(*pieces: Html) -> str:
 
 def provenance(command: str, **facts: object) -> Html:
     """Who made a figure (`facts`: cells, commit, device, engine, seconds, scale) and the line that makes it again."""
-    listed = " · ".join(f"{escape(name.replace('_', ' '))}: {escape(str(fact))}" for name, fact in facts.items())
+    listed = " · ".join(f"{shown(name.replace('_', ' '))}: {shown(fact)}" for name, fact in facts.items())
     line = f'<div class="highlight"><pre style="white-space: pre-wrap">{escape(command)}</pre></div>'
     title = "<summary>Who made this, and the line that makes it again</summary>"
     return Html(f"<details>{title}<p>{listed}</p>{line}</details>", "provenance")
@@ -196,10 +198,10 @@ def versus(table: pd.DataFrame, *, caption: str) -> Html:
         measured, low, high = (_number(x, unit) for x in (r.measured, r.low, r.high))
         matches = r.matches if isinstance(r.matches, str) else "yes" if r.matches else "<strong>no</strong>"
         interval = f"{low} to {high}" if pd.notna(r.low) else "–"
-        after = f"{'' if unit[0] in '%×' else ' '}{escape(unit)}" if unit else ""
-        paper = escape(r.paper) if isinstance(r.paper, str) else f"{_number(r.paper, unit)}{after}"
+        after = f"{'' if unit[0] in '%×' else ' '}{shown(unit)}" if unit else ""
+        paper = shown(r.paper) if isinstance(r.paper, str) else f"{_number(r.paper, unit)}{after}"
         rows.append(
-            f'<th scope="row">{escape(str(r.quantity))}</th><td>{paper}</td>'
+            f'<th scope="row">{shown(r.quantity)}</th><td>{paper}</td>'
             f"<td>{f'{measured}{after}' if pd.notna(r.measured) else '–'}</td>"
             f"<td>{interval}</td><td>{r.n:,}</td><td>{matches}</td>"
         )

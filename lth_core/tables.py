@@ -14,14 +14,19 @@ import pandas as pd
 from lth_core import analyse, figures, plot, shapes
 from lth_core.data import EVALUATED
 from lth_core.judge import Curve, Lacking, Result, curve, learners, rank_correlation, ratio, select, with_depth
+from lth_core.plaintext import shown
 from lth_core.study import Study
 
 
 def frame(rows: pd.DataFrame, caption: str, name: str = "table") -> plot.Html:
-    """A small table for the page, its first column as row headers."""
-    head = "".join(f'<th scope="col">{c}</th>' for c in rows.columns)
+    """A small table for the page, its first column as row headers. What is no `plot.Html` is text."""
+
+    def cell(value: Any) -> str:
+        return value.text if isinstance(value, plot.Html) else shown(value)
+
+    head = "".join(f'<th scope="col">{cell(c)}</th>' for c in rows.columns)
     body = "".join(
-        f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{v}</td>" for v in rest) + "</tr>"
+        f'<tr><th scope="row">{cell(first)}</th>' + "".join(f"<td>{cell(v)}</td>" for v in rest) + "</tr>"
         for first, *rest in rows.itertuples(index=False)
     )
     text = f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
