@@ -58,13 +58,17 @@ def inline(page: str) -> list[str]:
     return [m[2] for m in found if m[1] is not None and not re.search(r"\b(?:src|type)=", m[1])]
 
 
+def carried() -> set[str]:
+    """The scripts of lth_core that pages carry in themselves: the ledger's, the slides'."""
+    texts = [path.read_text("utf-8") for path in Path(widgets.__file__).parent.rglob("*.js")]
+    return {*texts, *(f"\n{text}\n" for text in texts)}
+
+
 def own_scripts(app) -> set[str]:
-    """The inline scripts that the book may run: those of its search page, which tells of no store; MathJax's settings;
-    and the files of lth_core that pages carry in themselves."""
+    """The inline scripts that the book may run: those of its search page, which tells of no store, MathJax's settings,
+    and `carried`."""
     search = (Path(app.outdir) / "search.html").read_text("utf-8")
-    carried = [p.read_text("utf-8") for p in Path(widgets.__file__).parent.rglob("*.js")]
-    mathjax = f"window.MathJax = {json.dumps(app.config.mathjax3_config)}"
-    return {*inline(search)} | {mathjax, *carried, *(f"\n{s}\n" for s in carried)}
+    return {*inline(search), f"window.MathJax = {json.dumps(app.config.mathjax3_config)}", *carried()}
 
 
 def own_modules() -> set[str]:
