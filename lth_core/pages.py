@@ -53,19 +53,19 @@ def numbers(found: pd.DataFrame, *, caption: str) -> plot.Html:
 
 def shapes(found: pd.DataFrame, *, caption: str) -> plot.Html:
     """The claims without a number (orders, rises and falls): what is printed, the measured effect, the verdict."""
-    shown = found[found["number"].isna() & (found["verdict"] != claims.CANNOT)]
+    rows = found[found["number"].isna() & (found["verdict"] != claims.CANNOT)]
     head = "".join(f'<th scope="col">{h}</th>' for h in ("claim", "printed", "measured", "verdict"))
     body = "".join(
         f'<tr><th scope="row">{shown(r.statement)}</th><td>{shown(printed(r))}</td>'
         f"<td>{shown(signed(statements.measured(r))) or '–'}</td><td>{ended(r)}</td></tr>"
-        for r in shown.itertuples()
+        for r in rows.itertuples()
     )
     text = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     whole = f'<table class="table">{text}</table>'
-    if len(shown) > 8:
-        title = f"<summary>{len(shown)} statements about order and shape, each tested</summary>"
+    if len(rows) > 8:
+        title = f"<summary>{len(rows)} statements about order and shape, each tested</summary>"
         whole = f"<details>{title}{whole}</details>"
-    return plot.Html(whole if len(shown) else "", "claims")
+    return plot.Html(whole if len(rows) else "", "claims")
 
 
 def ended(row: Any) -> str:

@@ -19,7 +19,10 @@ LARGE = 2**53  # whole numbers beyond it are no count of anything here
 
 # What could begin or end something in HTML, Markdown or MyST (tags, references, emphasis, code, formulas, roles,
 # substitutions, cells of tables), and what would make an address of plain words (MyST links "a.b", "http:" and "a@b").
-MARKS = re.compile(r"""[&<>"'`*_{}\[\]|$~^#!\\=@]|\.(?!\d)|:(?=/)""")
+MARKS = re.compile(r"""[&<>"'`*_{}\[\]|$~^#!\\=@]|\.(?=[^\W\d])|:(?=/)""")
+BEGINNING = re.compile(r"(?:[-+]|\d{1,9}[.)])(?=[-+ ]|$)")  # of a list or a rule, where text begins a line
+
+SPELLED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 
 def fault(name: str, value: Any, *, most: int = MOST) -> str:
@@ -70,10 +73,13 @@ def shown(value: object) -> str:
     """Any value as text inside a line of HTML or Markdown: what it says is read there, and never obeyed.
 
     >>> shown("{{ 7*191 }} <b> 2.5")
-    '&#123;&#123; 7&#42;191 &#125;&#125; &#60;b&#62; 2.5'
+    '&#123;&#123; 7&#42;191 &#125;&#125; &lt;b&gt; 2.5'
     """
     line = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
-    return MARKS.sub(lambda mark: f"&#{ord(mark[0])};", line)
+    begins = BEGINNING.match(line)
+    at = begins.end() if begins else 0
+    first = f"{line[: at - 1]}&#{ord(line[at - 1])};" if at else ""
+    return first + MARKS.sub(lambda mark: SPELLED.get(mark[0], f"&#{ord(mark[0])};"), line[at:])
 
 
 def code(value: object) -> str:

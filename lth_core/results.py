@@ -172,10 +172,10 @@ def _odd_texts(column: str, values: pd.Series, curves: bool) -> str:
     return f"{column} = {label(min(others))} does not exist" if others else ""
 
 
-def bench(root: str | Path = HERE) -> tuple[dict[str, Any], pd.DataFrame]:
+def bench(root: str | Path | None = None) -> tuple[dict[str, Any], pd.DataFrame]:
     """The published benchmark: who made it ("" for what it does not say), and its rows (`BENCH`); both empty where
     there is none."""
-    file = Path(root) / "bench.json"
+    file = Path(root or HERE) / "bench.json"
     try:
         found = json.loads(file.read_text("utf-8")) if file.exists() else {"made": {}, "rows": []}
         made, rows = dict(found["made"]), [{name: row.get(name) for name in BENCH} for row in found["rows"]]
