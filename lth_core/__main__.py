@@ -194,11 +194,13 @@ def _chosen(args: argparse.Namespace, source: results.Source) -> list[Spec]:
 def merge(args: argparse.Namespace) -> int:
     """Import other stores' cells, each verified first."""
     target = Store(args.store)
+    target.refuse_links()
     added = kept = busy = 0
     for folder in args.folders:
         other = Store(folder)
         if not (Path(folder) / "cells").is_dir():
             raise UsageError(f"{folder} is not a store: it has no folder 'cells'.")
+        other.refuse_links()
         for key in other.keys():
             if target.folder(key).exists():
                 kept += 1

@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 from lth_core.data import EVALUATED
 from lth_core.draws import generator
 
+SUMMARY = (  # the columns of `summary`
+    "stop_iteration", "stop_val_loss", *(f"{at}_{part}" for part in ("train", "val", "test") for at in ("stop", "end")),
+    "convergence_iteration", "convergence_test", "successive_iteration",
+)  # fmt: skip
+
 
 def accuracies(curves: pd.DataFrame, dataset: str | Mapping[str, int]) -> pd.DataFrame:
     """The curves with fractions `train`, `val`, `test` beside the counts of right answers.

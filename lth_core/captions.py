@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from lth_core import costs, html, paper, plot
 from lth_core.html import Html
+from lth_core.plaintext import shown
 from lth_core.protocols import ONCE
 from lth_core.spec import Spec
 from lth_core.study import Study
@@ -97,8 +98,13 @@ def tabulated(make: Callable[Concatenate[Study, str, P], Piece]) -> Callable[Con
 
 
 def frame(rows: pd.DataFrame, caption: str, name: str = "table") -> Html:
-    """A small table for the page, its first column as row headers."""
-    return Html(html.table(list(rows.columns), rows.itertuples(index=False), caption=caption), name)
+    """A small table for the page, its first column as row headers. What is no `Html` is text."""
+
+    def cell(value: object) -> str:
+        return value.text if isinstance(value, Html) else shown(value)
+
+    cells = (map(cell, row) for row in rows.itertuples(index=False))
+    return Html(html.table(list(map(cell, rows.columns)), cells, caption=caption), name)
 
 
 def missing(figure: str) -> Html:

@@ -17,6 +17,7 @@ import re
 import stat
 import subprocess
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache, partial
 from importlib.metadata import version
@@ -32,14 +33,28 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from lth_core import __version__
+from lth_core.analyse import SUMMARY
 from lth_core.data import CHECKSUMS
 from lth_core.models import MEASURED, Masks, Network, Parameters, Trained, layers
+from lth_core.plaintext import fault, faults, label, tidied
 from lth_core.spec import SCHEMA, Spec, from_dict, one_line
 
 KEEPS_WEIGHTS = ("ticket", "continued")  # arms from which later rounds grow
 MOST_BYTES = 1_000_000  # of cell.json
 MOST_EVALUATIONS = 1_000_000  # of a cell: what hostile cells may declare is bounded before anything is allocated
 MOST_PARAMETERS = 500_000_000
+# What a cell says of its making, and as what. More fields may stand beside these, of other versions, if plain too.
+MADE: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("commit", "lth_core", "python", "numpy", "torch", "machine", "device", "engine", "when"), (str,)),
+    **dict.fromkeys(("initial", "masks"), (str,)),
+    "seconds": (int, float), "diverged": (bool,), "cores": (int, type(None)), "threads": (int,),
+    "cuda": (str, type(None)), "convolutions": (str,),
+}  # fmt: skip
+# Names that provenance cannot have: tables show it beside the row's fields, the summary, and what pages compute.
+TAKEN = frozenset({
+    *(f.name for f in fields(Spec)), "key", "density", "spec", "section", *SUMMARY, "iteration", *MEASURED, "chain",
+    "depth", "percent", "hidden", "weights", "converged", "learned", "end_gap", "late_gain", "loss_rise", "path",
+})  # fmt: skip
 CURVES = {"iteration": pa.int32(), **{c: pa.float32() if c.endswith("loss") else pa.int32() for c in MEASURED}}
 
 
@@ -106,7 +121,7 @@ def device_details(engine: str) -> dict[str, Any]:
             for line in (Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else [])
             if line.startswith("model name")
         ]
-        where: dict[str, Any] = {"device": names[0] if names else platform.processor(), "cores": os.cpu_count()}
+        where: dict[str, Any] = {"device": tidied(names[0] if names else platform.processor()), "cores": os.cpu_count()}
         if engine == "dense-cpu":
             import torch
 
@@ -118,7 +133,7 @@ def device_details(engine: str) -> dict[str, Any]:
 
     name, streams = way()
     how = {"convolutions": f"{name}:{streams}" if streams else name}
-    return {"device": torch.cuda.get_device_name(), "cuda": torch.version.cuda, **how}
+    return {"device": tidied(torch.cuda.get_device_name()), "cuda": torch.version.cuda, **how}
 
 
 def encode(network: Network, trained: Trained) -> dict[str, bytes]:
@@ -161,12 +176,13 @@ def decode(folder: Path, key: str) -> tuple[Cell, dict[str, bytes]]:
         files = {"cell.json": read_bytes(folder / "cell.json", MOST_BYTES)}
         cell = json.loads(files["cell.json"])
         if cell["schema"] != SCHEMA:
-            raise StoreError(f"cell {key} has schema {cell['schema']!r}, this lth_core reads {SCHEMA}: {remedy}.")
+            raise StoreError(f"cell {key} has schema {label(cell['schema'])}, this lth_core reads {SCHEMA}: {remedy}.")
         if unknown := set(cell) - {"schema", "data", "spec", "made", "files", "digest"}:
-            raise ValueError(f"unknown fields {sorted(unknown)}")
+            raise ValueError(f"unknown fields {listed(unknown)}")
         if "digest" in cell and cell.pop("digest") != own_digest(cell):  # cells of the first months lack it
             raise StoreError(f"cell {key} is damaged (cell.json does not have its checksum): {remedy}.")
         spec = from_dict(cell["spec"])
+        plain(spec)
         if key_of(spec) != key or cell["data"] != CHECKSUMS[spec.dataset]:
             raise StoreError(f"cell {key} is not what its name says: {remedy}.")
         parameters, evaluations = size_of(spec)
@@ -174,7 +190,7 @@ def decode(folder: Path, key: str) -> tuple[Cell, dict[str, bytes]]:
         if spec.arm in KEEPS_WEIGHTS:
             limits["tensors.safetensors"] = 5 * parameters + 100_000
         if odd := set(cell["files"]) ^ set(limits):
-            raise StoreError(f"cell {key} lacks or lists {sorted(odd)}, which its arm does not have: {remedy}.")
+            raise StoreError(f"cell {key} lacks or lists {listed(odd)}, which its arm does not have: {remedy}.")
         for name, limit in limits.items():
             files[name] = read_bytes(folder / name, limit)
             if digest(files[name]) != cell["files"][name]:
@@ -239,11 +255,24 @@ def _curves(data: bytes, spec: Spec) -> pd.DataFrame:
     return curves
 
 
+def plain(spec: Spec) -> None:
+    """Refuse a row whose free text is not plain: `arch`, since all other names are those that exist."""
+    if odd := fault("arch", spec.arch):
+        raise ValueError(f"its {odd}")
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names of unknown origin for a sentence: the first few, each cut short."""
+    few = sorted(map(label, names))
+    return ", ".join(few[:3]) + (f" and {len(few) - 3} more" if len(few) > 3 else "")
+
+
 def _made(made: dict[str, Any]) -> dict[str, Any]:
-    """Provenance: plain values under names of its own, since tables show them beside the row's fields."""
-    taken = {f.name for f in fields(Spec)} | {"key", "density"}
-    if odd := {n for n, v in made.items() if n in taken or not isinstance(v, str | int | float | bool | None)}:
-        raise ValueError(f"provenance cannot hold {sorted(odd)}")
+    """Provenance: numbers and plain lines of text, each of its kind, under names of its own."""
+    if odd := faults(made, taken=TAKEN):
+        raise ValueError(f"in its provenance, {odd}")
+    if other := [n for n, v in made.items() if n in MADE and type(v) not in MADE[n]]:  # true is no number here
+        raise ValueError(f"in its provenance, {other[0]} is of another type")
     if missing := {"engine", "seconds", "initial", "masks"} - set(made):
         raise ValueError(f"provenance lacks {sorted(missing)}")
     return made
@@ -286,5 +315,5 @@ def _unpack(packed: dict[str, np.ndarray], spec: Spec) -> tuple[Masks, Parameter
         for vector in (*layer.vectors, *layer.statistics):
             weights[vector] = take(vector, np.float32, (layer.shape[0],))
     if packed:
-        raise ValueError(f"{sorted(packed)} are no parameters of {spec.arch}")
+        raise ValueError(f"{listed(packed)} are no parameters of {spec.arch}")
     return masks, weights

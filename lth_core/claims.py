@@ -22,11 +22,12 @@ import pandas as pd
 
 from lth_core import paper, results
 from lth_core.analyse import accuracies
-from lth_core.cell import key_of
+from lth_core.cell import StoreError, key_of
 from lth_core.claim_tests import named, number_of, traits, unit_of
 from lth_core.draws import generator
 from lth_core.judge import Result
 from lth_core.levels import Lacking, select, with_depth
+from lth_core.plaintext import fault, label
 from lth_core.results import Source
 from lth_core.spec import Spec, UsageError
 from lth_core.statements import Claim, Finding, Part, columns_of, describe, load, measured, said
@@ -358,7 +359,17 @@ def multiplicity(verdicts: pd.DataFrame) -> str:
 
 
 def accepted(path: Path = ACCEPTED) -> dict[str, str]:
-    return json.loads(path.read_text()) if path.exists() else {}
+    """The verdicts that are committed, by claim."""
+    try:
+        found = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise StoreError(f"{path} cannot be read: restore it from git.") from error
+    if not isinstance(found, dict):
+        raise StoreError(f"{path} holds no verdicts: restore it from git.")
+    for id, verdict in found.items():
+        if fault("its name", id) or verdict not in VERDICTS:
+            raise StoreError(f"in {path}, the verdict on {label(id)} is none of the ledger's: restore it from git.")
+    return found
 
 
 def accept(verdicts: pd.DataFrame, path: Path = ACCEPTED) -> None:

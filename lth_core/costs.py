@@ -5,7 +5,6 @@ On a CPU an estimate from measured steps per second; on a GPU a floor by arithme
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -15,6 +14,7 @@ import pandas as pd
 from lth_core import paper, results
 from lth_core.data import EVALUATED
 from lth_core.models import INPUTS, layers
+from lth_core.plaintext import shown
 from lth_core.prune import density
 from lth_core.spec import Spec
 
@@ -51,8 +51,7 @@ def work(spec: Spec) -> float:
 def rate(precision: str) -> float:
     """Multiply-adds a second of the dense engine on the benchmark's CPU: the median of Conv-2, -4 and -6; NaN if it was
     not measured."""
-    file = results.HERE / "bench.json"
-    rows = json.loads(file.read_text())["rows"] if file.exists() else []
+    rows = results.bench()[1].to_dict("records")
     found = [
         row["median"] * 3 * BENCH_BATCH * multiplications(row["arch"], "cifar10")
         for row in rows
@@ -109,7 +108,7 @@ def lenet() -> str:
     tickets = times[times["arm"] == "ticket"].groupby("chain")["seconds"].sum() / 3600
     chain, longest = tickets[results.chain_of(Spec().at_round(1, prune_fc=0.2, prune_out=0.1))], tickets.max()
     hours, more = times["seconds"].sum() / 3600, seconds(beyond, speed)["seconds"].sum() / 3600
-    machines = ", ".join(sorted(set(own["device"])))
+    machines = ", ".join(sorted(map(shown, set(own["device"]))))
     millions = sum(s.iterations for s in papers) / 1e6
     shared = [f"{max(hours / n, longest):.1f} h" for n in (2, 16, 128)]
     return "\n".join([
@@ -144,14 +143,14 @@ def conv() -> str:
     asked = {s: None for f in paper.FIGURES if f.startswith("iclr") for s in paper.rows(f) if s.arch.startswith("conv")}
     fp32 = own.loc[own["precision"] == "fp32", "rate"].median()
     years = sum(work(s) for s in asked) / fp32 / (365 * 86_400)
-    machines = ", ".join(sorted(set(own["device"])))
+    machines = ", ".join(sorted(map(shown, set(own["device"]))))
     return "\n".join([
         f"Measured in the {len(own):,} cells of Conv-2, -4 and -6 in `results/` ({machines}, two processes of one "
         "thread on two cores that other work shared at times), with their evaluations:",
         "",
         "| precision | cells | billion multiply-adds a second and core, median |",
         "|---|---:|---:|",
-        *(f"| {precision} | {len(rate):,} | {rate.median() / 1e9:,.0f} |" for precision, rate in kinds),
+        *(f"| {shown(precision)} | {len(rate):,} | {rate.median() / 1e9:,.0f} |" for precision, rate in kinds),
         "",
         f"The papers' {len(asked):,} would take {years:,.0f} core-years at the rate of fp32: they need GPUs."
         if np.isfinite(years) else "",

@@ -11,6 +11,7 @@ Metadata: `format`, `key`, `spec` (JSON: every field of the row), `density`, and
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -23,13 +24,16 @@ from safetensors.numpy import save as save_tensors
 
 from lth_core import prune, results
 from lth_core.arms import start, steps_of
-from lth_core.cell import UNREADABLE, StoreError, key_of, read_bytes, size_of, taken
+from lth_core.cell import UNREADABLE, StoreError, key_of, listed, plain, read_bytes, size_of, taken
 from lth_core.models import Masks, Network, Parameters, layers
+from lth_core.plaintext import faults
 from lth_core.spec import Spec, UsageError, from_dict, one_line
 
 FORMAT = "lth-ticket-1"
 MOST_HEADER = 1_000_000  # bytes of a file's header that are read before anything else is believed
-FACTS = ("stop_iteration", "stop_test", "end_test", "commit", "engine")  # of the training, as text
+MOST_SPEC = 5_000  # characters of a row as JSON: no other text of a header is as long
+NUMBERS = ("stop_iteration", "stop_test", "end_test")
+FACTS = (*NUMBERS, "commit", "engine")  # of the training, as text
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def read(file: Path) -> Ticket:
         masks, weights = _parts(tensors, spec, "")
         trained = _parts(tensors, spec, ".trained")[1] if any(n.endswith(".trained") for n in tensors) else {}
         if tensors:
-            raise ValueError(f"{sorted(tensors)[:3]} belong to no ticket of {spec.arch}")
+            raise ValueError(f"{listed(tensors)} belong to no ticket of {spec.arch}")
         if not _as_many(spec, masks):
             raise ValueError(f"its masks do not keep what round {spec.round} keeps")
         network = start(spec, masks)
@@ -137,10 +141,18 @@ def _header(file: Path) -> tuple[Spec, dict[str, str]]:
         about = json.loads(f.read(size))["__metadata__"]
     if not isinstance(about, Mapping) or about.get("format") != FORMAT:
         raise ValueError(f"its format is not {FORMAT}")
+    if not all(isinstance(text, str) and len(text) <= MOST_SPEC for text in about.values()):
+        raise ValueError(f"its metadata hold other things than texts of at most {MOST_SPEC:,} characters")
     spec = from_dict(json.loads(about["spec"]))
+    plain(spec)
     if about["key"] != key_of(spec):
         raise ValueError("its key is not that of its row")
-    return spec, {name: str(about[name])[:200] for name in FACTS if name in about}
+    if odd := faults({name: text for name, text in about.items() if name not in ("spec", "key")}):
+        raise ValueError(f"in its metadata, {odd}")
+    for name in {"density", *NUMBERS} & set(about):
+        if not re.fullmatch(r"[-+.\de]+|nan", about[name], flags=re.ASCII):
+            raise ValueError(f"in its metadata, {name} is no number")
+    return spec, {name: about[name] for name in FACTS if name in about}
 
 
 def _as_many(spec: Spec, masks: Masks) -> bool:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 
 from lth_core import analyse, models, paper, prune, results
+from lth_core.plaintext import shown
 from lth_core.spec import Spec
 from lth_core.study import Study
 
 TIMED_ROUNDS = (0, 3, 7, 15)  # rounds whose densities the benchmark times: 100%, 51%, 21%, 3.6%
 NOT_YET = "*Not measured yet.* This line measures it: `python -m lth_core run {0} --profile published`."
-
-
-def bench() -> tuple[dict, pd.DataFrame]:
-    """The published benchmark: who made it, and its rows (benchmark, engine, setting, median, unit, ratio;
-    where they apply arch, density, cohort, precision)."""
-    found = json.loads((results.HERE / "bench.json").read_text("utf-8"))
-    return found["made"], pd.DataFrame(found["rows"])
 
 
 def _by_density(rows: pd.DataFrame, benchmark: str, engine: str) -> pd.Series:
@@ -30,7 +22,7 @@ def _by_density(rows: pd.DataFrame, benchmark: str, engine: str) -> pd.Series:
 
 def faster() -> str:
     """Speed of a masked network in a plain torch loop, and of the sparse engine, which leaves absent weights out."""
-    made, rows = bench()
+    made, rows = results.bench()
     plain, fast = (_by_density(rows, "lenet steps", e) for e in ("plain loop", "sparse"))
     looks = _by_density(rows, "lenet evaluation", "sparse")
     lines = [
@@ -47,8 +39,9 @@ def faster() -> str:
         f"other numbers. The sparse engine trains it {fast[last] / fast[1.0]:.1f} times as fast as the whole and "
         f"classifies {looks[last] / looks[1.0]:.1f} times as many images a second."
     )
-    by = f"Measured on {made['device']}, {made['cores']} cores, torch {made['torch']}, commit {made['commit']}. "
-    return "\n".join([said, "", *lines, "", by + made.get("note", "")])
+    who = {name: shown(made.get(name, "")) for name in ("device", "cores", "torch", "commit", "note")}
+    by = "Measured on {device}, {cores} cores, torch {torch}, commit {commit}. {note}".format(**who)
+    return "\n".join([said, "", *lines, "", by])
 
 
 def smaller() -> str:

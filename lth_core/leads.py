@@ -33,7 +33,7 @@ def leads(
     points or percent sooner: "ahead" or "behind" where its interval excludes zero."""
     table, made = with_depth(study.table(figure)), []
     for label, sides in rows.items():
-        cells = {}
+        cells: dict[str, str | Html] = {}
         for head, (column, one, other) in zip(heads, sides, strict=True):
             try:
                 found = ahead(table, column=column, of=one, to=other, levels=levels)
@@ -41,7 +41,7 @@ def leads(
                 cells[head] = DASH
                 continue
             side = excludes(found.low, found.high)
-            cells[head] = f"{interval(vars(found), 1 if better_low(column) else 2)}, {LEADS[side]}"
+            cells[head] = Html(f"{interval(vars(found), 1 if better_low(column) else 2)}, {LEADS[side]}", "lead")
         made.append({"variant": label, **cells})
     n = study.scale(figure).trials
     return Table(pd.DataFrame(made), f"{caption}, 95% intervals over {n} trials.")
@@ -74,5 +74,12 @@ def catalogue(*, caption: str) -> Html:
     for name, steps in MISTAKES.items():
         said = escape(" ".join(" ".join((f.__doc__ or "").split()) for f in steps.changed.values()))
         code = re.sub(r"`([^`]+)`", r"<code>\1</code>", said)
-        rows.append({"mistake": steps.label, "goes wrong": ", ".join(steps.changed), "how": code, "search": name})
+        rows.append(
+            {
+                "mistake": steps.label,
+                "goes wrong": ", ".join(steps.changed),
+                "how": Html(code, "how"),
+                "search": name,
+            }
+        )
     return frame(pd.DataFrame(rows), caption, "mistakes")

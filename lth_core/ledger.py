@@ -5,12 +5,12 @@ Plain HTML with a few lines of script beside it (`ledger.js`): without the scrip
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 
 import pandas as pd
 
 from lth_core import claims, plot, statements
+from lth_core.plaintext import shown
 from lth_core.plot import Html
 
 HERE = Path(__file__).resolve().parent
@@ -35,7 +35,7 @@ def page_name(notebook: str) -> str:
 
 
 def chooser(name: str, label: str, options: dict[str, str]) -> str:
-    listed = "".join(f'<option value="{escape(v)}">{escape(text)}</option>' for v, text in options.items())
+    listed = "".join(f'<option value="{shown(v)}">{shown(text)}</option>' for v, text in options.items())
     return (
         f'<label for="ledger-{name}">{label}<select id="ledger-{name}" name="{name}">'
         f'<option value="">all</option>{listed}</select></label>'
@@ -56,16 +56,16 @@ def _row(claim: statements.Claim, row) -> str:
         "measured": found,
         "also": row.notes,
     }
-    listed = "".join(f"<dt>{name}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items() if fact)
-    tests = "<br>".join(f"<code>{escape(t)}</code>" for t in row.tests)
+    listed = "".join(f"<dt>{name}</dt><dd>{shown(fact)}</dd>" for name, fact in facts.items() if fact)
+    tests = "<br>".join(f"<code>{shown(t)}</code>" for t in row.tests)
     listed += f"<dt>{'tests' if len(row.tests) > 1 else 'test'}</dt><dd>{tests}</dd>" if tests else ""
-    listed += f"<dt>measure it</dt><dd><code>{escape(row.command)}</code></dd>" if row.command else ""
+    listed += f"<dt>measure it</dt><dd><code>{shown(row.command)}</code></dd>" if row.command else ""
     return (
         f'<tr id="claim-{claim.id}" data-page="{claim.notebook}" data-paper="{claim.paper}" '
         f'data-verdict="{slug(row.verdict)}" data-dataset="{claim.dataset}" data-importance="{claim.importance}">'
         f'<td><span aria-hidden="true">{SIGNS[row.verdict]}</span> {row.verdict}</td>'
-        f'<th scope="row"><details><summary>{escape(claim.statement)}</summary><dl>{listed}</dl></details></th>'
-        f"<td>{escape(claim.says)}</td><td>{escape(statements.measured(row, short=True)) or '–'}</td></tr>"
+        f'<th scope="row"><details><summary>{shown(claim.statement)}</summary><dl>{listed}</dl></details></th>'
+        f"<td>{shown(claim.says)}</td><td>{shown(statements.measured(row, short=True)) or '–'}</td></tr>"
     )
 
 
@@ -117,9 +117,9 @@ def counts(verdicts: pd.DataFrame) -> Html:
     rows = ""
     for verdict in claims.VERDICTS:
         cells = [*by_paper.loc[verdict], headline.loc[verdict, "all"]]
-        shown = f'<span aria-hidden="true">{SIGNS[verdict]}</span> {verdict}'
-        rows += f'<tr><th scope="row">{shown}</th>{"".join(f"<td>{n}</td>" for n in cells)}</tr>'
-    caption = f"<caption>{escape(claims.multiplicity(verdicts))}</caption>"
+        named = f'<span aria-hidden="true">{SIGNS[verdict]}</span> {verdict}'
+        rows += f'<tr><th scope="row">{named}</th>{"".join(f"<td>{n}</td>" for n in cells)}</tr>'
+    caption = f"<caption>{shown(claims.multiplicity(verdicts))}</caption>"
     return Html(f'<table class="table">{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>', "counts")
 
 

@@ -17,6 +17,7 @@ from IPython.display import Markdown
 from lth_core import claims, html, paper, plot, statements, vocabulary
 from lth_core.claim_tests import counted
 from lth_core.html import signed
+from lth_core.plaintext import shown
 from lth_core.study import Study
 
 WORDS = {
@@ -54,17 +55,17 @@ def numbers(found: pd.DataFrame, *, caption: str) -> plot.Html:
 
 def shapes(found: pd.DataFrame, *, caption: str) -> plot.Html:
     """The claims without a number (orders, rises and falls): what is printed, the measured effect, the verdict."""
-    shown = found[found["number"].isna() & (found["verdict"] != claims.CANNOT)]
+    listed = found[found["number"].isna() & (found["verdict"] != claims.CANNOT)]
     rows = [
-        (escape(r.statement), escape(printed(r)), escape(signed(statements.measured(r))) or html.DASH, ended(r))
-        for r in shown.itertuples()
+        (shown(r.statement), shown(printed(r)), shown(signed(statements.measured(r))) or html.DASH, ended(r))
+        for r in listed.itertuples()
     ]
     head = ("claim", "printed", "measured", "verdict")
     whole = html.table(head, rows, caption=escape(caption), aligned=False)
-    if len(shown) > 8:
-        title = f"<summary>{len(shown)} statements about order and shape, each tested</summary>"
+    if len(listed) > 8:
+        title = f"<summary>{len(listed)} statements about order and shape, each tested</summary>"
         whole = f"<details>{title}{whole}</details>"
-    return plot.Html(whole if len(shown) else "", "claims")
+    return plot.Html(whole if len(rows) else "", "claims")
 
 
 def ended(row: Any) -> str:
@@ -113,7 +114,11 @@ def failed(study: Study, found: pd.DataFrame) -> Markdown:
             lines.append(f"<details><summary>{title} ({len(rows)})</summary>\n" if folded else f"**{title}**\n")
         for r in rows:
             said = statements.measured(r)
-            more = [f"printed: {printed(r)}", *([f"measured: {said}"] if said else []), *([r.reason] if reason else [])]
+            more = [
+                f"printed: {printed(r)}",
+                *([f"measured: {shown(said)}"] if said else []),
+                *([shown(r.reason)] if reason else []),
+            ]
             lines.append(signed(f"- {r.statement} ({'; '.join(m for m in more if m)})"))
         if rows:
             lines.append("\n</details>\n" if folded else "")

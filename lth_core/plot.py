@@ -22,6 +22,7 @@ from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLoca
 
 from lth_core.html import DASH, Html, signed
 from lth_core.html import table as html_table
+from lth_core.plaintext import shown
 
 LABEL = 0.45  # inches that a tick's label takes along the x axis
 INK, PAGE = "#010203", "#fefdfc"  # what is drawn in these takes the page's own text and background colours
@@ -166,7 +167,7 @@ def in_markdown(*pieces: Html) -> str:
 
 def provenance(command: str, **facts: object) -> Html:
     """Who made a figure (`facts`: cells, commit, device, engine, seconds, scale) and the line that makes it again."""
-    listed = " · ".join(f"{escape(name.replace('_', ' '))}: {escape(str(fact))}" for name, fact in facts.items())
+    listed = " · ".join(f"{shown(name.replace('_', ' '))}: {shown(fact)}" for name, fact in facts.items())
     line = f'<div class="highlight"><pre style="white-space: pre-wrap">{escape(command)}</pre></div>'
     title = "<summary>Who made this, and the line that makes it again</summary>"
     return Html(f"<details>{title}<p>{listed}</p>{line}</details>", "provenance")
@@ -182,11 +183,11 @@ def versus(table: pd.DataFrame, *, caption: str) -> Html:
     for r, unit in zip(table.itertuples(), table["unit"] if "unit" in table else [None] * len(table), strict=True):
         measured, low, high = (_number(x, unit) for x in (r.measured, r.low, r.high))
         matches = r.matches if isinstance(r.matches, str) else "yes" if r.matches else "<strong>no</strong>"
-        after = f"{'' if unit[0] in '%×' else ' '}{escape(unit)}" if unit else ""
-        paper = escape(r.paper) if isinstance(r.paper, str) else f"{_number(r.paper, unit)}{after}"
+        after = f"{'' if unit[0] in '%×' else ' '}{shown(unit)}" if unit else ""
+        paper = shown(r.paper) if isinstance(r.paper, str) else f"{_number(r.paper, unit)}{after}"
         found = f"{measured}{after}" if pd.notna(r.measured) else DASH
         interval = f"{low} to {high}" if pd.notna(r.low) else DASH
-        rows.append((escape(str(r.quantity)), paper, found, interval, f"{r.n:,}", matches))
+        rows.append((shown(r.quantity), paper, found, interval, f"{r.n:,}", matches))
     head = ("quantity", "paper", "measured", "95% interval", "n", "matches")
     return Html(html_table(head, rows, caption=caption), "paper versus measured")
 

@@ -11,23 +11,44 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from lth_core.cell import StoreError, key_of
+from lth_core.analyse import SUMMARY
+from lth_core.cell import CURVES, MADE, StoreError, key_of
 from lth_core.models import Masks, Parameters, initial, layers
+from lth_core.plaintext import MOST, NAME, PLAIN, fault, faults, label
 from lth_core.prune import density, full, masked
-from lth_core.spec import Spec, from_dict
+from lth_core.spec import ALLOWED, KINDS, Spec, from_dict
 
 HERE = Path(__file__).resolve().parent.parent / "results"
 POINTS = 125  # evaluations kept of a curve; early stopping and convergence are computed from all of them first
 NEVER = 255  # a weight that the chain never prunes
+BENCH = ("benchmark", "engine", "setting", "median", "unit", "ratio", "arch", "density", "cohort", "precision")
+RESTORE = "restore results/ from git"
+LISTED = re.compile(r"(?:[a-z0-9_]{1,60}/)?[a-z0-9_]{1,60}\.(?:parquet|json)")  # files in MANIFEST.json
+CHECKSUM = re.compile(r"[0-9a-f]{64}")
+BYTES = ("pruned_at", "change")
+SHAPES = {  # texts that are parsed or compared, never shown: pattern, characters at most
+    "key": ("[0-9a-f]{20}", 20), "chain": ("[0-9a-f]{20}", 20), "spec": (r"\{.+\}", 5_000),
+    "lr_drops": (r"\[[0-9, ]*\]", 500),
+}  # fmt: skip
+TEXTS = {
+    *SHAPES, *(n for n, kind in KINDS.items() if kind is str), *(n for n, kinds in MADE.items() if kinds == (str,)),
+}  # fmt: skip
+NUMERIC = {
+    *(n for n, kind in KINDS.items() if kind in (int, float)), "density", "seconds", "diverged", "rounds", *SUMMARY,
+    *CURVES,
+}  # fmt: skip
 FINER = 2.0**10  # changes of weights are multiplied by this before they become float16, so that small ones stay
 
 
@@ -118,6 +139,74 @@ def possible(specs: Iterable[Spec], source: Measured) -> list[Spec]:
     return [s for s in specs if source.has(s) or not lost(s)]
 
 
+def checked(part: pd.DataFrame, relative: str) -> pd.DataFrame:
+    """A table of `results/` whose columns are named and typed as ours and whose texts are plain: anyone may have made
+    it."""
+    if not part.columns.is_unique:
+        raise StoreError(f"results/{relative} has two columns of one name: {RESTORE}.")
+    curves = "iteration" in part
+    for column, kind in part.dtypes.items():
+        number = kind.kind in "biuf"
+        if odd := _odd(str(column), number) or ("" if number else _odd_texts(str(column), part[column], curves)):
+            raise StoreError(f"results/{relative}: {odd}; {RESTORE}.")
+    return part
+
+
+def _odd(column: str, number: bool) -> str:
+    """What is wrong with a column's name or type; "" if nothing is."""
+    if not NAME.fullmatch(column) or column == "section":
+        return f"no table has a column {label(column)}"
+    if column in NUMERIC and not number:
+        return f"{column} is no number"
+    return f"{column} is no text" if number and column in {*TEXTS, *BYTES} else ""
+
+
+def _odd_texts(column: str, values: pd.Series, curves: bool) -> str:
+    """What is wrong with a column of texts, each different one looked at once (in Arrow, where they lie). Of curves the
+    type is enough: only keys that are asked for are read."""
+    if column in BYTES:
+        return "" if all(type(v) is bytes for v in values) else f"{column} is not bytes"
+    try:
+        texts = pa.array(values, from_pandas=True)
+    except pa.ArrowException:  # of many types
+        return f"{column} is no text"
+    if pa.types.is_null(texts.type):
+        return f"{column} is empty" if column in SHAPES and len(texts) else ""
+    if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
+        return f"{column} is no text"
+    if curves:
+        return ""
+    shape, most = SHAPES.get(column, (PLAIN.pattern, MOST))
+    different = texts.unique()
+    plain = pc.all(pc.match_substring_regex(different, rf"\A(?:{shape})\z")).as_py()
+    if not plain or pc.max(pc.utf8_length(different)).as_py() > most:
+        said = (fault(column, text) for text in different.to_pylist() if column not in SHAPES)
+        return next(filter(None, said), f"{column} holds what is none")
+    others = set(different.to_pylist()) - {None, *ALLOWED[column]} if column in ALLOWED else set()
+    return f"{column} = {label(min(others))} does not exist" if others else ""
+
+
+def bench(root: str | Path | None = None) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The published benchmark: who made it ("" for what it does not say), and its rows (`BENCH`); both empty where
+    there is none."""
+    file = Path(root or HERE) / "bench.json"
+    try:
+        found = json.loads(file.read_text("utf-8")) if file.exists() else {"made": {}, "rows": []}
+        made, rows = dict(found["made"]), [{name: row.get(name) for name in BENCH} for row in found["rows"]]
+        odd = faults(made) or next(filter(None, map(faults, rows)), "")
+        odd = odd or ("a row lacks its texts or its median" if not all(map(_timed, rows)) else "")
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise StoreError(f"{file} cannot be read as a benchmark: restore it from git.") from error
+    if odd:
+        raise StoreError(f"{file} cannot be shown ({odd}): restore it from git.")
+    return made, pd.DataFrame(rows, columns=list(BENCH))
+
+
+def _timed(row: dict[str, Any]) -> bool:
+    numbers = isinstance(row["median"], int | float) and isinstance(row["ratio"], int | float | None)
+    return numbers and all(isinstance(row[name], str) for name in ("benchmark", "engine", "setting", "unit"))
+
+
 class Published:
     """The committed results, read lazily and checked against their manifest. Needs neither torch nor data sets.
 
@@ -139,6 +228,8 @@ class Published:
             raise StoreError(f"{file} cannot be read ({error}): restore it from git.") from error
         if not isinstance(found, dict) or not all(isinstance(checksum, str) for checksum in found.values()):
             raise StoreError(f"{file} does not hold a checksum for each file: restore it from git.")
+        if odd := [n for n, checksum in found.items() if not (LISTED.fullmatch(n) and CHECKSUM.fullmatch(checksum))]:
+            raise StoreError(f"{file} lists {label(odd[0])}, which no publication has: restore it from git.")
         return found
 
     def parts(self, name: str) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -154,7 +245,7 @@ class Published:
                     f"results/{relative} is not what MANIFEST.json says ({found[:12]}, expected {expected[:12]}): "
                     "restore it from git, or publish again."
                 )
-            yield section, pd.read_parquet(file)
+            yield section, checked(pd.read_parquet(file), relative)
 
     def _read(self, name: str) -> pd.DataFrame:
         parts = [part.assign(section=section) for section, part in self.parts(name)]
@@ -199,7 +290,13 @@ class Published:
         return list(self.cells.index)
 
     def spec(self, key: str) -> Spec:
-        return from_dict(json.loads(self.cells.loc[key, "spec"]))
+        try:
+            found = from_dict(json.loads(self.cells.at[key, "spec"]))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise StoreError(f"the row of {label(key)} in results/ cannot be read: {RESTORE}.") from error
+        if key_of(found) != key:
+            raise StoreError(f"the row of {label(key)} in results/ describes another network: {RESTORE}.")
+        return found
 
     def table(self, specs: Iterable[Spec]) -> pd.DataFrame:
         keys = self._require(specs)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
+from lth_core.plaintext import shown
+
 HERE = Path(__file__).parent
 FIGURE = re.compile(r"<!-- figure: (\S+) (\S+) -->")
 
@@ -36,7 +38,7 @@ def make(source: str, pages: Path, value: Callable[[str], str]) -> str:
     """The slides as a whole HTML page; `value` tells a claim's measured value."""
     from markdown_it import MarkdownIt
 
-    text = re.sub(r"\{\{([\w.-]+)\}\}", lambda m: value(m[1]), source)
+    text = re.sub(r"\{\{([\w.-]+)\}\}", lambda m: shown(value(m[1])), source)
     markdown = MarkdownIt("commonmark", {"html": True}).enable("table")
     made = []
     parts = re.split(r"^---$", text, flags=re.M)

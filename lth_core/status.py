@@ -12,6 +12,7 @@ import pandas as pd
 
 from lth_core import paper, results
 from lth_core.cell import key_of
+from lth_core.plaintext import code, shown
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMES = "_build/executed.json"  # notebook -> seconds, when: written as notebooks are executed
@@ -36,7 +37,9 @@ def pages(root: Path = ROOT) -> str:
         name = str(path.relative_to(root / "notebooks"))
         one = known.get(name)
         lines.append(
-            f"| `{name}` | {one['seconds']:.0f} | {one['when']} |" if one else f"| `{name}` | – | not here yet |"
+            f"| {code(name)} | {one['seconds']:.0f} | {shown(one['when'])} |"
+            if one
+            else f"| {code(name)} | – | not here yet |"
         )
     return "\n".join(lines)
 
@@ -91,8 +94,9 @@ def told(cells: pd.DataFrame) -> str:
         "|---|---:|---|---|---|---|---:|",
     ]
     for (section, engine, device), group in cells.groupby(["section", "engine", "device"]):
-        versions = ", ".join(sorted(set(group["torch"])))
-        commits = ", ".join(f"`{c[:12]}`" for c in sorted(set(group["commit"])))
+        versions = ", ".join(sorted(map(shown, set(group["torch"]))))
+        commits = ", ".join(map(code, sorted({c[:12] for c in group["commit"]})))
         hours = group["seconds"].sum() / 3600
-        lines.append(f"| `{section}` | {len(group):,} | {engine} | {device} | {versions} | {commits} | {hours:.1f} |")
+        who = f"{shown(engine)} | {shown(device)} | {versions} | {commits}"
+        lines.append(f"| {code(section)} | {len(group):,} | {who} | {hours:.1f} |")
     return "\n".join(lines)

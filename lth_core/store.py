@@ -73,6 +73,12 @@ class Store:
         """A ticket's parameters after its last iteration."""
         return self.read(key_of(spec)).weights
 
+    def refuse_links(self) -> None:
+        """Cells are copied from and to folders that lie in the store itself: a link leads anywhere."""
+        for folder in (self.root / "cells", *self.root.glob("cells/??")):
+            if folder.is_symlink():
+                raise StoreError(f"{folder} is a link, which merge does not follow: put the folder itself there.")
+
     @contextmanager
     def claim(self, specs: list[Spec]) -> Iterator[list[Spec]]:
         """Those of `specs` that nobody else is training and that are still missing, locked while in the block;

@@ -1,3 +1,7 @@
+// The theme's two buttons carry their work in attributes, which the pages' policy forbids (book/_ext/lth_book.py).
+for (const [kind, work] of [["fullscreen", () => toggleFullScreen()], ["download-pdf", () => print()]])
+  for (const button of document.querySelectorAll(`.btn-${kind}-button:is(button)`)) button.addEventListener("click", work);
+
 // One switch for all folded code of a page.
 (() => {
   const cells = document.querySelectorAll("details.hide");

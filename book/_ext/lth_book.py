@@ -1,11 +1,21 @@
-"""What Jupyter Book's pages still need: measured results on the landing page, no thebe, ARIA that axe-core accepts."""
+"""What Jupyter Book's pages still need: measured results on the landing page, no thebe, ARIA that axe-core accepts, and
+a policy under which browsers run the book's own scripts only."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib
+import json
 import re
+from html import escape
 from pathlib import Path
 
+from sphinx.util import logging
+
+from lth_core import widgets
+
+LOG = logging.getLogger(__name__)
 PLACE = re.compile(r"<!-- lth: (\w+)\.(\w+) -->")  # a function of a module of lth_core that gives Markdown
 
 # Theme and bibliography write roles that ARIA does not allow where they stand, or names that differ from what is shown.
@@ -20,11 +30,84 @@ REPAIRS = [
     (r"<(?:script|link)[^>]*fontawesome\.js[^>]*>(?:</script>)?", ""),  # 1.5 MB; the icon font shows the same icons
     (r"<th>\s*</th>", "<td></td>"),  # the corner of a data frame heads nothing
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+    (r'<button onclick="(?:window\.print|toggleFullScreen)\(\)"', "<button"),  # book.js does their work
+    (r'<script type="text/x-thebe-config">[^<]*</script>\s*<script>kernelName = [^<]*</script>', ""),
     (
         r'<div class="sidebar-primary-item">(\s*<a class="navbar-brand)',
         r'<div class="sidebar-primary-item" role="region" aria-label="Book title">\1',
     ),
 ]
+
+
+# The second wall behind `lth_core.plaintext`: were text from a store to become HTML all the same, no script of it runs.
+# "file:" lets pages work that are opened from a disk; "blob:" is how a page without a server loads a widget's module.
+POLICY = (
+    "default-src 'none'; script-src 'self' file: blob: {hashes}; style-src 'self' file: 'unsafe-inline'; "
+    "img-src 'self' file: data:; font-src 'self' file: data:; connect-src 'self' file:; worker-src blob:; "
+    "base-uri 'none'; form-action 'self' file:"
+)
+SCRIPT = re.compile(r"<script\b(?:([^<>]*)>(.*?)</script\s*>)?", re.S | re.I)  # what a browser may take for one
+BY_FILE = re.compile(r"""(?:\s+(?:async|defer|data-[\w-]+)(?:="[\w-]*")?)*\s+src="(?!/)[\w./-]+(?:\?[\w=.-]+)?"\s*""")
+PAGE_NAME = re.compile(r"DOCUMENTATION_OPTIONS\.pagename = '[\w/-]+';")
+WIDGET = re.compile(r'\s+type="application/vnd\.jupyter\.widget-(?:state|view)\+json"\s*')
+
+
+def inline(page: str) -> list[str]:
+    """The inline scripts of a page."""
+    found = SCRIPT.finditer(page)
+    return [m[2] for m in found if m[1] is not None and not re.search(r"\b(?:src|type)=", m[1])]
+
+
+def carried() -> set[str]:
+    """The scripts of lth_core that pages carry in themselves: the ledger's, the slides'."""
+    texts = [path.read_text("utf-8") for path in Path(widgets.__file__).parent.rglob("*.js")]
+    return {*texts, *(f"\n{text}\n" for text in texts)}
+
+
+def own_scripts(app) -> set[str]:
+    """The inline scripts that the book may run: those of its search page, which tells of no store, MathJax's settings,
+    and `carried`."""
+    search = (Path(app.outdir) / "search.html").read_text("utf-8")
+    return {*inline(search), f"window.MathJax = {json.dumps(app.config.mathjax3_config)}", *carried()}
+
+
+def own_modules() -> set[str]:
+    """The sources of our widgets: the page's host runs what a widget's state holds as source."""
+    found = [getattr(w, "_esm", None) for w in vars(widgets).values() if isinstance(w, type)]
+    return {str(source) for source in found if source is not None}
+
+
+def is_own(attributes: str | None, body: str | None, scripts: set[str], modules: set[str]) -> bool:
+    """Whether a script of a built page is one of the book's."""
+    if attributes is None or body is None:
+        return False
+    if BY_FILE.fullmatch(attributes):
+        return not body.strip()
+    if WIDGET.fullmatch(attributes):
+        try:
+            states = json.loads(body).get("state", {}).values()
+            return all(s["state"].get("_esm", "") in {"", *modules} for s in states)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return False
+    return body in scripts or bool(PAGE_NAME.fullmatch(body))
+
+
+def guarded(page: str, scripts: set[str], modules: set[str]) -> tuple[str, list[str]]:
+    """A page with its policy, which lists the sums of the page's own inline scripts, and the beginnings of scripts that
+    are not the book's: they are left in the page as text."""
+    strange: list[str] = []
+
+    def keep(match: re.Match) -> str:
+        if is_own(match[1], match[2], scripts, modules):
+            return match[0]
+        strange.append(match[0][:80])
+        return escape(match[0])
+
+    page = SCRIPT.sub(keep, page)
+    sums = sorted({base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in inline(page)})
+    policy = POLICY.format(hashes=" ".join(f"'sha256-{s}'" for s in sums))
+    tag = f'<meta http-equiv="Content-Security-Policy" content="{policy}" />'
+    return re.sub(r'(<meta charset="utf-8"\s*/?>)', lambda m: f"{m[1]}\n    {tag}", page, count=1), strange
 
 
 def fill_in(app, docname, source):
@@ -50,10 +133,15 @@ def finish(app, exception):
     for pattern in ("*.map", "fontawesome.js*"):
         for path in out.rglob(pattern):
             path.unlink()
-    for path in out.rglob("*.html"):
+    scripts, modules = own_scripts(app), own_modules()
+    for path in sorted(out.rglob("*.html")):
         before = text = path.read_text("utf-8")
         for pattern, replacement in REPAIRS:
             text = re.sub(pattern, replacement, text)
+        if "<head>" in text:  # else a fragment that no reader opens
+            text, strange = guarded(text, scripts, modules)
+            for beginning in strange:
+                LOG.warning("%s: a script that is none of the book's was left as text: %r", path.name, beginning)
         if text != before:
             path.write_text(text, "utf-8")
 
