@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lth_core import paper, results
+from lth_core import manifest, paper, results
 from lth_core.analyse import accuracies
 from lth_core.cell import key_of
 from lth_core.checks import ALONE
@@ -289,13 +289,17 @@ def multiplicity(verdicts: pd.DataFrame) -> str:
 
 
 def accepted(path: Path = ACCEPTED) -> dict[str, str]:
-    return json.loads(path.read_text()) if path.exists() else {}
+    """The verdicts accepted last, by claim; none where none were."""
+    found = manifest.document(path.parent, path.name) or {}
+    if not isinstance(found, dict) or not all(v in VERDICTS for v in found.values()):
+        raise manifest.Damaged(f"{path} does not hold a verdict for each claim: {manifest.remedy(path.name)}.")
+    return found
 
 
 def accept(verdicts: pd.DataFrame, path: Path = ACCEPTED) -> None:
     """Commit these verdicts: from now on `--strict` compares with them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(dict(zip(verdicts["id"], verdicts["verdict"], strict=True)), indent=1) + "\n")
+    text = json.dumps(dict(zip(verdicts["id"], verdicts["verdict"], strict=True)), indent=1) + "\n"
+    manifest.commit(path.parent, {path.name: text.encode()})
 
 
 def worse(verdicts: pd.DataFrame, before: dict[str, str]) -> list[tuple[str, str, str]]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 
 from lth_core import analyse, models, paper, prune, results
+from lth_core.cell import StoreError
 from lth_core.spec import Spec
 from lth_core.study import Study
 
@@ -17,7 +16,8 @@ NOT_YET = "*Not measured yet.* This line measures it: `python -m lth_core run {0
 
 def bench() -> tuple[dict, pd.DataFrame]:
     """The published benchmark: who made it, and its rows (benchmark, engine, setting, median, unit, ratio)."""
-    found = json.loads((results.HERE / "bench.json").read_text("utf-8"))
+    if (found := results.benchmark()) is None:
+        raise StoreError(f"{results.HERE / 'bench.json'} is missing: `python benchmarks/bench.py --publish` makes it.")
     return found["made"], pd.DataFrame(found["rows"])
 
 

@@ -10,6 +10,7 @@ ours than `tolerance`: the distance between our smallest and largest trial.
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lth_core import analyse, figures, paper, plot, results
+from lth_core import analyse, figures, manifest, paper, plot, results
 from lth_core.cell import StoreError
 from lth_core.spec import UsageError
 from lth_core.study import Study
@@ -78,28 +79,36 @@ def _learning(study: Study, table: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
-def write(file: Path = FILE) -> Path:
-    """Make the reference and put it into its file, one level a line so that a change is seen."""
+def text() -> str:
+    """The reference as its file has it, one level a line so that a change is seen."""
     made = make()
     parts = [f'"about": {json.dumps(made["about"], indent=1)}']
     for name in ("levels", "learning"):
         parts.append(f'"{name}": [\n' + ",\n".join(json.dumps(row) for row in made[name]) + "\n]")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("{\n" + ",\n".join(parts) + "\n}\n")
-    return file
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def draw(file: Path = FILE) -> Path:
-    """The main result as one picture beside the file, for the README, on white."""
-    picture, fig = file.with_suffix(".svg"), _picture(_read(file)[0])
+def write() -> list[Path]:
+    """Publish the reference with its picture; returns both files."""
+    made, picture = text(), FILE.with_suffix(".svg")
+    root = FILE.parent.parent
+    drawn = draw(pd.DataFrame(json.loads(made)["levels"]))
+    manifest.commit(root, {str(FILE.relative_to(root)): made.encode(), str(picture.relative_to(root)): drawn})
+    return [FILE, picture]
+
+
+def draw(levels: pd.DataFrame) -> bytes:
+    """The main result as one picture for the README, on white."""
+    made = io.BytesIO()
     with plot.mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "lth"}):
-        fig.savefig(picture, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
-    return picture
+        metadata = {"Date": None, "Creator": None}
+        _picture(levels).savefig(made, format="svg", facecolor="white", metadata=metadata)
+    return made.getvalue()
 
 
-def headline(file: Path = FILE) -> str:
+def headline() -> str:
     """The same for the landing page, in the reader's colours (Markdown)."""
-    levels, about = _read(file)
+    levels, about = _read()
     means = {(r.arm, r.round): f"{100 * r.stop_test['mean']:.1f}%" for r in levels.itertuples()}
     shown = plot.show(
         _picture(levels),
@@ -114,8 +123,12 @@ def headline(file: Path = FILE) -> str:
     return f"\n{plot.in_markdown(shown)}\n"
 
 
-def _read(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    made = json.loads(file.read_text())
+def _read() -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Levels and `about` of the published reference."""
+    root = FILE.parent.parent
+    made = manifest.document(root, str(FILE.relative_to(root)))
+    if not isinstance(made, dict) or not {"levels", "about"} <= set(made):
+        raise StoreError(f"{FILE} is missing or no reference: restore it from git.")
     return pd.DataFrame(made["levels"]), made["about"]
 
 
@@ -137,7 +150,7 @@ def _picture(levels: pd.DataFrame) -> Figure:
     return fig
 
 
-def compare(table: pd.DataFrame, file: Path = FILE) -> pd.DataFrame:
+def compare(table: pd.DataFrame) -> pd.DataFrame:
     """Another implementation against the reference, one row an arm, round and column: theirs, ours, tolerance, agrees.
 
     `table`: one row a network, with arm, round, trial and any of `COLUMNS`: iterations, or accuracies as fractions.
@@ -154,7 +167,7 @@ def compare(table: pd.DataFrame, file: Path = FILE) -> pd.DataFrame:
         raise UsageError(f"the table has none of the columns {', '.join(COLUMNS)}: give at least one.")
     table = table.assign(**{c: _numbers(table[c]) for c in columns})
     rows = []
-    for level in json.loads(file.read_text())["levels"]:
+    for level in _read()[0].to_dict("records"):
         theirs = table[(table["arm"] == level["arm"]) & (table["round"] == level["round"])]
         for column in columns:
             x, ours = theirs.groupby("trial")[column].mean().dropna(), level[column]
@@ -188,8 +201,7 @@ def _table(file: str) -> pd.DataFrame:
 def main(arguments: list[str]) -> int:
     try:
         if not arguments:
-            print(write())
-            print(draw())
+            print(*write(), sep="\n")
             return 0
         found = compare(_table(arguments[0]))
     except (UsageError, StoreError, OSError) as error:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
+from lth_core.cell import StoreError
 from lth_core.checks import ALONE
 from lth_core.insides import MASKS
 from lth_core.judge import better_low
@@ -78,8 +79,12 @@ class Claim:
 def load() -> tuple[Claim, ...]:
     """All claims, in the papers' order."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    entries = yaml.load(FILE.read_text("utf-8"), loader)
-    return tuple(Claim(**{**{k: v for k, v in e.items() if k != "about"}, **e["about"]}) for e in entries)
+    try:
+        entries = yaml.load(FILE.read_text("utf-8"), loader)
+        return tuple(Claim(**{**{k: v for k, v in e.items() if k != "about"}, **e["about"]}) for e in entries)
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise StoreError(f"{FILE} is no list of claims ({said}): restore it from git.") from error
 
 
 def for_section(notebook: str) -> list[Claim]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from lth_core.cell import Cell, StoreError, decode, encode, key_of
+from lth_core.files import alive, write
 from lth_core.models import Network, Trained
 from lth_core.spec import Spec
 
@@ -84,7 +85,7 @@ class Store:
 
         That the runner is dead is asked too: on a network file system a lock may not hold."""
         for leftover in self.root.glob(f".*.{os.uname().nodename}.*"):
-            if leftover.name[1:21] in keys and not _alive(leftover.suffix[1:]):
+            if leftover.name[1:21] in keys and not alive(leftover.suffix[1:]):
                 shutil.rmtree(leftover, ignore_errors=True)
 
     def save(self, network: Network, trained: Trained) -> None:
@@ -110,10 +111,7 @@ class Store:
             temporary.mkdir()
             try:
                 for name, data in files.items():
-                    with open(temporary / name, "wb") as f:
-                        f.write(data)
-                        f.flush()
-                        os.fsync(f.fileno())
+                    write(temporary / name, data)
                 try:
                     os.rename(temporary, final)
                 except OSError:
@@ -133,17 +131,3 @@ class Store:
     def read(self, key: str) -> Cell:
         """A cell whose hashes all agree; else `StoreError`, which names it and how to have it trained again."""
         return decode(self.folder(key), key)[0]
-
-
-def _alive(process: str) -> bool:
-    """Whether another process of this number runs here. What bears our own is a dead namesake's: containers start
-    counting anew each time."""
-    if process == str(os.getpid()):
-        return False
-    try:
-        os.kill(int(process), 0)
-    except (ProcessLookupError, ValueError, OverflowError):
-        return False
-    except PermissionError:  # another user's
-        pass
-    return True
