@@ -229,8 +229,20 @@ def _parsed(root: Path, data: bytes) -> dict[str, str]:
 
 
 def _tables(root: Path) -> list[str]:
-    found = [f.relative_to(root).as_posix() for f in root.glob("*/*.parquet")]
-    return sorted(n for n in found if not n.startswith("."))
+    """Parquet files in the sections' folders; any of them may vanish meanwhile."""
+    found: list[str] = []
+    for section in _names(root):
+        found += [f"{section}/{n}" for n in _names(root / section) if n.endswith(".parquet")]
+    return found
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(n for n in os.listdir(folder) if not n.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be read: {error.strerror or error}.") from error
 
 
 def _unlisted(root: Path, name: str) -> StoreError:
