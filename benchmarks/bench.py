@@ -24,7 +24,9 @@ import memory
 import pages
 import xor
 
+from lth_core import manifest
 from lth_core.cell import device_details, provenance
+from lth_core.files import replaced
 
 ROOT = Path(__file__).resolve().parent.parent
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -60,9 +62,10 @@ def main() -> None:
     print(table(rows))
     made = {**provenance(), **device_details(DEVICE), "when": time.strftime("%Y-%m-%d", time.gmtime())}
     text = json.dumps({"made": made, "rows": rows}, indent=1) + "\n"
-    for folder in ("_build", "results") if args.publish else ("_build",):
-        (ROOT / folder).mkdir(exist_ok=True)
-        (ROOT / folder / "bench.json").write_text(text)
+    with replaced(ROOT / "_build" / "bench.json") as temporary:
+        temporary.write_text(text)
+    if args.publish:
+        manifest.commit(ROOT / "results", {"bench.json": text.encode()})
 
 
 if __name__ == "__main__":

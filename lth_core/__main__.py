@@ -18,6 +18,7 @@ import numpy as np
 
 from lth_core import paper, results
 from lth_core.cell import StoreError, key_of
+from lth_core.manifest import Damaged
 from lth_core.spec import Spec, UsageError, one_line
 from lth_core.store import Store
 from lth_core.study import store_folder
@@ -285,7 +286,12 @@ def claims(args: argparse.Namespace) -> int:
     else:
         verdicts = ledger.judge(results.Published(args.results))
     accepted = Path(args.results) / ledger.ACCEPTED.name
-    fallen = [] if args.from_store else ledger.worse(verdicts, ledger.accepted(accepted))
+    try:
+        fallen = [] if args.from_store else ledger.worse(verdicts, ledger.accepted(accepted))
+    except Damaged:
+        if not args.accept:  # which mends it
+            raise
+        fallen = []
     if args.accept:
         if args.from_store:
             raise UsageError("--accept is for results/: publish the store first.")

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import lth_core
 from lth_core import student
+from lth_core.cell import StoreError
+from lth_core.files import replaced
 from lth_core.spec import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,17 +51,18 @@ def write(root: Path, target: Path) -> Path:
     files = {n: content(root, n) for n in names}
     files[SUMS] = "".join(f"{hashlib.sha256(data).hexdigest()}  {n}\n" for n, data in files.items()).encode()
     folder = f"lth-core-{lth_core.__version__}"
-    target.mkdir(parents=True, exist_ok=True)
     archive = target / f"{folder}.tar.gz"
-    partial = archive.with_suffix(".partial")
-    with open(partial, "wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as zipped:
-        with tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            for name in sorted(files):
-                info = tarfile.TarInfo(f"{folder}/{name}")
-                info.size = len(files[name])
-                info.mode = 0o755 if files[name].startswith(b"#!") else 0o644
-                tar.addfile(info, io.BytesIO(files[name]))
-    partial.replace(archive)
+    with (
+        replaced(archive) as partial,
+        open(partial, "wb") as raw,
+        gzip.GzipFile("", "wb", 9, raw, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for name in sorted(files):
+            info = tarfile.TarInfo(f"{folder}/{name}")
+            info.size = len(files[name])
+            info.mode = 0o755 if files[name].startswith(b"#!") else 0o644
+            tar.addfile(info, io.BytesIO(files[name]))
     return archive
 
 
@@ -98,9 +101,9 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         made = (
             neurolibre(root, options.neurolibre) if options.neurolibre else [write(root, root / "_build" / "archive")]
         )
-    except UsageError as error:
+    except (UsageError, StoreError) as error:
         print(f"lth_core: {error}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, StoreError) else 2
     for path in made:
         print(path)
     return 0

@@ -49,7 +49,7 @@ def digest(paths: Iterable[Path], *texts: str) -> str:
 def shared_inputs(root: Path) -> list[Path]:
     """Every file but the notebook itself that an executed page depends on."""
     library = [p for p in (root / "lth_core").iterdir() if p.is_file() and not p.name.startswith(".")]
-    results = [p for p in (root / "results").rglob("*") if p.is_file()]
+    results = [p for p in (root / "results").rglob("*") if p.is_file() and p.name != ".lock"]
     return [*library, *results, root / "requirements.lock"]
 
 

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lth_core import paper, results
+from lth_core import manifest, paper, results
 from lth_core.analyse import accuracies
-from lth_core.cell import StoreError, key_of
+from lth_core.cell import key_of
 from lth_core.claim_tests import named, number_of, traits, unit_of
 from lth_core.draws import generator
 from lth_core.judge import Result
@@ -359,23 +359,22 @@ def multiplicity(verdicts: pd.DataFrame) -> str:
 
 
 def accepted(path: Path = ACCEPTED) -> dict[str, str]:
-    """The verdicts that are committed, by claim."""
-    try:
-        found = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise StoreError(f"{path} cannot be read: restore it from git.") from error
+    """The verdicts accepted last, by claim; none where none were."""
+    found = manifest.document(path.parent, path.name) or {}
     if not isinstance(found, dict):
-        raise StoreError(f"{path} holds no verdicts: restore it from git.")
+        raise manifest.Damaged(f"{path} does not hold a verdict for each claim: {manifest.remedy(path.name)}.")
     for id, verdict in found.items():
         if fault("its name", id) or verdict not in VERDICTS:
-            raise StoreError(f"in {path}, the verdict on {label(id)} is none of the ledger's: restore it from git.")
+            raise manifest.Damaged(
+                f"in {path}, the verdict on {label(id)} is none of the ledger's: {manifest.remedy(path.name)}."
+            )
     return found
 
 
 def accept(verdicts: pd.DataFrame, path: Path = ACCEPTED) -> None:
     """Commit these verdicts: from now on `--strict` compares with them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(dict(zip(verdicts["id"], verdicts["verdict"], strict=True)), indent=1) + "\n")
+    text = json.dumps(dict(zip(verdicts["id"], verdicts["verdict"], strict=True)), indent=1) + "\n"
+    manifest.commit(path.parent, {path.name: text.encode()})
 
 
 def worse(verdicts: pd.DataFrame, before: dict[str, str]) -> list[tuple[str, str, str]]:

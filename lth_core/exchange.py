@@ -25,6 +25,7 @@ from safetensors.numpy import save as save_tensors
 from lth_core import prune, results
 from lth_core.arms import start, steps_of
 from lth_core.cell import UNREADABLE, StoreError, key_of, listed, plain, read_bytes, size_of, taken
+from lth_core.files import replaced
 from lth_core.models import Masks, Network, Parameters, layers
 from lth_core.plaintext import faults
 from lth_core.spec import Spec, UsageError, from_dict, one_line
@@ -75,22 +76,30 @@ def ticket(spec: Spec, source: results.Source, *, trained: bool = False) -> Tick
 
 
 def pack(ticket: Ticket) -> bytes:
-    """The file of a ticket."""
+    """The file of a ticket; equal tickets give equal bytes."""
     spec, network = ticket.network.spec, ticket.network
     tensors: dict[str, np.ndarray] = {n: np.ascontiguousarray(w, np.float32) for n, w in network.weights.items()}
     tensors |= {f"{n}.mask": m for n, m in network.masks.items()}
     tensors |= {f"{n}.trained": w for n, w in ticket.trained.items()}
     about = {"format": FORMAT, "key": key_of(spec), "spec": json.dumps(asdict(spec), sort_keys=True)}
-    return save_tensors(tensors, {**about, "density": repr(prune.density(spec)), **ticket.facts})
+    return _in_order(save_tensors(tensors, {**about, "density": repr(prune.density(spec)), **ticket.facts}))
+
+
+def _in_order(data: bytes) -> bytes:
+    """A safetensors file with its metadata sorted: the library writes it in another order each time."""
+    end = 8 + struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:end])
+    header = {"__metadata__": dict(sorted(header.pop("__metadata__").items())), **header}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
+    return struct.pack("<Q", len(text)) + text + data[end:]
 
 
 def write(ticket: Ticket, folder: Path) -> Path:
     """Put the ticket's file, named by its key, into a folder; whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{key_of(ticket.network.spec)}.safetensors"
-    partial = file.with_suffix(".partial")
-    partial.write_bytes(pack(ticket))
-    partial.replace(file)
+    with replaced(file) as partial:
+        partial.write_bytes(pack(ticket))
     return file
 
 

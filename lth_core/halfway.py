@@ -5,7 +5,6 @@ STORE/halfway/ab12....safetensors    parameters, optimizer state, statistics and
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from lth_core.cell import StoreError, digest_arrays, key_of
+from lth_core.files import replaced
 from lth_core.spec import Spec
 
 
@@ -67,17 +67,14 @@ class Shelf:
     def save(self, spec: Spec, halfway: Halfway) -> None:
         """Under a temporary name first: what was kept before stays whole until this is."""
         file = self._file(spec)
-        temporary = file.with_name(f".{file.name}.{os.getpid()}")
         metadata = {
             "iteration": str(halfway.iteration), "seconds": str(halfway.seconds),
             "digest": digest_arrays(halfway.arrays),
         }  # fmt: skip
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            save_file({n: np.ascontiguousarray(a) for n, a in halfway.arrays.items()}, temporary, metadata)
-            os.replace(temporary, file)
-        except (OSError, SafetensorError) as error:
-            temporary.unlink(missing_ok=True)
+            with replaced(file) as temporary:
+                save_file({n: np.ascontiguousarray(a) for n, a in halfway.arrays.items()}, temporary, metadata)
+        except SafetensorError as error:  # also what the system refuses to its own code
             raise StoreError(f"cannot write {file} ({error}): free space there, or choose another --store.") from error
 
     def remove(self, spec: Spec) -> None:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
+import io
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lth_core import plot
-from lth_core.reference import FILE
+from lth_core import plot, reference
 
 
-def draw(file: Path = FILE) -> Path:
-    """The main result as one picture beside the file, for the README, on white."""
-    picture, fig = file.with_suffix(".svg"), _picture(_read(file)[0])
+def draw(levels: pd.DataFrame) -> bytes:
+    """The main result as one picture for the README, on white: an SVG."""
+    made = io.BytesIO()
     with plot.mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "lth"}):
-        fig.savefig(picture, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
-    return picture
+        metadata = {"Date": None, "Creator": None}
+        _picture(levels).savefig(made, format="svg", facecolor="white", metadata=metadata)
+    return made.getvalue()
 
 
-def headline(file: Path = FILE) -> str:
+def headline() -> str:
     """The same for the landing page, in the reader's colours (Markdown)."""
-    levels, about = _read(file)
+    levels, about = reference.read()
     means = {(r.arm, r.round): f"{100 * r.stop_test['mean']:.1f}%" for r in levels.itertuples()}
     shown = plot.show(
         _picture(levels),
@@ -36,11 +34,6 @@ def headline(file: Path = FILE) -> str:
         f"{about['trials']} trials of {about['iterations']:,} iterations.",
     )
     return f"\n{plot.in_markdown(shown)}\n"
-
-
-def _read(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    made = json.loads(file.read_text())
-    return pd.DataFrame(made["levels"]), made["about"]
 
 
 def _picture(levels: pd.DataFrame) -> Figure:

@@ -1,4 +1,4 @@
-"""From a store to `results/` (see there for its files).
+"""From a store to `results/` (see there for its files), all or nothing (see `manifest`).
 
 A section is written whole. What is published stays as it is, so that a fresh clone adds a figure without training its
 section again; a store replaces it where it holds all that grows from an unpruned network, in all sections.
@@ -6,7 +6,7 @@ section again; a store replaces it where it holds all that grows from an unprune
 
 from __future__ import annotations
 
-import hashlib
+import io
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pyarrow import ArrowException
 
-from lth_core import paper
+from lth_core import manifest, paper, parquet
 from lth_core.analyse import summary
 from lth_core.cell import Cell, StoreError, key_of
 from lth_core.models import initial
 from lth_core.prune import masked
-from lth_core.results import FINER, HERE, NEVER, Published, chain_of, describe, possible, thinned
+from lth_core.results import FINER, HERE, NEVER, POINTS, Published, chain_of, describe, possible, thinned
 from lth_core.spec import MISTAKES, Spec, UsageError
 from lth_core.store import Store
 
@@ -51,10 +52,18 @@ def publish(
 
     - `masks`: also keep masks that no figure asks for
     - `drop`: published networks may go that no figure shows any more; else they are an error
+
+    A section of `asked` that is damaged is made anew from the store.
     """
-    published, asked = Published(root), list(asked)
-    there = set(published.cells["key"])
+    with manifest.locked(Path(root)):
+        manifest.finish(Path(root))  # what a killed process left
+        return _publish(list(asked), store, Path(root), masks, drop)
+
+
+def _publish(asked: list[paper.Figure], store: Store, root: Path, masks: bool, drop: bool) -> list[Path]:
     touched = {f.notebook for f in asked}
+    published, rescued = _trusted(root, touched, drop)
+    there = set(published.cells["key"]) | rescued
 
     def shows(figure: str) -> set[str]:
         return {key_of(s) for s in possible(paper.rows(figure, "published"), published)}
@@ -72,10 +81,12 @@ def publish(
     for section, rows in sections.items():
         if n := sum(not source.has(x) for x in rows):
             raise StoreError(
-                f"{section} lacks {n} networks: run `python -m lth_core run {section} --profile published`."
-            )
+                f"{section} lacks {n} networks: run `python -m lth_core run {section} --profile published`"
+                + (f", or restore it from git: in {root / section} files are damaged." if section in published.without
+                   else ".")
+            )  # fmt: skip
     written = {key_of(s) for rows in sections.values() for s in rows}
-    lost = {k for k in there - written if published.cells.at[k, "section"] in touched}
+    lost = {k for k in there - written if k in rescued or published.cells.at[k, "section"] in touched}
     if lost and not drop:
         raise UsageError(
             f"{len(lost)} published networks of {', '.join(sorted(touched))} belong to no figure that would be "
@@ -86,6 +97,28 @@ def publish(
         if s.round in f.trained and s == s.ticket(s.round)
     ]  # fmt: skip
     return write(sections, source, root, masks={f.notebook for f in declared if f.masks or masks}, weights=opened)
+
+
+def _trusted(root: Path, touched: set[str], drop: bool) -> tuple[Published, set[str]]:
+    """What is published without damaged sections, and the keys of networks that these held.
+
+    Those that are not published anew now are an error, and so are those whose networks nothing tells any more."""
+    published = Published(root)
+    damaged = published.damaged()
+    rescued: set[str] = set()
+    for section, names in damaged.items():
+        if section not in touched:
+            published._whole(section, names[0])  # says what is wrong
+        whole = {"cells", "curves"} - set(names)
+        known = next((n for n in sorted(whole) if f"{section}/{n}.parquet" in published.manifest), "")
+        if known:
+            rescued |= set(published._whole(section, known)["key"])
+        elif not drop and f"{section}/cells.parquet" in published.manifest:
+            raise UsageError(
+                f"which networks {root / section} held cannot be read any more: restore it from git, or name the "
+                "figures that it had and give --drop."
+            )
+    return Published(root, without=damaged), rescued
 
 
 def joined(rows: Iterable[Spec], store: Store, published: Published) -> Either:
@@ -126,32 +159,44 @@ def write(
 
     What another section already holds is not written twice. Returns the files written."""
     root = Path(root)
+    source = source if isinstance(source, Either) else Either(source, Published(root / "nothing"))
+    with manifest.locked(root):
+        manifest.finish(root)
+        return _write(sections, source, root, set(masks), set(weights))
+
+
+def _write(
+    sections: dict[str, list[Spec]], source: Either, root: Path, masks: set[str], wanted: set[Spec]
+) -> list[Path]:
     elsewhere = Published(root, without=sections)
     seen = set(elsewhere.cells["key"])
     done = elsewhere.rounds_of_masks  # chains whose masks another section has, and to which round
     kept = set(elsewhere._weights["key"])  # networks whose trained weights one has
-    wanted = set(weights)
-    files: dict[Path, pd.DataFrame] = {}  # all are made before one is written
+    files: dict[str, bytes | None] = {}  # all are made before one is written
     for section, specs in sections.items():
         mine = [s for s in specs if key_of(s) not in seen]
         seen.update(key_of(s) for s in mine)
         frames = _measurements(mine, source)
-        if section in masks or (root / section / "masks.parquet").exists():
+        if section in masks or f"{section}/masks.parquet" in elsewhere.manifest:
             frames["masks"] = _chains(specs, source, done)
         frames["weights"] = _trained([s for s in specs if s in wanted], source, kept)
-        for name in ("cells", "curves", "masks", "weights"):
-            files[root / section / f"{name}.parquet"] = frames.get(name, pd.DataFrame())
-    for file, frame in files.items():
-        if frame.empty:  # what an earlier publication left would describe other networks
-            file.unlink(missing_ok=True)
-            continue
-        file.parent.mkdir(parents=True, exist_ok=True)
-        frame.to_parquet(file, compression="zstd", compression_level=15, index=False)
-    manifest = {
-        str(f.relative_to(root)): hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(root.glob("*/*.parquet"))
-    }
-    (root / "MANIFEST.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    return [file for file, frame in files.items() if not frame.empty]
+        for name in ("cells", "curves", "masks", "weights"):  # what is empty goes: it would describe other networks
+            files[f"{section}/{name}.parquet"] = _file(name, frames.get(name, pd.DataFrame()), len(mine))
+    manifest.commit(root, files)
+    return [root / name for name, data in files.items() if data is not None]
+
+
+def _file(kind: str, frame: pd.DataFrame, networks: int) -> bytes | None:
+    """A table as its file, which has to be one that readers accept; None if it has no rows."""
+    if frame.empty:
+        return None
+    made = io.BytesIO()
+    frame.to_parquet(made, compression="zstd", compression_level=15, index=False)
+    try:
+        parquet.read(kind, made.getvalue(), (POINTS + 2) * networks if kind == "curves" else None)
+    except (ValueError, ArrowException) as error:
+        raise StoreError(f"the store holds what cannot be published ({error}): nothing was written.") from error
+    return made.getvalue()
 
 
 def _measurements(specs: list[Spec], source: Either) -> dict[str, pd.DataFrame]:
@@ -165,8 +210,11 @@ def _measurements(specs: list[Spec], source: Either) -> dict[str, pd.DataFrame]:
             rows.append(before[key])
             continue
         cell = source.store.read(key)
-        fields = json.dumps(asdict(spec), sort_keys=True)
-        rows.append({**describe(spec), "spec": fields, **cell.made, **summary(cell.curves, spec.dataset)})
+        own = {**describe(spec), "spec": json.dumps(asdict(spec), sort_keys=True)}
+        found = summary(cell.curves, spec.dataset)
+        if odd := set(cell.made) & {*own, *found, "section"}:
+            raise StoreError(f"cell {key} has provenance under names of ours ({sorted(odd)}): train it again.")
+        rows.append({**own, **cell.made, **found})
         evaluations.append(thinned(cell.curves).assign(key=key))
     return {"cells": pd.DataFrame(rows), "curves": pd.concat(evaluations, ignore_index=True)} if rows else {}
 

@@ -9,9 +9,7 @@ ours than `tolerance`: the distance between our smallest and largest trial. `ref
 
 from __future__ import annotations
 
-import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,7 +22,7 @@ FILE = results.HERE / "reference" / "lenet-mnist.json"
 COLUMNS = ("stop_iteration", "stop_test", "end_test")
 
 
-def compare(table: pd.DataFrame, file: Path = FILE) -> pd.DataFrame:
+def compare(table: pd.DataFrame) -> pd.DataFrame:
     """Another implementation against the reference, one row an arm, round and column: theirs, ours, tolerance, agrees.
 
     `table`: one row a network, with arm, round, trial and any of `COLUMNS`: iterations, or accuracies as fractions.
@@ -41,7 +39,7 @@ def compare(table: pd.DataFrame, file: Path = FILE) -> pd.DataFrame:
         raise UsageError(f"the table has none of the columns {', '.join(COLUMNS)}: give at least one.")
     table = table.assign(**{c: _numbers(table[c]) for c in columns})
     rows = []
-    for level in json.loads(file.read_text())["levels"]:
+    for level in read()[0].to_dict("records"):
         theirs = table[(table["arm"] == level["arm"]) & (table["round"] == level["round"])]
         for column in columns:
             x, ours = theirs.groupby("trial")[column].mean().dropna(), level[column]
@@ -50,6 +48,15 @@ def compare(table: pd.DataFrame, file: Path = FILE) -> pd.DataFrame:
                 rows.append({"arm": level["arm"], "round": level["round"], "column": column, "theirs": float(x.mean()),
                              "ours": ours["mean"], "tolerance": ours["tolerance"], "agrees": bool(near)})  # fmt: skip
     return pd.DataFrame(rows, columns=["arm", "round", "column", "theirs", "ours", "tolerance", "agrees"])
+
+
+def read() -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The published reference: its levels, one row an arm and round, and what it says about itself."""
+    root = FILE.parent.parent
+    made = manifest.document(root, str(FILE.relative_to(root)))
+    if not isinstance(made, dict) or not {"levels", "about"} <= set(made):
+        raise StoreError(f"{FILE} is missing or no reference: restore it from git.")
+    return pd.DataFrame(made["levels"]), made["about"]
 
 
 def _numbers(values: pd.Series) -> pd.Series:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from lth_core import analyse, landing, paper, vocabulary
+from lth_core import analyse, landing, manifest, paper, vocabulary
 from lth_core.cell import StoreError
 from lth_core.reference import FILE
 from lth_core.study import Study
@@ -70,21 +70,27 @@ def _learning(study: Study, table: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
-def write(file: Path = FILE) -> Path:
-    """Make the reference and put it into its file, one level a line so that a change is seen."""
+def text() -> str:
+    """The reference as its file has it, one level a line so that a change is seen."""
     made = make()
     parts = [f'"about": {json.dumps(made["about"], indent=1)}']
     for name in ("levels", "learning"):
         parts.append(f'"{name}": [\n' + ",\n".join(json.dumps(row) for row in made[name]) + "\n]")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("{\n" + ",\n".join(parts) + "\n}\n")
-    return file
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def write() -> list[Path]:
+    """Publish the reference with its picture; returns both files."""
+    made, picture = text(), FILE.with_suffix(".svg")
+    root = FILE.parent.parent
+    drawn = landing.draw(pd.DataFrame(json.loads(made)["levels"]))
+    manifest.commit(root, {str(FILE.relative_to(root)): made.encode(), str(picture.relative_to(root)): drawn})
+    return [FILE, picture]
 
 
 def main() -> int:
     try:
-        print(write())
-        print(landing.draw())
+        print(*write(), sep="\n")
         return 0
     except (StoreError, OSError) as error:
         print(f"lth_core: {error}", file=sys.stderr)

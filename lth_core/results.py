@@ -4,14 +4,12 @@ results/SECTION/cells.parquet    one row a network: key, every field of its spec
                 curves.parquet   its evaluations, thinned to at most `POINTS`
                 masks.parquet    one row a chain and layer: after which round each weight was pruned (uint8)
                 weights.parquet  one row a ticket and parameter: how far training moved its values (float16)
-results/MANIFEST.json            SHA-256 of each file
+results/MANIFEST.json            SHA-256 of each file, and of those beside them: verdicts.json, bench.json, reference/
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import cached_property
@@ -23,8 +21,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lth_core import manifest, parquet
 from lth_core.analyse import SUMMARY
-from lth_core.cell import CURVES, MADE, StoreError, key_of
+from lth_core.cell import CURVES, MADE, UNREADABLE, StoreError, digest_arrays, key_of
+from lth_core.manifest import Damaged
 from lth_core.models import Masks, Parameters, initial, layers
 from lth_core.plaintext import MOST, NAME, PLAIN, fault, faults, label
 from lth_core.prune import density, full, masked
@@ -35,8 +35,6 @@ POINTS = 125  # evaluations kept of a curve; early stopping and convergence are 
 NEVER = 255  # a weight that the chain never prunes
 BENCH = ("benchmark", "engine", "setting", "median", "unit", "ratio", "arch", "density", "cohort", "precision")
 RESTORE = "restore results/ from git"
-LISTED = re.compile(r"(?:[a-z0-9_]{1,60}/)?[a-z0-9_]{1,60}\.(?:parquet|json)")  # files in MANIFEST.json
-CHECKSUM = re.compile(r"[0-9a-f]{64}")
 BYTES = ("pruned_at", "change")
 SHAPES = {  # texts that are parsed or compared, never shown: pattern, characters at most
     "key": ("[0-9a-f]{20}", 20), "chain": ("[0-9a-f]{20}", 20), "spec": (r"\{.+\}", 5_000),
@@ -189,16 +187,16 @@ def _odd_texts(column: str, values: pd.Series, curves: bool) -> str:
 def bench(root: str | Path | None = None) -> tuple[dict[str, Any], pd.DataFrame]:
     """The published benchmark: who made it ("" for what it does not say), and its rows (`BENCH`); both empty where
     there is none."""
-    file = Path(root or HERE) / "bench.json"
+    folder = Path(root or HERE)
+    found = manifest.document(folder, "bench.json") or {"made": {}, "rows": []}
     try:
-        found = json.loads(file.read_text("utf-8")) if file.exists() else {"made": {}, "rows": []}
         made, rows = dict(found["made"]), [{name: row.get(name) for name in BENCH} for row in found["rows"]]
         odd = faults(made) or next(filter(None, map(faults, rows)), "")
         odd = odd or ("a row lacks its texts or its median" if not all(map(_timed, rows)) else "")
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise StoreError(f"{file} cannot be read as a benchmark: restore it from git.") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Damaged(f"{folder / 'bench.json'} is no benchmark: {manifest.remedy('bench.json')}.") from error
     if odd:
-        raise StoreError(f"{file} cannot be shown ({odd}): restore it from git.")
+        raise Damaged(f"{folder / 'bench.json'} cannot be shown ({odd}): {manifest.remedy('bench.json')}.")
     return made, pd.DataFrame(rows, columns=list(BENCH))
 
 
@@ -219,33 +217,47 @@ class Published:
 
     @cached_property
     def manifest(self) -> dict[str, str]:
-        file = self.root / "MANIFEST.json"
-        if not file.exists():
-            return {}
-        try:
-            found = json.loads(file.read_text())
-        except (OSError, ValueError, RecursionError) as error:
-            raise StoreError(f"{file} cannot be read ({error}): restore it from git.") from error
-        if not isinstance(found, dict) or not all(isinstance(checksum, str) for checksum in found.values()):
-            raise StoreError(f"{file} does not hold a checksum for each file: restore it from git.")
-        if odd := [n for n, checksum in found.items() if not (LISTED.fullmatch(n) and CHECKSUM.fullmatch(checksum))]:
-            raise StoreError(f"{file} lists {label(odd[0])}, which no publication has: restore it from git.")
-        return found
+        return manifest.read(self.root)
 
     def parts(self, name: str) -> Iterator[tuple[str, pd.DataFrame]]:
         """Each section's file of this name: cells, curves, masks or weights."""
-        for relative, expected in self.manifest.items():
+        for relative in self.manifest:
             section = relative.split("/")[0]
-            if not relative.endswith(f"/{name}.parquet") or section in self.without:
-                continue
-            file = self.root / relative
-            found = hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else "nothing"
-            if found != expected:
-                raise StoreError(
-                    f"results/{relative} is not what MANIFEST.json says ({found[:12]}, expected {expected[:12]}): "
-                    "restore it from git, or publish again."
-                )
-            yield section, checked(pd.read_parquet(file), relative)
+            if relative.endswith(f"/{name}.parquet") and section not in self.without:
+                yield section, self._whole(section, name)
+
+    def _whole(self, section: str, name: str) -> pd.DataFrame:
+        """A file that is listed, its checksum, schema and size checked."""
+        relative = f"{section}/{name}.parquet"
+        try:
+            data = manifest.content(self.root, relative, self.manifest)
+            return checked(parquet.read(name, data or b"", self._most(section, name)), relative)
+        except UNREADABLE as error:
+            if isinstance(error, MemoryError):
+                raise
+            raise self._odd(relative, error) from error
+
+    def _most(self, section: str, name: str) -> int | None:
+        """How many rows a file can have at most, where another one tells it."""
+        if name != "curves":
+            return None
+        cells = manifest.content(self.root, f"{section}/cells.parquet", self.manifest)
+        return (POINTS + 2) * (parquet.rows(cells) if cells else 0)
+
+    def _odd(self, relative: str, error: object) -> Damaged:
+        said = " ".join(str(error).split())[:200]
+        return Damaged(f"{self.root / relative} is not what is published there ({said}): {manifest.remedy(relative)}.")
+
+    def damaged(self) -> dict[str, list[str]]:
+        """Of each section the tables that cannot be read as they were published."""
+        found: dict[str, list[str]] = {}
+        for relative in (n for n in self.manifest if n.endswith(".parquet")):
+            section, name = relative.removesuffix(".parquet").split("/")
+            try:
+                self._whole(section, name)
+            except Damaged:
+                found.setdefault(section, []).append(name)
+        return found
 
     def _read(self, name: str) -> pd.DataFrame:
         parts = [part.assign(section=section) for section, part in self.parts(name)]
@@ -291,12 +303,12 @@ class Published:
 
     def spec(self, key: str) -> Spec:
         try:
-            found = from_dict(json.loads(self.cells.at[key, "spec"]))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise StoreError(f"the row of {label(key)} in results/ cannot be read: {RESTORE}.") from error
-        if key_of(found) != key:
-            raise StoreError(f"the row of {label(key)} in results/ describes another network: {RESTORE}.")
-        return found
+            spec = from_dict(json.loads(self.cells.at[key, "spec"]))
+            if key_of(spec) != key:
+                raise ValueError("its spec is another network's")
+        except UNREADABLE as error:
+            raise self._odd(f"{self.cells.at[key, 'section']}/cells.parquet", f"{key}: {error}") from error
+        return spec
 
     def table(self, specs: Iterable[Spec]) -> pd.DataFrame:
         keys = self._require(specs)
@@ -320,9 +332,16 @@ class Published:
             return full(spec)
         if not self.has_masks(spec):
             raise StoreError(f"no masks are published for {key_of(spec)}: train its chain with `run`.")
-        chain = self._masks[self._masks["chain"] == chain_of(spec)].set_index("layer")["pruned_at"]
+        chain = self._masks[self._masks["chain"] == chain_of(spec)].set_index("layer")
         shapes = {layer.weight: layer.shape for layer in layers(spec.arch, spec.dataset)}
-        return {n: (np.frombuffer(chain[n], np.uint8) > spec.round).reshape(shapes[n]) for n in shapes}
+        pruned_at, ticket = chain["pruned_at"], key_of(spec.ticket(spec.round))
+        try:
+            found = {n: (np.frombuffer(pruned_at[n], np.uint8) > spec.round).reshape(shapes[n]) for n in shapes}
+            if ticket in self.cells.index and digest_arrays(found) != self.cells.at[ticket, "masks"]:
+                raise ValueError(f"its masks are not those that {ticket} was trained with")
+        except (KeyError, ValueError) as error:
+            raise self._odd(f"{chain['section'].iat[0]}/masks.parquet", error) from error
+        return found
 
     def has_trained(self, spec: Spec) -> bool:
         return key_of(spec) in set(self._weights["key"])
@@ -331,7 +350,10 @@ class Published:
         """Parameters after the last iteration: see `trained`."""
         if not self.has_trained(spec):
             raise StoreError(f"no trained weights are published for {key_of(spec)}: train it with `run`.")
-        change = self._weights[self._weights["key"] == key_of(spec)].set_index("parameter")["change"]
-        start = masked(initial(spec), self.masks(spec))
-        moved = {n: np.frombuffer(change[n], np.float16).astype(np.float32) / np.float32(FINER) for n in start}
-        return {n: w + moved[n].reshape(w.shape) for n, w in start.items()}
+        own = self._weights[self._weights["key"] == key_of(spec)].set_index("parameter")
+        start, change = masked(initial(spec), self.masks(spec)), own["change"]
+        try:
+            moved = {n: np.frombuffer(change[n], np.float16).astype(np.float32) / np.float32(FINER) for n in start}
+            return {n: w + moved[n].reshape(w.shape) for n, w in start.items()}
+        except (KeyError, ValueError) as error:
+            raise self._odd(f"{own['section'].iat[0]}/weights.parquet", error) from error

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import yaml
 
+from lth_core.cell import StoreError
+
 FILE = Path(__file__).resolve().parent / "claims.yaml"
 OPPOSITE = {"% earlier": "% later", "% later": "% earlier", "% lower": "% higher"}
 
@@ -70,8 +72,12 @@ class Claim:
 def load() -> tuple[Claim, ...]:
     """All claims, in the papers' order."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    entries = yaml.load(FILE.read_text("utf-8"), loader)
-    return tuple(Claim(**{**{k: v for k, v in e.items() if k != "about"}, **e["about"]}) for e in entries)
+    try:
+        entries = yaml.load(FILE.read_text("utf-8"), loader)
+        return tuple(Claim(**{**{k: v for k, v in e.items() if k != "about"}, **e["about"]}) for e in entries)
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise StoreError(f"{FILE} is no list of claims ({said}): restore it from git.") from error
 
 
 def for_section(notebook: str) -> list[Claim]:

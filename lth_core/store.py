@@ -18,6 +18,7 @@ import pandas as pd
 
 from lth_core.analyse import summary
 from lth_core.cell import KEEPS_WEIGHTS, Cell, StoreError, decode, encode, key_of
+from lth_core.files import alive, write
 from lth_core.models import Masks, Network, Parameters, Trained
 from lth_core.prune import full
 from lth_core.results import describe
@@ -124,7 +125,7 @@ class Store:
 
         That the runner is dead is asked too: on a network file system a lock may not hold."""
         for leftover in self.root.glob(f".*.{os.uname().nodename}.*"):
-            if leftover.name[1:21] in keys and not _alive(leftover.suffix[1:]):
+            if leftover.name[1:21] in keys and not alive(leftover.suffix[1:]):
                 shutil.rmtree(leftover, ignore_errors=True)
 
     def save(self, network: Network, trained: Trained) -> None:
@@ -150,10 +151,7 @@ class Store:
             temporary.mkdir()
             try:
                 for name, data in files.items():
-                    with open(temporary / name, "wb") as f:
-                        f.write(data)
-                        f.flush()
-                        os.fsync(f.fileno())
+                    write(temporary / name, data)
                 try:
                     os.rename(temporary, final)
                 except OSError:
@@ -178,17 +176,3 @@ class Store:
 def _holder(spec: Spec) -> Spec:
     """The row whose cell has the masks of this row's ticket: control arms keep none."""
     return spec if spec.arm in KEEPS_WEIGHTS else spec.ticket(spec.round)
-
-
-def _alive(process: str) -> bool:
-    """Whether another process of this number runs here. What bears our own is a dead namesake's: containers start
-    counting anew each time."""
-    if process == str(os.getpid()):
-        return False
-    try:
-        os.kill(int(process), 0)
-    except (ProcessLookupError, ValueError, OverflowError):
-        return False
-    except PermissionError:  # another user's
-        pass
-    return True

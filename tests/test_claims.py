@@ -844,7 +844,8 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_strict_fails_when_a_verdict_fell(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     target = ["claims", "--results", str(tmp_path)]
     assert main([*target, "--strict"]) == 0, "nothing was accepted yet"
-    (tmp_path / "verdicts.json").write_text(json.dumps({"v1-xor-product-best": claims.REPRODUCED}))
+    table = pd.DataFrame({"id": ["v1-xor-product-best"], "verdict": [claims.REPRODUCED]})
+    claims.accept(table, tmp_path / "verdicts.json")
     assert main([*target, "--strict"]) == 1
     assert "v1-xor-product-best was 'reproduced' and is now 'not reproduced'" in capsys.readouterr().err
     assert main([*target]) == 0

@@ -20,7 +20,7 @@ import pytest
 import torch
 
 import lth_core
-from lth_core import archive, costs, faq, own, publish, reference, reference_make, results
+from lth_core import archive, costs, faq, manifest, own, publish, reference, reference_make, results
 from lth_core.cell import StoreError
 from lth_core.spec import UsageError
 
@@ -100,9 +100,7 @@ def test_the_data_dictionary_names_nothing_else(tmp_path: Path) -> None:
 
 def test_reference_curves_are_the_published_networks(tmp_path: Path) -> None:
     stored = json.loads(reference.FILE.read_text())
-    assert stored == json.loads(reference_make.write(tmp_path / "new.json").read_text()), (
-        "run python -m lth_core.reference_make"
-    )
+    assert stored == json.loads(reference_make.text()), "run python -m lth_core.reference_make"
     assert reference.FILE.stat().st_size < 100_000
     assert stored["about"]["trials"] >= 3 and all(c["n"] >= 3 for x in stored["levels"] for c in (x["stop_test"],))
 
@@ -361,7 +359,7 @@ def test_answers_come_from_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     for row in made["rows"]:
         if row["benchmark"] == "lenet steps" and row["engine"] == "sparse" and row["density"] == 0.036:
             row["median"] *= 3
-    (tmp_path / "bench.json").write_text(json.dumps(made))
+    manifest.commit(tmp_path, {"bench.json": json.dumps(made).encode()})
     monkeypatch.setattr(results, "HERE", tmp_path)
     after = faq.faster()
     assert after != before and made["made"]["commit"] in after
