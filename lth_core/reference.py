@@ -14,7 +14,7 @@ import sys
 import numpy as np
 import pandas as pd
 
-from lth_core import results
+from lth_core import manifest, results
 from lth_core.cell import StoreError
 from lth_core.spec import UsageError
 

@@ -37,6 +37,7 @@ def test_a_gpu_trains_what_a_cpu_trains(spec: Spec) -> None:
 
 @pytest.mark.parametrize("spec", NETS.values(), ids=NETS)
 def test_a_row_alone_equals_the_row_in_a_cohort(spec: Spec) -> None:
+    """Within what an audit allows: cuBLAS and cuDNN choose their sums by the size of the whole batch."""
     rows = [replace(spec, trial=t) for t in range(3)]
     for alone, together in zip((curves([r], "cuda")[0] for r in rows), curves(rows, "cuda"), strict=True):
         np.testing.assert_allclose(alone["val_loss"], together["val_loss"], rtol=2e-2)

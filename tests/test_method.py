@@ -166,17 +166,14 @@ def test_negative_weights_receive_gradient(engine):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_row_alone_equals_the_row_in_a_cohort(engine):
-    """Bit for bit on the sparse engine; the dense one adds in an order that may depend on the cohort."""
+    """Bit for bit on both engines; `test_bits.py` tries threads and instruction sets."""
     rows = [replace(BASE, trial=t, lr=lr) for t in (0, 1) for lr in (1e-3, 5e-3)]
     networks = [arms.network(s.at_round(0)) for s in rows]
     together = trained(networks, engine)
     for network, with_others in zip(networks, together, strict=True):
         (alone,) = trained([network], engine)
         for name in alone.weights:
-            if engine == "sparse":
-                assert np.array_equal(alone.weights[name], with_others.weights[name])
-            else:
-                np.testing.assert_allclose(alone.weights[name], with_others.weights[name], rtol=1e-4, atol=1e-6)
+            assert np.array_equal(alone.weights[name], with_others.weights[name])
 
 
 @pytest.mark.parametrize("recipe", OPTIMIZERS)

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Chosen test files as on other people's machines: with fewer instructions, one core, other numbers of threads, another
+# working folder, a user who is not root, a home that nobody can write. Prints a line a setting, fails if one did.
+#
+# tests/capped.sh [SETTING...]    all of them take over half an hour on two cores; LTH_FILES names other test files
+set -u
+root=$(cd "$(dirname "$0")/.." && pwd)
+python=$root/.venv/bin/python
+scratch=$(mktemp -d) && chmod 755 "$scratch"
+trap 'rm -rf "$scratch"' EXIT
+files=${LTH_FILES:-method audit store cli sparse spec deep bits}
+paths=$(for name in $files; do echo "$root/tests/test_$name.py"; done)
+export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
+
+suite() { # in the folder $1, with the remaining words before the command (env, taskset, ...)
+    local folder=$1
+    shift
+    (cd "$folder" && "$@" "$python" -m pytest -q -n 1 -p no:cacheprovider -m "not slow" --rootdir "$root" \
+        -c "$root/pyproject.toml" --basetemp "$folder/pytest" $paths)
+}
+
+folder() { # a new one, owned by the user $2
+    mkdir "$scratch/$1" && chown "${2:-$(id -un)}" "$scratch/$1" && echo "$scratch/$1"
+}
+
+tried() { # one setting by its name
+    local here
+    here=$(folder "$1" "$([ "$1" = nobody ] && echo nobody)") || return
+    case $1 in
+        sse) suite "$here" env ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INSTRUCTIONS=SSE4_2 ;;
+        avx2) suite "$here" env ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
+            NUMBA_CPU_NAME=haswell NUMBA_CACHE_DIR="$here/kernels" ;; # the kernels too, apart from this machine's own
+        one-core) suite "$here" taskset -c 0 ;;
+        threads-1) suite "$here" env OMP_NUM_THREADS=1 ;;
+        threads-4) suite "$here" env OMP_NUM_THREADS=4 OMP_WAIT_POLICY=passive ;;
+        no-home) suite "$here" env -u XDG_CACHE_HOME -u XDG_CONFIG_HOME HOME=/nonexistent ;;
+        nobody) suite "$here" setpriv --reuid nobody --regid "$(id -g nobody)" --clear-groups env HOME=/nonexistent ;;
+        *) echo "no such setting: $1 (one of: ${all[*]})" && return 2 ;;
+    esac
+}
+
+all=(sse avx2 one-core threads-1 threads-4 no-home nobody)
+failed=0
+for setting in "${@:-${all[@]}}"; do
+    if [ "$setting" = nobody ] && [ "$(id -u)" != 0 ]; then
+        echo "$setting: skipped, only root can become another user" && continue
+    fi
+    if tried "$setting" >"$scratch/$setting.log" 2>&1; then verdict=passed; else verdict=FAILED failed=1; fi
+    [ "$verdict" = passed ] || grep -E '^(FAILED|ERROR|E  )|rror' "$scratch/$setting.log" | head -20
+    echo "$setting: $verdict; $(tail -1 "$scratch/$setting.log")"
+done
+exit $failed
