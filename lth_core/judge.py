@@ -145,7 +145,6 @@ def given_number(arguments: Arguments) -> float:
     return float(arguments.get("number") or "nan")
 
 
-
 def over_trials(curves: Sequence[Curve], statistic: Callable[..., float]) -> tuple[float, float, float, int]:
     """`statistic` of the curves' trial means, its interval, and the trials.
 

@@ -10,6 +10,7 @@ ours than `tolerance`: the distance between our smallest and largest trial. `ref
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import torch
 
-from lth_core import data, sparse, tickets, train
+from lth_core import data, sparse, train
 from lth_core.models import Network
 from lth_core.spec import Spec
 
@@ -57,7 +57,7 @@ def compiled(networks: list[Network], threads: int) -> list[list[torch.Tensor]]:
 def differing(kind: str, threads: int) -> list[str]:
     """Which trials of which cohorts end with other bits than alone."""
     torch.set_num_threads(threads)
-    rows = [tickets.network(replace(KINDS[kind], trial=trial)) for trial in range(3)]
+    rows = [arms.network(replace(KINDS[kind], trial=trial)) for trial in range(3)]
     alone, found = {}, []
     for cohort in COHORTS:
         networks = [rows[trial] for trial in cohort]
@@ -72,7 +72,7 @@ def differing(kind: str, threads: int) -> list[str]:
 def moved(threads: int) -> list[float]:
     """By how much a training moved each parameter. With momentum: Adam would divide rounding by tiny gradients."""
     torch.set_num_threads(threads)
-    network = tickets.network(KINDS["momentum"])
+    network = arms.network(KINDS["momentum"])
     start, ended = train.Cohort([network], data.load("digits"), torch.device("cpu")).flat[0], dense([network])[0][0]
     return (ended - start).tolist()
 
