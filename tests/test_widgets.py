@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lth_core import analyse, data, prune, results, sliders, tickets, xor
-from lth_core import train_your_own as live
+from lth_core import train_your_own as train_your_own
 from lth_core.analyse import by_trial
 from lth_core.cell import key_of
 from lth_core.models import Trained, initial
@@ -353,8 +353,8 @@ def test_training_in_the_page_can_be_stopped(tab: Any) -> None:
 # --- Train your own ---------------------------------------------------------------------------------------------------
 
 
-def panel(**values: Any) -> live.TrainYourOwn:
-    made = live.TrainYourOwn()
+def panel(**values: Any) -> train_your_own.TrainYourOwn:
+    made = train_your_own.TrainYourOwn()
     for name, value in {"rounds": 2, "rate": 0.5, "iterations": 500, **values}.items():
         getattr(made, name).value = value
     return made
@@ -367,7 +367,7 @@ def test_a_click_trains_a_chain_and_draws_it() -> None:
     made.wait(60)
     assert "Done: 5 networks" in made.says.value and made.bar.value == made.bar.max == 2500
     assert made.table["round"].tolist() == [0, 1, 1, 2, 2]
-    expected = [prune.density(s) for specs in live.rows(rate=0.5, rounds=2, iterations=500) for s in specs]
+    expected = [prune.density(s) for specs in train_your_own.rows(rate=0.5, rounds=2, iterations=500) for s in specs]
     assert made.table["density"].tolist() == pytest.approx(expected)
     assert made.figure.value.startswith("<figure>") and not made.train.disabled and made.cancel.disabled
 
@@ -383,11 +383,11 @@ def test_cancel_stops_soon_and_keeps_finished_rounds() -> None:
 
 def test_a_ticket_of_ones_own_is_the_ticket_of_the_library(tmp_path: Path) -> None:
     """The chain in memory cuts, rewinds and trains as the store's runner does, to the bit."""
-    chain = live.rows(rate=0.5, rounds=2, iterations=500)
+    chain = train_your_own.rows(rate=0.5, rounds=2, iterations=500)
     specs = [s for one_round in chain for s in one_round]
     library = Store(tmp_path)
     tickets.run(specs, library, device="cpu", engine="sparse")
-    done = list(live.grow(chain, data.load("digits")))
+    done = list(train_your_own.grow(chain, data.load("digits")))
     assert [s for s, _ in done] == specs
     for spec, trained in done:
         stored = library.read(key_of(spec))
@@ -401,7 +401,7 @@ def test_a_network_that_diverges_ends_the_chain_with_a_reason(monkeypatch: pytes
 
     monkeypatch.setattr(live.sparse, "train", exploding)
     with pytest.raises(UsageError, match="diverged"):
-        list(live.grow(live.rows(rounds=2), data.load("digits")))
+        list(train_your_own.grow(train_your_own.rows(rounds=2), data.load("digits")))
 
 
 def test_trouble_in_the_background_is_said_in_the_panel(monkeypatch: pytest.MonkeyPatch) -> None:
