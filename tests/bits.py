@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import torch
 
-from lth_core import data, sparse, train
+from lth_core import arms, data, sparse, train
 from lth_core.models import Network
 from lth_core.spec import Spec
 

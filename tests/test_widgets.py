@@ -399,7 +399,7 @@ def test_a_network_that_diverges_ends_the_chain_with_a_reason(monkeypatch: pytes
         weights = [{n: np.full_like(w, np.nan) for n, w in network.weights.items()} for network in networks]
         return enumerate(Trained({}, w, 0.0, "sparse") for w in weights)
 
-    monkeypatch.setattr(live.sparse, "train", exploding)
+    monkeypatch.setattr(train_your_own.sparse, "train", exploding)
     with pytest.raises(UsageError, match="diverged"):
         list(train_your_own.grow(train_your_own.rows(rounds=2), data.load("digits")))
 
