@@ -9,10 +9,10 @@ UV := $(BIN)/python -m uv --quiet
 .PHONY: book quick test test-slow test-all bench lint serve format lock workflow clean
 
 book: $(READY)  ## execute notebooks/ against results/, build _build/html
-	$(BIN)/python -m lth_core.book
+	$(BIN)/python -m lth_core book
 
 quick: $(READY)  ## every notebook live, at a scale of minutes on a CPU
-	$(BIN)/python -m lth_core.book --quick
+	$(BIN)/python -m lth_core book --quick
 
 test: $(READY)  ## about ten minutes on two cores
 	$(PYTEST) -m "not slow"

@@ -25,7 +25,7 @@ import pages
 import xor
 
 from lth_core import manifest
-from lth_core.cell import device_details, provenance
+from lth_core.store.cell import device_details, provenance
 from lth_core.files import replaced
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -81,7 +81,7 @@ def rows() -> list[dict]:
     if (browser := chromium()) is None:
         print("pages: no Chromium on this machine, nothing measured", file=sys.stderr)
         return []
-    subprocess.run([sys.executable, "-m", "lth_core.book"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "lth_companion.build.book"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     html = ROOT / "_build" / "html"
     names = [str(p.relative_to(html).with_suffix("")) for p in sorted(html.rglob("*.html")) if "_static" not in p.parts]
     names = [n for n in names if '<article class="bd-article"' in (html / f"{n}.html").read_text("utf-8")]

@@ -14,7 +14,7 @@ from statistics import median
 
 import torch
 
-from lth_core import xor
+from lth_companion.experiments import xor
 
 NETWORKS, ITERATIONS, HIDDEN = 1000, 10_000, 10
 REPEATS = 5
@@ -66,8 +66,8 @@ def rows() -> list[dict]:
             lambda: batched(100),
             ITERATIONS / 100,
         ),
-        ("lth_core.xor", "networks in SIMD lanes, 1 thread"): (lambda: xor.train(start, ITERATIONS, threads=1), 1),
-        ("lth_core.xor", "networks in SIMD lanes, all cores"): (lambda: xor.train(start, ITERATIONS), 1),
+        ("lth_companion.experiments.xor", "networks in SIMD lanes, 1 thread"): (lambda: xor.train(start, ITERATIONS, threads=1), 1),
+        ("lth_companion.experiments.xor", "networks in SIMD lanes, all cores"): (lambda: xor.train(start, ITERATIONS), 1),
     }
     for run, _ in work.values():
         run()  # compiling and first touches do not count
@@ -83,7 +83,7 @@ def rows() -> list[dict]:
         for (engine, setting), m in medians.items()
     ]
     both = median(seconds(lambda: (xor.figure1(), xor.figure2())) for _ in range(REPEATS))
-    figures = {"benchmark": "XOR, Figures 1 and 2", "engine": "lth_core.xor", "setting": "27,000 networks, all cores"}
+    figures = {"benchmark": "XOR, Figures 1 and 2", "engine": "lth_companion.experiments.xor", "setting": "27,000 networks, all cores"}
     return [*table, {**figures, "median": both, "unit": "s", "ratio": None}]
 
 

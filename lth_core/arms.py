@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from lth_core import prune
-from lth_core.cell import key_of
+from lth_core.store.cell import key_of
 from lth_core.draws import generator, normal
 from lth_core.method import METHOD, Steps
 from lth_core.mistakes import MISTAKES

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lth_core.cell import StoreError
+from lth_core.store.cell import StoreError
 
 
 def write(path: Path, data: bytes) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from lth_core.cell import StoreError, digest, read_bytes
+from lth_core.store.cell import StoreError, digest, read_bytes
 from lth_core.files import flush, unwritable, write
 
 MANIFEST, STAGE, PLAN, LOCK = "MANIFEST.json", ".publishing", "PLAN.json", ".lock"

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import types
 
-from lth_core.cell import MEASURED
+from lth_core.store.cell import MEASURED
 from lth_core.spec import Spec
 
 RATIO, FREE = 200, 64_000_000  # a file may unpack to so many times its bytes, and to so many in any case

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from lth_core import manifest, results
-from lth_core.cell import StoreError
+from lth_core.store.cell import StoreError
 from lth_core.spec import UsageError
 
 FILE = results.HERE / "reference" / "lenet-mnist.json"

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from lth_core import manifest, parquet
 from lth_core.analyse import SUMMARY
-from lth_core.cell import CURVES, MADE, UNREADABLE, StoreError, digest_arrays, key_of
+from lth_core.store.cell import CURVES, MADE, UNREADABLE, StoreError, digest_arrays, key_of
 from lth_core.manifest import Damaged
 from lth_core.models import Masks, Parameters, initial, layers
 from lth_core.plaintext import MOST, NAME, PLAIN, fault, faults, label

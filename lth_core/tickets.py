@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lth_core.arms import Diverged, network, start, steps_of
 from lth_core.data import Dataset, load
-from lth_core.halfway import Shelf
+from lth_core.store.checkpoint import Shelf
 from lth_core.models import Network, Trained
 from lth_core.results import Source
 from lth_core.spec import Spec, UsageError
@@ -73,7 +73,7 @@ def check_how(device: str, engine: str) -> None:
     if engine not in ("auto", "dense", "sparse"):
         raise UsageError(f"engine = {engine!r} does not exist; allowed: auto, dense, sparse.")
     if device not in ("auto", "cpu"):
-        from lth_core.train import device_of
+        from lth_core.engines.dense import device_of
 
         device_of(device)
 
@@ -82,7 +82,7 @@ def engine_for(spec: Spec, device: str, engine: str) -> str:
     """Which engine trains a row: "sparse" for fully connected nets on a CPU, else "dense"."""
     if engine == "dense" or (engine == "auto" and device != "cpu" and (device != "auto" or _has_cuda())):
         return "dense"
-    from lth_core import sparse  # late: a machine that trains on its GPU needs no compiler for CPUs
+    from lth_core.engines.sparse import engine as sparse  # late: a machine that trains on its GPU needs no compiler for CPUs
 
     if engine == "sparse" and not sparse.supports(spec):
         raise UsageError(f"engine = 'sparse' trains fully connected nets in fp32 only, not {spec.arch}: use dense.")
@@ -90,7 +90,7 @@ def engine_for(spec: Spec, device: str, engine: str) -> str:
 
 
 def _has_cuda() -> bool:
-    from lth_core.train import torch
+    from lth_core.engines.dense import torch
 
     return torch.cuda.is_available()
 
@@ -118,11 +118,11 @@ def train_all(
         if engine_for(n.spec, device, engine) == "sparse":
             fast.append(n)
         else:
-            from lth_core.train import cohort_of
+            from lth_core.engines.dense import cohort_of
 
             dense.setdefault(cohort_of(n.spec), []).append(n)
     if fast:
-        from lth_core import sparse
+        from lth_core.engines.sparse import engine as sparse
 
         for i, trained in sparse.train(fast, data, progress=progress, stop=stop):
             yield fast[i], trained
@@ -146,7 +146,7 @@ def _train_dense(
     """A cohort in parts that fit on the device: where one does not, it and all that follow are halved.
 
     A row's result does not depend on which others train beside it, so splitting changes none."""
-    from lth_core import train as dense
+    from lth_core.engines import dense
 
     at_once = DENSE_COHORT
     while cohort:

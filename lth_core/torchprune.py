@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
-from lth_core.own import Masks, State, Ticket, masked
+from lth_core.own import Ticket, masked
+from lth_core.own.rounds import Masks, State
 from lth_core.spec import UsageError
 
 ORIG, MASK = "_orig", "_mask"

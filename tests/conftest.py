@@ -35,7 +35,7 @@ def mnist_dir() -> Path:
 @pytest.fixture(scope="session")
 def built_book() -> Path:
     """`_build/html`, built now unless it is up to date."""
-    command = [sys.executable, "-m", "lth_core.book", "--root", str(ROOT)]
+    command = [sys.executable, "-m", "lth_companion.build.book", "--root", str(ROOT)]
     (ROOT / "_build").mkdir(exist_ok=True)
     with FileLock(ROOT / "_build" / "tests.lock"):  # two test processes, one book
         run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

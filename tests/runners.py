@@ -14,15 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import lth_core.store
-from lth_core import sparse, tickets
-from lth_core.__main__ import main
-from lth_core.cell import key_of
+import lth_core.store.folder
+from lth_core.engines.sparse import engine as sparse
+from lth_core import tickets
+from lth_companion.commands import main
+from lth_core.store.cell import key_of
 from lth_core.spec import Spec
 from lth_core.store import Store
 
 FORKS = mp.get_context("forkserver")
-FORKS.set_forkserver_preload(["lth_core.__main__", "lth_core.tickets", "sklearn.datasets"])
+FORKS.set_forkserver_preload(["lth_companion.commands", "lth_core.tickets", "sklearn.datasets"])
 
 
 PATIENCE = 300  # seconds that a test waits for another process: a very busy machine fails no test
@@ -46,7 +47,7 @@ def train(root: Path, rows: list[Spec]) -> None:
 
 def train_and_tell(root: Path, rows: list[Spec], queue: Any, all_at_work: Any) -> None:
     """Train, one network claimed at a time; before its first ends each runner waits until all have claimed one."""
-    lth_core.store.AT_ONCE = 1
+    lth_core.store.folder.AT_ONCE = 1
     met: list[bool] = []
 
     def meet(message: str, iterations: int) -> None:
@@ -58,7 +59,7 @@ def train_and_tell(root: Path, rows: list[Spec], queue: Any, all_at_work: Any) -
 
 
 def train_without_locks(root: Path, rows: list[Spec], queue: Any, all_at_work: Any) -> None:
-    lth_core.store.fcntl.flock = lambda *_: None
+    lth_core.store.folder.fcntl.flock = lambda *_: None
     train_and_tell(root, rows, queue, all_at_work)
 
 

@@ -11,19 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lth_core import arms, paper, publish, results, tickets, train
-from lth_core.__main__ import main
-from lth_core.audit import FIRST, audit
-from lth_core.cell import key_of
+from lth_core import arms, results, tickets
+from lth_companion.experiments import catalogue
+from lth_companion.share import publish
+from lth_core.engines import dense as train
+from lth_companion.commands import main
+from lth_companion.share.audit import FIRST, audit
+from lth_core.store.cell import key_of
 from lth_core.data import load
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
 
-TINY = paper.Scale(dataset="digits", iterations=200, trials=1, rounds=2, replicates=1)
+TINY = catalogue.Scale(dataset="digits", iterations=200, trials=1, rounds=2, replicates=1)
 
 
 def rows() -> list[Spec]:
-    return paper.iterative(TINY, ("ticket", "reinit"), arch="lenet-30-20")
+    return catalogue.iterative(TINY, ("ticket", "reinit"), arch="lenet-30-20")
 
 
 @pytest.fixture(scope="module", params=["sparse", "dense"])
@@ -106,7 +109,7 @@ def test_the_command_says_and_returns_that_a_number_was_changed(store, tmp_path,
 
 
 def test_the_command_audits_a_sample_for_as_long_as_it_is_told(store, capsys, monkeypatch):
-    module, asked = importlib.import_module("lth_core.audit"), []
+    module, asked = importlib.import_module("lth_companion.share.audit"), []
     monkeypatch.setattr(module, "audit", lambda *a, **k: asked.append(k["iterations"]) or audit(*a, **k))
     here = ["--from-store", "--store", str(store.root), "--device", "cpu"]
     main(["audit", "all", *here, "--sample", "2", "--iterations", "100", "--json"])
@@ -164,7 +167,7 @@ def test_convolutional_networks_train_by_the_cohort():
 
 
 def test_command_line_audits(store, capsys):
-    from lth_core.__main__ import main
+    from lth_companion.commands import main
 
     key = key_of(rows()[-1])
     arguments = ["audit", key, "--from-store", "--store", str(store.root), "--device", "cpu", "--json"]

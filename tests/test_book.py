@@ -18,7 +18,8 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pages import answers, slides
 
-from lth_core import book, student
+from lth_companion.build import book
+from lth_companion.classroom import student
 
 ROOT = Path(__file__).resolve().parents[1]
 ARTEFACTS = ROOT / "_artefacts"

@@ -13,14 +13,16 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from lth_core import cifar, costs, grids, paper, printed, prune, results, tickets
+from lth_companion.experiments import images as cifar, costs, catalogue
+from lth_companion.figures import lines as grids, conv6
+from lth_core import prune, results, tickets
 from lth_core.analyse import summary
-from lth_core.cell import key_of
+from lth_core.store.cell import key_of
 from lth_core.data import EVALUATED
 from lth_core.draws import split
 from lth_core.models import layers
 from lth_core.spec import Spec
-from lth_core.study import Study
+from lth_companion.experiments.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = {f.id: f for f in cifar.figures()}
@@ -59,20 +61,20 @@ COSTS = {
 @pytest.mark.parametrize("figure", COSTS)
 def test_a_figure_has_as_many_networks_as_its_protocol(figure):
     networks, iterations, shared = COSTS[figure]
-    others = {s for other in shared for s in paper.rows(other)}
-    new = [s for s in paper.rows(figure) if s not in others]
+    others = {s for other in shared for s in catalogue.rows(other)}
+    new = [s for s in catalogue.rows(figure) if s not in others]
     assert (len(new), sum(s.iterations for s in new)) == (networks, iterations)
 
 
 def test_figures_whose_unpruned_networks_are_another_figures():
     """Figure 10: continued chains and their tickets, 21, 26 and 25 levels each. Figures 38-41: layer-wise chains of 32
     and 14 levels beside the unpruned networks of Figures 7 and 8. Figure 35: 24 levels of each rate."""
-    assert len(set(paper.rows("iclr-fig10")) - set(paper.rows("iclr-fig05"))) == 5 * 2 * (21 + 26 + 25)
+    assert len(set(catalogue.rows("iclr-fig10")) - set(catalogue.rows("iclr-fig05"))) == 5 * 2 * (21 + 26 + 25)
     for figure, main, levels in (("iclr-fig38", "iclr-fig07", 32), ("iclr-fig39", "iclr-fig08", 14)):
-        assert len(set(paper.rows(figure)) - set(paper.rows(main))) == 3 * 5 * levels
+        assert len(set(catalogue.rows(figure)) - set(catalogue.rows(main))) == 3 * 5 * levels
     for figure, tickets_of, levels in (("iclr-fig40", "iclr-fig38", 32), ("iclr-fig41", "iclr-fig39", 14)):
-        assert len(set(paper.rows(figure)) - set(paper.rows(tickets_of))) == 3 * 15 * levels
-    rows = paper.rows("iclr-fig35")
+        assert len(set(catalogue.rows(figure)) - set(catalogue.rows(tickets_of))) == 3 * 15 * levels
+    rows = catalogue.rows("iclr-fig35")
     assert len([s for s in rows if s.round]) + 6 * len([s for s in rows if not s.round]) == 1296
 
 
@@ -85,7 +87,7 @@ def test_schedules_meet_the_printed_percentages(net):
 
 def test_recipes_are_the_papers():
     """ICLR Figure 2: iterations, batch, optimizer, rate; section 4: warmup and drops at epochs 80 and 120 of 160."""
-    seen = {(s.arch, s.iterations, s.batch_size, s.optimizer, s.lr, s.prune_conv) for s in paper.rows("iclr-fig05")}
+    seen = {(s.arch, s.iterations, s.batch_size, s.optimizer, s.lr, s.prune_conv) for s in catalogue.rows("iclr-fig05")}
     adam = {
         ("conv-2", 20_000, 60, "adam", 2e-4),
         ("conv-4", 25_000, 60, "adam", 3e-4),
@@ -93,22 +95,22 @@ def test_recipes_are_the_papers():
     }
     assert {s[:5] for s in seen} == adam
     assert {s[0]: s[5] for s in seen if s[5]} == {"conv-2": 0.1, "conv-4": 0.1, "conv-6": 0.15}
-    dropped = {(s.arch, s.iterations, s.lr) for s in paper.rows("iclr-fig06") if s.dropout == 0.5}
+    dropped = {(s.arch, s.iterations, s.lr) for s in catalogue.rows("iclr-fig06") if s.dropout == 0.5}
     assert dropped == {("conv-2", 60_000, 3e-4), ("conv-4", 75_000, 2e-4), ("conv-6", 90_000, 2e-4)}
     epoch = 45_000 // 64
     for figure, batch, drops in (("iclr-fig07", 64, (80 * epoch, 120 * epoch)), ("iclr-fig08", 128, (20_000, 25_000))):
-        for s in paper.rows(figure):
+        for s in catalogue.rows(figure):
             assert (s.optimizer, s.weight_decay, s.augment, s.batch_size) == ("momentum", 1e-4, "flip_crop", batch)
             assert s.lr_drops == drops
             assert s.round == 0 or (s.scope, s.prune_conv, s.prune_fc, s.prune_out) == ("global", 0.2, 0, 0)
-    assert {s.iterations for s in paper.rows("iclr-fig07")} == {160 * epoch}
+    assert {s.iterations for s in catalogue.rows("iclr-fig07")} == {160 * epoch}
     assert [len(part) for part in split(0, 0, 50_000, 5_000)] == [45_000, 5_000]
 
 
 @pytest.mark.parametrize("figure", FIGURES)
-@pytest.mark.parametrize("profile", paper.PROFILES)
+@pytest.mark.parametrize("profile", catalogue.PROFILES)
 def test_every_row_can_be_trained(figure, profile):
-    rows = paper.rows(figure, profile)
+    rows = catalogue.rows(figure, profile)
     assert {s.dataset for s in rows} == {"digits32" if profile == "quick" else "cifar10"}
     for s in rows:
         assert s.warmup <= s.iterations and all(0 < d < s.iterations for d in s.lr_drops) and s.weight_decay <= 1e-4
@@ -120,8 +122,8 @@ def test_every_row_can_be_trained(figure, profile):
 
 
 def test_the_data_that_come_along_take_the_place_of_either():
-    assert {s.dataset for s in paper.rows("iclr-fig05", "quick", dataset="cifar10")} == {"cifar10"}
-    assert {s.dataset for s in paper.rows("iclr-fig05", "paper", dataset="digits")} == {"digits32"}
+    assert {s.dataset for s in catalogue.rows("iclr-fig05", "quick", dataset="cifar10")} == {"cifar10"}
+    assert {s.dataset for s in catalogue.rows("iclr-fig05", "paper", dataset="digits")} == {"digits32"}
     page = Study(notebook="iclr_e_random_sparsity", profile="quick", dataset="digits")
     assert (page.on, page.data("iclr-fig14-conv"), page.option) == ("digits", "digits32", "digits")
     page = Study(notebook="iclr_3_conv")
@@ -142,14 +144,14 @@ SPEED = 50e9  # multiply-adds a second of two idle cores; 45e9 of one busy core,
 
 @pytest.mark.parametrize("page", PAGES)
 def test_quick_stays_within_five_minutes_on_a_cpu(page):
-    rows = set(paper.rows(page, "quick"))
+    rows = set(catalogue.rows(page, "quick"))
     assert len(rows) <= 50
     steps = sum(s.iterations + 4 * s.evaluations for s in rows if len(layers(s.arch, s.dataset)) > 10)
     assert sum(costs.work(s) for s in rows) / SPEED + STEP * steps < 280
 
 
 def test_published_is_what_a_cpu_can_measure():
-    rows = paper.rows("iclr-fig05", "published")
+    rows = catalogue.rows("iclr-fig05", "published")
     assert {s.arch: len({r.trial for r in rows if r.arch == s.arch}) for s in rows} == {"conv-2": 2, "conv-4": 1}
     assert {(s.iterations, s.precision) for s in rows} == {(3_000, "bf16")}
     assert {s.arm for s in rows} == {"ticket", "reinit"} and max(s.round for s in rows) == 10
@@ -157,13 +159,13 @@ def test_published_is_what_a_cpu_can_measure():
 
 def test_precisions_are_compared_at_the_papers_learning_rates():
     """Found in review: the deep networks had momentum at Adam's 0.0012."""
-    rates = {s.arch: s.lr for s in paper.rows("beyond-precision")}
+    rates = {s.arch: s.lr for s in catalogue.rows("beyond-precision")}
     assert rates == {"conv-2": 2e-4, "conv-4": 3e-4, "conv-6": 3e-4, "resnet-18": 0.01, "vgg-19": 0.01}
 
 
 def test_one_width_of_conv6_meets_all_printed_percentages():
-    assert [w for w in range(128, 321, 8) if all(printed.fits(w))] == [192]
-    assert sum(printed.fits(256)) == 2 and len(printed.fits(256)) == 23
+    assert [w for w in range(128, 321, 8) if all(conv6.fits(w))] == [192]
+    assert sum(conv6.fits(256)) == 2 and len(conv6.fits(256)) == 23
 
 
 # --- Costs ------------------------------------------------------------------------------------------------------------
@@ -205,8 +207,8 @@ def test_the_cost_of_conv_is_told_from_published_networks():
 
 
 def test_no_estimate_for_networks_that_profit_by_zeros():
-    assert costs.estimate(paper.rows("iclr-fig03")) == ""
-    assert "H200" in costs.estimate(paper.rows("iclr-fig05", "published"))
+    assert costs.estimate(catalogue.rows("iclr-fig03")) == ""
+    assert "H200" in costs.estimate(catalogue.rows("iclr-fig05", "published"))
 
 
 def test_thinned_curves_keep_their_last_evaluation():
@@ -256,7 +258,7 @@ DRAWN = [
     (page, profile)
     for page in (*PAGES, "iclr_e_random_sparsity")
     for profile in ("quick", "published")
-    if profile == "quick" or any(f.published_rows for f in paper.figures_of(page))
+    if profile == "quick" or any(f.published_rows for f in catalogue.figures_of(page))
 ]
 
 
@@ -273,7 +275,7 @@ def test_every_figure_of_a_page_is_drawn_once_its_networks_are_measured(page, pr
             space.update(profile=profile, dataset="digits" if profile == "quick" else "auto")
         elif cell["id"] == "study":
             study = space["study"]
-            shown = [f for f in paper.figures_of(page) if profile == "quick" or f.published_rows]
+            shown = [f for f in catalogue.figures_of(page) if profile == "quick" or f.published_rows]
             study.__dict__["source"] = Drawn(list(dict.fromkeys(s for f in shown for s in study.rows(f.id))))
         elif "grids.grid(" in text:
             drawn += "<svg" in eval(text[text.index("grids.grid(") :], space).text

@@ -21,24 +21,14 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from lth_core import (
-    claim_settings,
-    claim_tests,
-    claim_xor,
-    claims,
-    insides,
-    judge,
-    ledger,
-    levels,
-    paper,
-    results,
-    shapes,
-    statements,
-    sweeps,
-)
-from lth_core.__main__ import main
+from lth_companion.claims import settings, tests as claim_tests, xor, verdicts as claims, inside as insides, statements
+from lth_core.judge import comparisons as judge, curves, sizes as sweeps
+from lth_companion.pages import ledger
+from lth_core import levels, results
+from lth_companion.experiments import catalogue
+from lth_companion.commands import main
 from lth_core.models import layers
-from lth_core.paper import Scale, iterative, one_shot
+from lth_companion.experiments.catalogue import Scale, iterative, one_shot
 from lth_core.spec import UsageError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "paper" / "claims.yaml"
@@ -130,7 +120,7 @@ def test_a_claim_test_without_a_unit_is_an_error() -> None:
 
 def test_every_test_is_declared_once_and_under_its_own_name() -> None:
     """A second one of the same name would silently take the first one's place."""
-    modules = judge, shapes, sweeps, insides, claim_xor, claim_settings
+    modules = judge, curves, sweeps, insides, xor, settings
     found = [judge.tests_in(m) for m in modules]
     assert sum(map(len, found)) == len(EVERY) and all(f.__name__ == name for name, f in EVERY.items())
     for module, tests in zip(modules, found, strict=True):
@@ -143,23 +133,23 @@ def test_levels_that_the_data_choose_are_known_by_the_arguments() -> None:
     seeks = judge.traits_of(judge.ratio).seeks_level
     assert seeks({"of": {"at": "best"}, "to": U}) and not seeks({"of": {"at": 7}, "to": U, "form": "less"})
     assert judge.traits_of(judge.ordered).seeks_level({"sides": [{"at": 3}, {"at": "best"}]})
-    assert judge.traits_of(shapes.turning).seeks_level({}), "wherever it is"
+    assert judge.traits_of(curves.turning).seeks_level({}), "wherever it is"
 
 
 def test_statements_need_no_test_library() -> None:
     """Reading claims.yaml imports neither the tests nor XOR's compiled networks."""
     code = (
-        "import sys, lth_core.statements as s; s.load(); print(*[m for m in sys.modules if m.startswith('lth_core.')])"
+        "import sys, lth_companion.claims.statements as s; s.load(); print(*[m for m in sys.modules if m.startswith('lth_core.')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["lth_core.spec", "lth_core.statements"]  # the first by the package itself
+    assert done.stdout.split() == ["lth_core.spec", "lth_companion.claims.statements"]  # the first by the package itself
 
 
 def test_every_page_of_a_declared_figure_is_the_one_that_draws_it() -> None:
     for c in claims.load():
         drawn = c.experiment or c.figure
-        if drawn in paper.FIGURES and c.tests:
-            assert c.notebook == paper.FIGURES[drawn].notebook, c.id
+        if drawn in catalogue.FIGURES and c.tests:
+            assert c.notebook == catalogue.FIGURES[drawn].notebook, c.id
 
 
 # --- Test functions on tables with known answers ----------------------------------------------------------------------
@@ -451,32 +441,32 @@ def test_who_never_gets_there_is_not_ahead(gone: str, right: bool) -> None:
     table = nets(valley, T)
     table.loc[(table["arm"] == gone) & (table["round"] == 4), T] = np.nan
     assert judge.ahead(table, column=T, of=TK, to=RE, levels=[1, 12], every=True).agrees is right
-    met = shapes.throughout(table, column=T, levels=[1, 7], number=0, within=0, form="less", arm="ticket")
+    met = curves.throughout(table, column=T, levels=[1, 7], number=0, within=0, form="less", arm="ticket")
     assert met.agrees is right and ("1 levels have no value" in met.note) is not right
 
 
 def test_networks_that_learn_nothing_are_not_fast() -> None:
     """Their validation loss is lowest before they begin: by early stopping they would be the fastest of all."""
     table = nets(lambda arm, depth, trial: 100.0 if depth > 8 else valley(arm, depth, trial), T)
-    found = shapes.turning(table, column=T)
+    found = curves.turning(table, column=T)
     assert found.note.startswith("best after 9") and found.effect > 90
     learned = table.assign(learned=(table["depth"] <= 8).astype(float))
-    assert shapes.turning(learned, column=T).note.startswith("best after 7")
+    assert curves.turning(learned, column=T).note.startswith("best after 7")
 
 
 def test_trials_whose_whole_network_learns_nothing_say_nothing_of_tickets() -> None:
     chance = nets(lambda arm, depth, trial: 0.1 if depth == 0 and trial else hill(arm, depth, trial))
-    assert shapes.turning(chance, column=A).effect > 60
-    one = shapes.turning(chance.assign(learned=(chance[A] > 0.2).astype(float)), column=A)
+    assert curves.turning(chance, column=A).effect > 60
+    one = curves.turning(chance.assign(learned=(chance[A] > 0.2).astype(float)), column=A)
     assert one.n == 1 and one.effect < 1 and not one.agrees
     with pytest.raises(levels.Lacking, match="no trial's unpruned network learns"):
-        shapes.turning(chance.assign(learned=0.0), column=A)
+        curves.turning(chance.assign(learned=0.0), column=A)
 
 
 def test_percent_earlier_is_never_more_than_everything() -> None:
     """Found in review: the interval divided by the mean unpruned time, whatever trials were drawn."""
     table = nets(lambda arm, depth, trial: (100.0, 100.0, 9_000.0)[trial] * (0.02 if depth == 5 else 1), T, trials=3)
-    found = shapes.turning(table, column=T)
+    found = curves.turning(table, column=T)
     assert found.effect == pytest.approx(98) and found.low == pytest.approx(98) and found.high == pytest.approx(98)
 
 
@@ -672,7 +662,7 @@ class Invented(results.Published):
 
 @lru_cache
 def invented(profile: str) -> pd.DataFrame:
-    cells = pd.DataFrame([results.describe(s) for s in paper.rows("iclr-fig04", profile)])
+    cells = pd.DataFrame([results.describe(s) for s in catalogue.rows("iclr-fig04", profile)])
     cells = cells.assign(
         section="iclr_2_lenet", spec="", diverged=False, convergence_iteration=np.nan, convergence_test=np.nan
     )
@@ -719,7 +709,7 @@ def test_one_missing_network_is_not_measured() -> None:
 
 def test_less_than_the_papers_scale_is_never_reproduced(monkeypatch: pytest.MonkeyPatch) -> None:
     small = Scale(trials=3, rounds=20, iterations=10_000)
-    monkeypatch.setitem(paper.FIGURES, "iclr-fig04", replace(paper.FIGURES["iclr-fig04"], published=small))
+    monkeypatch.setitem(catalogue.FIGURES, "iclr-fig04", replace(catalogue.FIGURES["iclr-fig04"], published=small))
     invented.cache_clear()
     cells = invented("published")
     found = claims.judge(Invented(cells), [c for c in claims.load() if c.figure == "iclr-fig04"])

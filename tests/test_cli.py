@@ -7,17 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from lth_core import exchange, paper, publish, results, tickets
-from lth_core.__main__ import main, seconds
-from lth_core.cell import key_of
+from lth_companion.share import exchange, publish
+from lth_companion.experiments import catalogue
+from lth_core import results, tickets
+from lth_companion.commands import main, seconds
+from lth_core.store.cell import key_of
 from lth_core.spec import Spec
 from lth_core.store import Store
 
-TINY = paper.Scale(dataset="digits", iterations=400, trials=1, rounds=2, replicates=1)
+TINY = catalogue.Scale(dataset="digits", iterations=400, trials=1, rounds=2, replicates=1)
 
 
 def rows(*arms: str) -> list[Spec]:
-    return paper.iterative(TINY, arms or ("ticket", "reinit"), rate=0.5, arch="lenet-20-10", eval_every=100)
+    return catalogue.iterative(TINY, arms or ("ticket", "reinit"), rate=0.5, arch="lenet-20-10", eval_every=100)
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +32,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture
 def two_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two figures of one section, each with a control of its own."""
-    few = dict.fromkeys(f for f, figure in paper.FIGURES.items() if figure.notebook == "iclr_2_lenet")
+    few = dict.fromkeys(f for f, figure in catalogue.FIGURES.items() if figure.notebook == "iclr_2_lenet")
     for figure in few:
-        monkeypatch.delitem(paper.FIGURES, figure)
+        monkeypatch.delitem(catalogue.FIGURES, figure)
     for figure, control in (("iclr-fig03", "reinit"), ("iclr-fig04", "shuffle")):
-        made = paper.Figure(figure, "iclr_2_lenet", "", lambda s, c=control: rows("ticket", c))
-        monkeypatch.setitem(paper.FIGURES, figure, made)
+        made = catalogue.Figure(figure, "iclr_2_lenet", "", lambda s, c=control: rows("ticket", c))
+        monkeypatch.setitem(catalogue.FIGURES, figure, made)
 
 
 @pytest.mark.parametrize(("text", "value"), [("90", 90), ("90s", 90), ("9m", 540), ("1.5h", 5400)])
@@ -49,17 +51,17 @@ def test_run_is_asked_for_what_the_options_say(tmp_path: Path, monkeypatch: pyte
     scale = ["--profile", "quick", "--dataset", "digits", "--trials", "4", "--seed", "3"]
     how = ["--device", "cpu", "--engine", "dense", "--shard", "2/3", "--budget", "9m", "--store", str(tmp_path)]
     assert main(["run", "iclr-fig03", "iclr-fig04", *scale, *how, "--quiet"]) == 0
-    both = [s for f in ("iclr-fig03", "iclr-fig04") for s in paper.rows(f, "quick", trials=4, seed=3, dataset="digits")]
+    both = [s for f in ("iclr-fig03", "iclr-fig04") for s in catalogue.rows(f, "quick", trials=4, seed=3, dataset="digits")]
     assert seen["rows"] == tickets.shard_of(list(dict.fromkeys(both)), 2, 3)
     assert seen["budget"] == 540 and (seen["device"], seen["engine"]) == ("cpu", "dense")
     assert {s.seed for s in seen["rows"]} == {3} and seen["known"] is None
     assert main(["run", "iclr-fig04c", "--quiet", "--store", str(tmp_path), "--published"]) == 0
     published = seen["known"]
-    assert seen["rows"] == [s for s in paper.rows("iclr-fig04c") if not published.has(s)] != paper.rows("iclr-fig04c")
+    assert seen["rows"] == [s for s in catalogue.rows("iclr-fig04c") if not published.has(s)] != catalogue.rows("iclr-fig04c")
 
 
 def test_run_trains_once(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paper, "rows", lambda *_, **__: rows())
+    monkeypatch.setattr(catalogue, "rows", lambda *_, **__: rows())
     run = ["run", "iclr-fig03", "--quiet", "--device", "cpu", "--store", str(tmp_path)]
     assert main(run) == 0 and f"{len(rows())} trained, 0 were there, 0 missing" in capsys.readouterr().out
     assert main(run) == 0 and f"0 trained, {len(rows())} were there" in capsys.readouterr().out
@@ -148,7 +150,7 @@ def test_trainings_of_another_machine_do_not_mix_with_those_published(
 
 def test_rounds_that_cannot_be_do_not_keep_a_store_from_replacing_what_is_published(tmp_path: Path) -> None:
     """Found on the last read: a chain that diverged would have refused the whole of another machine's training."""
-    broken = paper.iterative(TINY, rate=0.5, arch="lenet-20-10", eval_every=100, optimizer="sgd", lr=1e30)
+    broken = catalogue.iterative(TINY, rate=0.5, arch="lenet-20-10", eval_every=100, optimizer="sgd", lr=1e30)
     store = Store(tmp_path / "store")
     tickets.run(broken, store, device="cpu")
     publish.write({"a": results.possible(broken, store)}, publish.Either(store), tmp_path / "results")
@@ -178,8 +180,8 @@ def test_publish_loses_nothing_unasked(
     again = ["publish", "iclr_2_lenet", "--results", str(tmp_path), "--store", str(store.root)]
     assert main(again) == 0
     whole = set(results.Published(tmp_path).cells["key"])
-    smaller = replace(paper.FIGURES["iclr-fig04"], rows=lambda s: rows("ticket"))
-    monkeypatch.setitem(paper.FIGURES, "iclr-fig04", smaller)
+    smaller = replace(catalogue.FIGURES["iclr-fig04"], rows=lambda s: rows("ticket"))
+    monkeypatch.setitem(catalogue.FIGURES, "iclr-fig04", smaller)
     assert main(again) == 2 and "2 published networks of iclr_2_lenet" in capsys.readouterr().err
     assert set(results.Published(tmp_path).cells["key"]) == whole
     assert main([*again, "--drop"]) == 0
@@ -191,17 +193,17 @@ def test_publishing_a_section_keeps_what_another_page_shows(
 ) -> None:
     """Networks that two sections share lie in one of them. Found on the landing page: publishing that lost them."""
     again = ["publish", "iclr_2_lenet", "--results", str(tmp_path), "--store", str(store.root), "--drop"]
-    shared = replace(paper.FIGURES["beyond-mistakes"], rows=lambda s: rows("ticket"), published_rows=None)
-    monkeypatch.setitem(paper.FIGURES, "beyond-mistakes", shared)
+    shared = replace(catalogue.FIGURES["beyond-mistakes"], rows=lambda s: rows("ticket"), published_rows=None)
+    monkeypatch.setitem(catalogue.FIGURES, "beyond-mistakes", shared)
     assert main(again) == 0
     for figure in ("iclr-fig03", "iclr-fig04"):
-        reinits = replace(paper.FIGURES[figure], rows=lambda s: [x for x in rows() if x.arm == "reinit"])
-        monkeypatch.setitem(paper.FIGURES, figure, reinits)
+        reinits = replace(catalogue.FIGURES[figure], rows=lambda s: [x for x in rows() if x.arm == "reinit"])
+        monkeypatch.setitem(catalogue.FIGURES, figure, reinits)
     assert main(again) == 0
     there = set(results.Published(tmp_path).cells["key"])
     assert {key_of(s) for s in rows("ticket")} <= there
     shared = replace(shared, rows=lambda s: [])
-    monkeypatch.setitem(paper.FIGURES, "beyond-mistakes", shared)
+    monkeypatch.setitem(catalogue.FIGURES, "beyond-mistakes", shared)
     assert main(again) == 0
     assert set(results.Published(tmp_path).cells["key"]) == {key_of(x) for x in rows() if x.arm == "reinit"}
 

@@ -12,11 +12,12 @@ import pytest
 import torch
 from torch import nn
 
-from lth_core import data, prune, tickets, train
-from lth_core import forward as forwards
-from lth_core.cell import StoreError, key_of
-from lth_core.forward import forward, layout
-from lth_core.halfway import Halfway, Shelf
+from lth_core import data, prune, tickets
+from lth_core.engines import dense as train
+from lth_core.engines import forward as forwards
+from lth_core.store.cell import StoreError, key_of
+from lth_core.engines.forward import forward, layout
+from lth_core.store.checkpoint import Halfway, Shelf
 from lth_core.models import Network, initial, layers, weight_count
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 from test_store import SMALL, TINY, tiny_rows
 
-from lth_core import anatomy, arms, data, exchange, paper, prune, publish, results, tickets
-from lth_core.__main__ import main
-from lth_core.audit import allowed_difference
-from lth_core.cell import StoreError, digest_arrays, key_of
+from lth_companion.figures import inside
+from lth_core import arms, data, prune, results, tickets
+from lth_companion.share import exchange, publish
+from lth_companion.experiments import catalogue
+from lth_companion.commands import main
+from lth_companion.share.audit import allowed_difference
+from lth_core.store.cell import StoreError, digest_arrays, key_of
 from lth_core.models import Network, initial
 from lth_core.spec import MISTAKES, Spec, UsageError
 from lth_core.store import Store
@@ -172,12 +175,12 @@ def test_one_weight_more_than_one_threshold_keeps_is_refused(tmp_path: Path) -> 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, list[Spec]]:
     """Tickets of every search, beside what a figure shows that no file can hold."""
-    rows = paper.iterative(TINY, ("ticket", "reinit"), rate=0.5, **SMALL)
+    rows = catalogue.iterative(TINY, ("ticket", "reinit"), rate=0.5, **SMALL)
     for search in ("continued", *MISTAKES):
         arms = ("continued", "ticket") if search == "continued" else ("ticket",)
-        rows += paper.iterative(TINY, arms, rate=0.5, each={"search": search}, **SMALL)
+        rows += catalogue.iterative(TINY, arms, rate=0.5, each={"search": search}, **SMALL)
     for each in ({"rewind": 20}, {"rescale": 0.5}):
-        rows += paper.iterative(TINY, rate=0.5, each=each, **SMALL)
+        rows += catalogue.iterative(TINY, rate=0.5, each=each, **SMALL)
     made = Store(tmp_path_factory.mktemp("searched") / "store")
     tickets.run(rows, made, device="cpu")
     return made, list(dict.fromkeys(rows))
@@ -203,7 +206,7 @@ def test_what_is_exported_is_what_was_trained(searched: tuple[Store, list[Spec]]
 
 def exports(rows: list[Spec], monkeypatch: pytest.MonkeyPatch, folder: Path, *options: str) -> tuple[int, set[str]]:
     """Exit code, and keys of the files, of exporting a figure that shows `rows`."""
-    monkeypatch.setattr(paper, "rows", lambda *a, **k: rows)
+    monkeypatch.setattr(catalogue, "rows", lambda *a, **k: rows)
     code = main(["export", "iclr-fig09", "--out", str(folder), *options])
     return code, {f.stem for f in folder.glob("*.safetensors")}
 
@@ -253,7 +256,7 @@ def test_a_figure_of_results_is_exported_as_far_as_masks_are_there(
 
 def published_ticket(folder: Path) -> tuple[exchange.Ticket, Path]:
     """The ticket that the book's page takes out of results/."""
-    spec = next(s for s in paper.rows("iclr-fig15", "published") if s.round == 8 and s.trial == 0)
+    spec = next(s for s in catalogue.rows("iclr-fig15", "published") if s.round == 8 and s.trial == 0)
     made = exchange.ticket(spec, results.Published())
     return made, exchange.write(made, folder)
 
@@ -264,7 +267,7 @@ def trained_plainly(file: Path, iterations: int) -> tuple[float, dict[str, int]]
 
     torch.set_num_threads(1)  # layers this small gain nothing from a second one, and lose where cores are shared
     space: dict = {}
-    exec(anatomy.RECIPE.format(file=file), space)
+    exec(inside.RECIPE.format(file=file), space)
     net, mnist = space["net"], data.load("mnist")
     train, _ = mnist.split(0, 0)
     x, y = (torch.tensor(a[train]) for a in (mnist.pool_images, mnist.pool_labels))
@@ -301,4 +304,4 @@ def test_five_lines_of_pytorch_train_to_the_stored_accuracy(iterations: int, mni
 def test_the_page_shows_these_lines() -> None:
     page = Path(__file__).resolve().parents[1] / "notebooks" / "iclr_f_examining.ipynb"
     assert "anatomy.recipe(" in page.read_text("utf-8")
-    assert len(anatomy.RECIPE.splitlines()) == 5 and os.linesep in anatomy.RECIPE
+    assert len(inside.RECIPE.splitlines()) == 5 and os.linesep in inside.RECIPE

@@ -43,10 +43,11 @@ from runners import (
 )
 from test_store import SMALL, TINY, same_cells, tiny_rows
 
-import lth_core.store
-from lth_core import arms, data, paper, tickets
-from lth_core.__main__ import main
-from lth_core.cell import StoreError, key_of
+import lth_core.store.folder
+from lth_core import arms, data, tickets
+from lth_companion.experiments import catalogue
+from lth_companion.commands import main
+from lth_core.store.cell import StoreError, key_of
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
 
@@ -189,7 +190,7 @@ def test_asked_twice_stops_at_once(number: signal.Signals, tmp_path: Path) -> No
 @pytest.fixture(scope="module")
 def many() -> list[Spec]:
     """Rows of four trials: four runners find work at once."""
-    return paper.iterative(replace(TINY, trials=4), ("ticket", "reinit"), **SMALL)
+    return catalogue.iterative(replace(TINY, trials=4), ("ticket", "reinit"), **SMALL)
 
 
 def compete(runners: int, work: Callable[..., None], rows: list[Spec], root: Path) -> list[list[str]]:
@@ -239,7 +240,7 @@ def test_more_networks_than_open_files(whole: Store, tmp_path: Path) -> None:
     try:
         many = [replace(tiny_rows()[0], trial=t) for t in range(2_000)]
         with Store(tmp_path).claim(many) as mine:
-            assert len(mine) == lth_core.store.AT_ONCE
+            assert len(mine) == lth_core.store.folder.AT_ONCE
             with Store(tmp_path).claim(many) as others:
                 assert not {key_of(s) for s in mine} & {key_of(s) for s in others}
     finally:
@@ -332,7 +333,7 @@ def test_no_folder_for_compiled_kernels(tmp_path: Path) -> None:
         "def refuse(self, *_): raise PermissionError\n"
         "caching._CacheLocator.ensure_cache_path = refuse\n"
         "from lth_core import sparse\nassert sparse.by_weight.train.signatures == []\n"
-        "from lth_core.__main__ import main\nsys.exit(main(sys.argv[1:]))"
+        "from lth_companion.commands import main\nsys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", code, *COMMAND, "--budget", "0", "--store", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -529,7 +530,7 @@ def test_data_folders_that_cannot_be(tmp_path: Path) -> None:
 
 
 def test_out_of_memory_splits_the_cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lth_core import train as dense
+    from lth_core.engines import dense
 
     rows = [replace(tiny_rows()[0], trial=t) for t in range(7)]
     networks = [arms.network(s) for s in rows]
@@ -565,8 +566,8 @@ def _never_fits(*_: Any, **__: Any) -> Any:
 def test_divergence_is_recorded(engine: str, tmp_path: Path) -> None:
     """A learning rate of 1e30 leaves NaN: a result. What would grow from it is refused, the rest goes on."""
     scale = replace(TINY, trials=1)
-    bad = paper.iterative(scale, optimizer="sgd", lr=1e30, **SMALL)
-    good = paper.iterative(scale, **SMALL)
+    bad = catalogue.iterative(scale, optimizer="sgd", lr=1e30, **SMALL)
+    good = catalogue.iterative(scale, **SMALL)
     report = tickets.run(bad + good, Store(tmp_path), device="cpu", engine=engine)
     assert set(report.trained) == {bad[0], *good} and report.missing == []
     assert set(report.refused) == set(bad[1:]) and key_of(bad[0]) in report.refused[bad[2]]
@@ -579,8 +580,8 @@ def test_divergence_is_recorded(engine: str, tmp_path: Path) -> None:
 
 
 def test_divergence_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    rows = paper.iterative(replace(TINY, trials=1), optimizer="sgd", lr=1e30, **SMALL)
-    monkeypatch.setattr(paper, "rows", lambda *_, **__: rows)
+    rows = catalogue.iterative(replace(TINY, trials=1), optimizer="sgd", lr=1e30, **SMALL)
+    monkeypatch.setattr(catalogue, "rows", lambda *_, **__: rows)
     assert main(["run", "iclr-fig03", "--quiet", "--device", "cpu", "--store", str(tmp_path)]) == 1
     assert "2 networks cannot be made" in said(capsys)
 

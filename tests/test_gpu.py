@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from lth_core import arms, train
+from lth_core import arms
+from lth_core.engines import dense as train
 from lth_core.data import load
 from lth_core.spec import Spec
 

@@ -15,9 +15,11 @@ import gpu
 import pytest
 from conftest import ROOT
 
-from lth_core import gpu_slice, paper, tickets
-from lth_core.__main__ import main
-from lth_core.cell import StoreError, key_of
+from lth_companion.share import gpu_slice
+from lth_companion.experiments import catalogue
+from lth_core import tickets
+from lth_companion.commands import main
+from lth_core.store.cell import StoreError, key_of
 from lth_core.store import Store
 
 TOY = ["--device", "cpu", "--profile", "quick"]
@@ -35,7 +37,7 @@ def slice_of(minutes: float, out: Path, *options: str) -> dict:
 
 
 def test_a_slice_comes_home_and_the_next_goes_on(tmp_path: Path) -> None:
-    rows = paper.rows("iclr-fig08", "quick", trials=1)
+    rows = catalogue.rows("iclr-fig08", "quick", trials=1)
     before = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
     first = slice_of(60, tmp_path / "one", "--no-benchmark", "--no-tests", "--mib", "0.7", "--files", "8")
     assert first["cells"] == len(rows) and not first["left_out"] and first["network_steps"] == 30 * len(rows)
@@ -57,7 +59,7 @@ def test_a_slice_comes_home_and_the_next_goes_on(tmp_path: Path) -> None:
 
 def test_a_slice_ends_in_time_with_what_it_has(tmp_path: Path) -> None:
     """Stopped in its first round: trainings stopped halfway are packed, and the next slice goes on from them."""
-    rows = paper.rows("iclr-fig08", "quick", trials=1)
+    rows = catalogue.rows("iclr-fig08", "quick", trials=1)
     store, looks = Store(tmp_path / "store"), iter([False] * 3)
     tickets.run(rows, store, device="cpu", stop=lambda: next(looks, True))
     assert (store.root / "halfway").is_dir() and not store.keys()
@@ -72,7 +74,7 @@ def test_a_slice_ends_in_time_with_what_it_has(tmp_path: Path) -> None:
 
 
 def test_what_does_not_fit_is_named_and_the_first_named_go_first(tmp_path: Path) -> None:
-    store, rows = Store(tmp_path / "store"), paper.rows("iclr-fig08", "quick", trials=1)[:3]
+    store, rows = Store(tmp_path / "store"), catalogue.rows("iclr-fig08", "quick", trials=1)[:3]
     tickets.run(rows, store, device="cpu")
     keys = [key_of(s) for s in rows]
     size = max(gpu_slice.size_in_tar(store.folder(k).iterdir()) for k in keys) + 20 * gpu_slice.BLOCK

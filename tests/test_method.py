@@ -13,8 +13,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from lth_core import analyse, arms, draws, models, prune, results, sparse, tickets, train
-from lth_core.cell import key_of
+from lth_core import analyse, arms, draws, models, prune, results, tickets
+from lth_core.engines.sparse import engine as sparse
+from lth_core.engines import dense as train
+from lth_core.store.cell import key_of
 from lth_core.data import Dataset, load
 from lth_core.models import Network, Trained, initial, layers
 from lth_core.spec import ARMS, Spec, learning_rates
@@ -53,7 +55,7 @@ def chain(engine: str, base: Spec = BASE, rounds: int = 3) -> list[tuple[Network
 
 
 def _cell(network: Network, result: Trained):
-    from lth_core.cell import Cell
+    from lth_core.store.cell import Cell
 
     return Cell(network.spec, {}, None, network.masks, result.weights)  # type: ignore[arg-type]
 

@@ -14,13 +14,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lth_core import leads, mistakes, panels, paper, prune, publish, results, tickets
+from lth_companion.figures import ahead, panels
+from lth_core import mistakes, prune, results, tickets
+from lth_companion.experiments import catalogue
+from lth_companion.share import publish
 from lth_core.analyse import summary
-from lth_core.cell import key_of
+from lth_core.store.cell import key_of
 from lth_core.models import Network, Parameters, initial
 from lth_core.spec import MISTAKES, SEARCHES, Spec
 from lth_core.store import Store
-from lth_core.study import Study
+from lth_companion.experiments.study import Study
 
 BASE = Spec(dataset="digits", arch="lenet-30-20", iterations=60, eval_every=20, lr=5e-3, prune_fc=0.5, prune_out=0.25)
 ROUNDS = (1, 2, 3)
@@ -134,7 +137,7 @@ def test_stopping_on_test_data_is_found() -> None:
 def test_every_mistake_has_a_name_a_row_and_a_sentence() -> None:
     assert set(mistakes.MISTAKES) == set(MISTAKES) == set(FOUND_BY)
     assert set(SEARCHES) == {"reset", "continued", *MISTAKES}
-    assert {s.search for s in paper.rows("beyond-mistakes", "published")} == {"reset", *MISTAKES}
+    assert {s.search for s in catalogue.rows("beyond-mistakes", "published")} == {"reset", *MISTAKES}
     for steps in mistakes.MISTAKES.values():
         assert steps.changed and all(f.__doc__ for f in steps.changed.values()), steps.label
         assert steps.starts_from_initial is not bool(steps.changed.keys() & {"back", "held"}), steps.label
@@ -195,15 +198,15 @@ def test_the_page_says_who_is_ahead() -> None:
     study: Any = Invented()
     sides: dict[str, Any] = {s: [("end_test", {"search": s}, {"search": s, "arm": "reinit"})] for s in MISTAKES[:3:2]}
     sides["reset"] = [("end_test", {"search": "reset"}, {"search": "reset", "arm": "reinit"})]
-    said = leads.leads(study, "beyond-mistakes", ["lead"], sides, levels=(6, 12), caption="c").text
+    said = ahead.leads(study, "beyond-mistakes", ["lead"], sides, levels=(6, 12), caption="c").text
     words = [row.split("<td>")[1].split("</td>")[0] for row in said.split("<tr>")[2:]]
     assert [w.split(", ")[1] for w in words] == ["<strong>behind</strong>", "no difference found", "ahead"]
-    high = leads.too_high(study, "beyond-mistakes", {"unpruned": {"round": 0}}, caption="c").text
+    high = ahead.too_high(study, "beyond-mistakes", {"unpruned": {"round": 0}}, caption="c").text
     assert "97.00" in high and "98.00" in high and "1.00 (1.00 to 1.00)" in high
 
 
 def test_every_mistake_is_on_the_page() -> None:
-    text = leads.catalogue(caption="c").text
+    text = ahead.catalogue(caption="c").text
     assert all(
         steps.label.replace("'", "&#x27;") in text or steps.label in text for steps in mistakes.MISTAKES.values()
     )

@@ -130,10 +130,10 @@ def test_right_values_pass_the_first_cell_without_training(path: Path) -> None:
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
 def test_every_figure_of_a_section_is_on_its_page(path: Path) -> None:
-    from lth_core import paper
+    from lth_companion.experiments import catalogue
 
     text = path.read_text("utf-8")
-    for figure in paper.FIGURES.values():
+    for figure in catalogue.FIGURES.values():
         if figure.notebook == path.stem:
             shown = re.search(rf"{figure.id}(?![\w-])", text)
             assert shown, f"{figure.id} is declared for {path.stem} and not shown there"

@@ -13,7 +13,9 @@ import torch
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
-from lth_core import analyse, data, figures, own, plain, plot, prune, torchprune
+from lth_core import analyse, data, own, plot, prune, torchprune
+from lth_companion import figures
+from lth_core.own import network as plain
 from lth_core.spec import UsageError
 
 
@@ -188,7 +190,7 @@ def test_tickets_go_through_files(found: own.Found, tmp_path: Path) -> None:
 
 
 def test_tickets_of_the_papers_load_as_ones_own(tmp_path: Path) -> None:
-    from lth_core import exchange
+    from lth_companion.share import exchange
     from lth_core.models import Network
     from lth_core.prune import cut
     from lth_core.prune import full as whole

@@ -11,15 +11,20 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from lth_core import analyse, claims, figures, levels, pages, panels, paper, plot, status, tables
-from lth_core.cell import key_of
+from lth_core import analyse, levels, plot
+from lth_companion.claims import verdicts
+from lth_companion import figures
+from lth_companion.pages import words, status
+from lth_companion.figures import panels, tables
+from lth_companion.experiments import catalogue
+from lth_core.store.cell import key_of
 from lth_core.results import Published, describe, possible
-from lth_core.study import Study
+from lth_companion.experiments.study import Study
 
 
 def row(**more: object) -> dict[str, object]:
     base = {
-        "id": "a", "verdict": claims.REPRODUCED, "effect": 37.5, "low": 31.0, "high": 43.0, "n": 5, "unit": "% earlier",
+        "id": "a", "verdict": verdicts.REPRODUCED, "effect": 37.5, "low": 31.0, "high": 43.0, "n": 5, "unit": "% earlier",
         "but": None, "says": "38 percent earlier", "number": 38.0, "scale": "", "reason": "",
         "statement": "Tickets are faster.",
     }  # fmt: skip
@@ -30,60 +35,60 @@ def found(*rows: dict[str, object]) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("id", drop=False)
 
 
-NOTHING = row(verdict=claims.UNMEASURED, effect=np.nan, low=np.nan, high=np.nan, n=0, reason="nothing is published")
+NOTHING = row(verdict=verdicts.UNMEASURED, effect=np.nan, low=np.nan, high=np.nan, n=0, reason="nothing is published")
 
 
 def test_minus_signs_are_signs_and_hyphens_stay():
-    assert pages.signed("one-shot: -0.3 to 300-100, -2") == "one-shot: −0.3 to 300-100, −2"
+    assert words.signed("one-shot: -0.3 to 300-100, -2") == "one-shot: −0.3 to 300-100, −2"
 
 
-@pytest.mark.parametrize("verdict", claims.VERDICTS)
+@pytest.mark.parametrize("verdict", verdicts.VERDICTS)
 def test_an_answer_reads_correctly_whatever_the_verdict(verdict):
-    said = pages.answer(found(row(verdict=verdict)), "a")
+    said = words.answer(found(row(verdict=verdict)), "a")
     assert said.startswith("The paper says: 38 percent earlier. Measured: 37.5% earlier (95% interval 31 to 43")
     assert "not measured" not in said
-    assert said.endswith(f"; {({claims.UNMEASURED: 'this scale cannot show it'}).get(verdict, verdict)}.")
+    assert said.endswith(f"; {({verdicts.UNMEASURED: 'this scale cannot show it'}).get(verdict, verdict)}.")
 
 
 def test_a_number_of_the_other_sign_has_the_other_word():
-    text = pages.numbers(found(row(), row(id="b", effect=-8.0, low=-15.5, high=2.0)), caption="x").text
+    text = words.numbers(found(row(), row(id="b", effect=-8.0, low=-15.5, high=2.0)), caption="x").text
     assert "<td>37.5% earlier</td><td>31 to 43</td>" in text and "<td>8% later</td><td>−2 to 15.5</td>" in text
 
 
 def test_nothing_measured_is_said_and_not_invented():
     study = Study(notebook="iclr_e_random_sparsity")
     empty = found(NOTHING)
-    assert pages.answer(empty, "a").endswith("Not measured here yet.")
-    assert "Nothing can be said yet" in pages.failed(study, empty).data
-    text = pages.numbers(empty, caption="x").text
+    assert words.answer(empty, "a").endswith("Not measured here yet.")
+    assert "Nothing can be said yet" in words.failed(study, empty).data
+    text = words.numbers(empty, caption="x").text
     assert "<td>38 percent earlier</td><td>–</td><td>–</td><td>0</td><td>not measured yet</td>" in text
     assert "None is measured yet" in text and "nan" not in text
-    assert pages.numbers(found({**NOTHING, "number": np.nan}), caption="x").text == ""
-    assert "nan" not in pages.shapes(found({**NOTHING, "number": np.nan}), caption="x").text
+    assert words.numbers(found({**NOTHING, "number": np.nan}), caption="x").text == ""
+    assert "nan" not in words.shapes(found({**NOTHING, "number": np.nan}), caption="x").text
 
 
 def test_printed_numbers_that_wait_stand_below_those_measured():
-    text = pages.numbers(found({**NOTHING, "id": "b", "statement": "Waits."}, row()), caption="x").text
+    text = words.numbers(found({**NOTHING, "id": "b", "statement": "Waits."}, row()), caption="x").text
     assert text.index("Tickets are faster.") < text.index("Waits.") and "Intervals: 95%" in text
 
 
 def test_a_failed_claim_is_listed_first():
     study = Study(notebook="iclr_e_random_sparsity")
-    text = pages.failed(study, found(row(verdict=claims.NOT), row(id="b", verdict=claims.REPRODUCED))).data
+    text = words.failed(study, found(row(verdict=verdicts.NOT), row(id="b", verdict=verdicts.REPRODUCED))).data
     assert text.startswith("**These claims do not hold here.**") and "Tickets are faster." in text
-    assert "No claim that could be judged failed" in pages.failed(study, found(row())).data
+    assert "No claim that could be judged failed" in words.failed(study, found(row())).data
 
 
-@pytest.mark.parametrize(("verdict", "folded"), [(claims.NOT, False), (claims.DIRECTION, True)])
+@pytest.mark.parametrize(("verdict", "folded"), [(verdicts.NOT, False), (verdicts.DIRECTION, True)])
 def test_long_lists_are_folded_but_never_what_failed(verdict, folded):
     study = Study(notebook="iclr_e_random_sparsity")
-    text = pages.failed(study, found(*[row(id=str(i), verdict=verdict) for i in range(9)])).data
+    text = words.failed(study, found(*[row(id=str(i), verdict=verdict) for i in range(9)])).data
     assert text.count("<details>") == text.count("</details>") == folded and text.count("Tickets are faster.") == 9
 
 
 def test_readings_agree_or_not():
     table = pd.DataFrame({"same": [1.0, 20.0, 3.0], "differs": [1.0, -2.0, 3.0], "lost": [np.nan, np.nan, 1.0]})
-    same, differs, lost = pages.carries(table).data.splitlines()
+    same, differs, lost = words.carries(table).data.splitlines()
     assert "the sign is the same" in same and "depends on the reading" in differs and "too few" in lost
 
 
@@ -248,17 +253,17 @@ def test_every_published_network_belongs_to_a_whole_figure() -> None:
     page stood empty."""
     published = Published()
     there, whole = set(published.cells["key"]), set()
-    for figure in paper.FIGURES:
-        keys = {key_of(s) for s in possible(paper.rows(figure, "published"), published)}
+    for figure in catalogue.FIGURES:
+        keys = {key_of(s) for s in possible(catalogue.rows(figure, "published"), published)}
         whole |= keys if keys <= there else set()
     assert there == whole
 
 
 def test_the_landing_page_lists_every_figure_on_its_page() -> None:
     lines = dict(re.findall(r"\| \{doc\}`(\w+)` \|(.*)\|$", status.sections(), flags=re.M))
-    for page in paper.NOTEBOOKS:
+    for page in catalogue.NOTEBOOKS:
         listed = [x.strip() for half in lines[page].split("|") for x in half.split(",") if x.strip(" –")]
-        assert sorted(listed) == sorted(status.numbered(f.id) for f in paper.figures_of(page))
+        assert sorted(listed) == sorted(status.numbered(f.id) for f in catalogue.figures_of(page))
     measured, waiting = lines["iclr_f_examining"].split("|")
     assert "25" in measured and not waiting.strip()
     assert [status.numbered(x) for x in ("iclr-fig04c", "iclr-fig14-conv", "v1-fig03", "iclr-unplotted-f3-sgd")] == [

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import yaml
 
-from lth_core import analyse, models, paper, prune
+from lth_core import analyse, models, prune
+from lth_companion.experiments import catalogue
 from lth_core.spec import Spec, UsageError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared/paper/experiments.yaml"
@@ -31,17 +32,17 @@ def test_printed_weight_count_of_lenet():
 
 
 def test_main_figure_counts_its_trainings():
-    rows = paper.rows("iclr-fig04", "paper")
+    rows = catalogue.rows("iclr-fig04", "paper")
     assert sum(r.arm == "ticket" and r.prune_fc == 0.2 for r in rows) == 27 * 5
     assert sum(r.arm == "reinit" and r.prune_fc == 0.2 and r.round > 1 for r in rows) == 26 * 5 * 3
     assert sum(r.round == 0 for r in rows) == 5
     assert {r.iterations for r in rows} == {50_000}
 
 
-@pytest.mark.parametrize("figure", paper.FIGURES)
-@pytest.mark.parametrize("profile", paper.PROFILES)
+@pytest.mark.parametrize("figure", catalogue.FIGURES)
+@pytest.mark.parametrize("profile", catalogue.PROFILES)
 def test_every_figure_has_rows_in_every_profile(figure, profile):
-    rows = paper.rows(figure, profile)
+    rows = catalogue.rows(figure, profile)
     assert rows and len(set(rows)) == len(rows)
 
 
@@ -53,25 +54,25 @@ ELSEWHERE = {"blog-exp-glorot-rescale", "blog-exp-magnitude-growth", "iclr-fig02
 @pytest.mark.skipif(not SHARED.exists(), reason="the papers' tables are not beside this checkout")
 def test_every_experiment_of_the_papers_is_declared():
     wanted = {e["id"] for e in yaml.safe_load(SHARED.read_text())}
-    assert ELSEWHERE <= wanted and not ELSEWHERE & set(paper.FIGURES)
-    assert {e for e in wanted - ELSEWHERE if not any(f == e or f.startswith(f"{e}-") for f in paper.FIGURES)} == set()
+    assert ELSEWHERE <= wanted and not ELSEWHERE & set(catalogue.FIGURES)
+    assert {e for e in wanted - ELSEWHERE if not any(f == e or f.startswith(f"{e}-") for f in catalogue.FIGURES)} == set()
 
 
 def test_unpruned_networks_are_shared_between_figures():
-    a = {r for r in paper.rows("iclr-fig29") if r.round == 0}
-    assert a == {r for r in paper.rows("iclr-fig26") if r.round == 0 and r.lr == 1.2e-3}
+    a = {r for r in catalogue.rows("iclr-fig29") if r.round == 0}
+    assert a == {r for r in catalogue.rows("iclr-fig26") if r.round == 0 and r.lr == 1.2e-3}
 
 
 def test_rounds_down_to():
-    assert list(paper.rounds_down_to(0.2, 0.8**27)) == list(range(1, 28))
-    assert list(paper.rounds_down_to(0.5, 0.05)) == [1, 2, 3, 4, 5]
+    assert list(catalogue.rounds_down_to(0.2, 0.8**27)) == list(range(1, 28))
+    assert list(catalogue.rounds_down_to(0.5, 0.05)) == [1, 2, 3, 4, 5]
 
 
 def test_unknown_names_are_refused():
     with pytest.raises(UsageError, match="allowed"):
-        paper.rows("iclr-fig999")
+        catalogue.rows("iclr-fig999")
     with pytest.raises(UsageError, match="allowed"):
-        paper.rows("iclr-fig03", "enormous")
+        catalogue.rows("iclr-fig03", "enormous")
 
 
 # --- analysis ---------------------------------------------------------------------------------------------------------

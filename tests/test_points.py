@@ -9,8 +9,10 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from lth_core import claim_tests, figures, panels, points, statements
-from lth_core.study import Study
+from lth_companion.claims import tests, statements
+from lth_companion import figures
+from lth_companion.figures import panels, printed as points
+from lth_companion.experiments.study import Study
 
 ARMS = {arm: {"arm": arm} for arm in ("ticket", "reinit")}
 
@@ -82,7 +84,7 @@ def test_best_levels_are_where_the_paper_finds_them() -> None:
     assert own["percent"].min() > 4.6
     for claim in statements.load():
         for part in claim.parts:
-            assert not part.near or claim_tests.traits(part).seeks_level(part.arguments), claim.id
+            assert not part.near or tests.traits(part).seeks_level(part.arguments), claim.id
 
 
 def test_a_figure_says_what_its_diamonds_are() -> None:

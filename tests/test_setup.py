@@ -97,7 +97,7 @@ class Refuse(importlib.abc.MetaPathFinder):
             raise ImportError(name)
 
 sys.meta_path.insert(0, Refuse())
-from lth_core.__main__ import main
+from lth_companion.commands import main
 how = ["--profile", "quick", "--dataset", "digits", "--trials", "1"]
 assert main(["run", "iclr-fig11", *how, "--device", "cpu", "--quiet", "--budget", "0", "--store", sys.argv[1]]) == 0
 sys.exit(main(["status", "iclr-fig11", *how, "--store", sys.argv[1]]))

@@ -11,10 +11,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lth_core import by_row, lanes, sparse
+from lth_core.engines.sparse import by_row, simd, engine as sparse
 from lth_core import data as data_sets
-from lth_core.by_row import ByRow
-from lth_core.by_weight import ByWeight
+from lth_core.engines.sparse.by_row import ByRow
+from lth_core.engines.sparse.by_weight import ByWeight
 from lth_core.data import Dataset
 from lth_core.draws import BatchOrder, generator
 from lth_core.models import Network, Parameters, initial
@@ -239,8 +239,8 @@ def test_moments_of_absent_inputs_end_at_zero():
 def test_kernels_on_disk_are_dropped_when_any_of_their_modules_changes():
     """`lanes.kernel` sets a private attribute of Numba; this is what notices if Numba renames it."""
     plain = numba.njit(cache=True)(test_kernels_on_disk_are_dropped_when_any_of_their_modules_changes)
-    assert plain._cache._cache_file._source_stamp != lanes.STAMP
-    assert by_row.train._cache._cache_file._source_stamp == lanes.STAMP
+    assert plain._cache._cache_file._source_stamp != simd.STAMP
+    assert by_row.train._cache._cache_file._source_stamp == simd.STAMP
 
 
 def test_what_cannot_be_trained_is_said(digits):

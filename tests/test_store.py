@@ -11,18 +11,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lth_core import paper, publish, results, tickets
-from lth_core.__main__ import main
-from lth_core.cell import StoreError, device_details, key_of
+from lth_companion.experiments import catalogue
+from lth_companion.share import publish
+from lth_core import results, tickets
+from lth_companion.commands import main
+from lth_core.store.cell import StoreError, device_details, key_of
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
 
-TINY = paper.Scale(dataset="digits", iterations=40, trials=2, rounds=2, replicates=1)
+TINY = catalogue.Scale(dataset="digits", iterations=40, trials=2, rounds=2, replicates=1)
 SMALL = dict(arch="lenet-20-10", eval_every=20)
 
 
 def tiny_rows() -> list[Spec]:
-    return paper.iterative(TINY, ("ticket", "reinit"), rate=0.5, **SMALL)
+    return catalogue.iterative(TINY, ("ticket", "reinit"), rate=0.5, **SMALL)
 
 
 @pytest.fixture
@@ -160,13 +162,13 @@ def test_a_store_and_published_results_answer_alike(store, tmp_path):
 
 def test_published_results_are_read_without_a_store():
     """Locks of files, which a store needs, are not everywhere; nor is torch needed to read tables."""
-    ask = "import sys, lth_core.results; print(*{'torch', 'lth_core.store'} & set(sys.modules))"
+    ask = "import sys, lth_core.results; print(*{'torch', 'lth_core.store.folder'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True).stdout == "\n"
 
 
 def test_a_section_goes_on_keeping_the_masks_of_its_chains(store, tmp_path):
     """Published again without asking for masks, it has those of new networks too: audits start from them."""
-    chain, cut = tiny_rows(), paper.iterative(replace(TINY, rounds=1), rate=0.25, **SMALL)
+    chain, cut = tiny_rows(), catalogue.iterative(replace(TINY, rounds=1), rate=0.25, **SMALL)
     assert max(s.round for s in chain) > 1
     tickets.run(cut, store, device="cpu")
     publish.write({"section": chain}, publish.Either(store), tmp_path, masks=["section"])
@@ -249,7 +251,7 @@ def test_impossible_rows_are_refused(bad):
 
 
 def test_shards_split_chains_whole():
-    rows = paper.rows("iclr-fig04")
+    rows = catalogue.rows("iclr-fig04")
     parts = [tickets.shard_of(rows, i, 3) for i in (1, 2, 3)]
     assert sorted(key_of(s) for p in parts for s in p) == sorted(key_of(s) for s in rows)
     assert all(not ({s.trial for s in a} & {s.trial for s in b}) for a, b in itertools.pairwise(parts))
@@ -257,13 +259,13 @@ def test_shards_split_chains_whole():
 
 def test_a_chain_that_diverged_is_published_as_far_as_it_goes(tmp_path, monkeypatch, capsys):
     """The rounds after it cannot be: neither publishing nor `status` waits for them."""
-    fine = paper.iterative(TINY, **SMALL)
-    broken = paper.iterative(TINY, optimizer="sgd", lr=1e30, **SMALL)
+    fine = catalogue.iterative(TINY, **SMALL)
+    broken = catalogue.iterative(TINY, optimizer="sgd", lr=1e30, **SMALL)
     store = Store(tmp_path / "store")
     tickets.run([*fine, *broken], store, device="cpu")
     assert results.possible([*fine, *broken], store) == [*fine, *(s for s in broken if s.round == 0)]
-    figure = replace(paper.FIGURES["iclr-fig03"], rows=lambda scale: [*fine, *broken])
-    monkeypatch.setitem(paper.FIGURES, "iclr-fig03", figure)
+    figure = replace(catalogue.FIGURES["iclr-fig03"], rows=lambda scale: [*fine, *broken])
+    monkeypatch.setitem(catalogue.FIGURES, "iclr-fig03", figure)
     here = ["--store", str(store.root)]
     assert main(["publish", "iclr-fig03", "--results", str(tmp_path / "results"), *here]) == 0
     assert len(results.Published(tmp_path / "results").cells) == len(fine) + TINY.trials

@@ -20,8 +20,12 @@ import pytest
 import torch
 
 import lth_core
-from lth_core import archive, costs, faq, manifest, own, publish, reference, reference_make, results
-from lth_core.cell import StoreError
+from lth_companion.build import archive
+from lth_companion.experiments import costs
+from lth_companion.pages import faq
+from lth_core import manifest, own, reference, results
+from lth_companion.share import publish, reference as reference_make
+from lth_core.store.cell import StoreError
 from lth_core.spec import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,7 +104,7 @@ def test_the_data_dictionary_names_nothing_else(tmp_path: Path) -> None:
 
 def test_reference_curves_are_the_published_networks(tmp_path: Path) -> None:
     stored = json.loads(reference.FILE.read_text())
-    assert stored == json.loads(reference_make.text()), "run python -m lth_core.reference_make"
+    assert stored == json.loads(reference_make.text()), "run python -m lth_companion.share.reference"
     assert reference.FILE.stat().st_size < 100_000
     assert stored["about"]["trials"] >= 3 and all(c["n"] >= 3 for x in stored["levels"] for c in (x["stop_test"],))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lth_core import student, teach
+from lth_companion.classroom import student, exercises
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(student.SOURCES.glob("*.ipynb"))
@@ -69,7 +69,7 @@ def test_checks_pass_with_the_solutions(path: Path) -> None:
 @each
 def test_checks_fail_without_them(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every check of the student's version fails on the stubs (trainings before them are left out)."""
-    monkeypatch.setattr(teach, "searched", lambda trials, rounds: [[teach.whole()] * (rounds + 1)] * trials)
+    monkeypatch.setattr(exercises, "searched", lambda trials, rounds: [[exercises.whole()] * (rounds + 1)] * trials)
     made = student.student(read(path))
     empty = outcomes(made)
     assert checks(made) and all(empty[c] for c in checks(made)), "a check that passes on an empty stub checks nothing"
@@ -157,15 +157,15 @@ def test_each_bug_is_found_by_its_own_property() -> None:
         for f in space.values()
         if callable(f) and getattr(f, "__code__", None) and f.__code__.co_varnames[:1] == ("made",)
     ]
-    failed = teach.grade(tests)
+    failed = exercises.grade(tests)
     assert len(tests) == 5 and not failed.loc["right"].any()
     owner = {
         "unmasked": "pruned_weights_stay_zero", "own_masks": "the_control_changes_values_only",
         "signed": "the_smallest_magnitudes_go", "test_leak": "test_data_choose_nothing",
         "not_rewound": "tickets_start_at_initial_values",
     }  # fmt: skip
-    assert set(teach.BROKEN.values()) == set(owner)
-    for letter, mistake in teach.BROKEN.items():
+    assert set(exercises.BROKEN.values()) == set(owner)
+    for letter, mistake in exercises.BROKEN.items():
         assert failed.loc[letter, owner[mistake]], mistake
 
 

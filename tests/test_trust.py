@@ -23,13 +23,15 @@ from hypothesis import strategies as st
 from record import tried
 from test_store import same_cells, tiny_rows
 
-from lth_core import data, exchange, paper, tickets
-from lth_core.__main__ import main, seconds, shard
-from lth_core.cell import StoreError, digest, key_of, own_digest
+from lth_core import data, tickets
+from lth_companion.share import exchange
+from lth_companion.experiments import catalogue
+from lth_companion.commands import main, seconds, shard
+from lth_core.store.cell import StoreError, digest, key_of, own_digest
 from lth_core.models import MEASURED
 from lth_core.spec import ALLOWED, Spec, UsageError, from_dict
 from lth_core.store import Store
-from lth_core.study import Study
+from lth_companion.experiments.study import Study
 
 INPUTS = 500  # of each property; the slow run tries twenty times as many
 MORE = 20
@@ -646,7 +648,7 @@ def test_a_name_cannot_break_a_sentence_in_two(tmp_path: Path, capsys: pytest.Ca
 
 
 @property_of(
-    st.sampled_from(paper.NOTEBOOKS) | WORDS,
+    st.sampled_from(catalogue.NOTEBOOKS) | WORDS,
     st.dictionaries(
         st.sampled_from(["profile", "trials", "device", "seed", "data_dir", "dataset"]),
         ANYTHING | st.sampled_from(["quick", "paper", "published", "cpu", "digits", "mnist", "~nobody-here", "/"]),

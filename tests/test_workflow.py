@@ -14,7 +14,8 @@ import yaml
 from conftest import ROOT, absent
 from test_store import same_cells
 
-from lth_core import paper, tickets
+from lth_companion.experiments import catalogue
+from lth_core import tickets
 from lth_core.store import Store
 
 SNAKEMAKE = ROOT / "_build" / "snakemake" / "bin" / "snakemake"
@@ -31,8 +32,8 @@ def snakemake() -> str:
 
 def test_settings_are_the_command_lines_own() -> None:
     settings = yaml.safe_load((ROOT / "workflow" / "config.yaml").read_text())
-    assert settings["profile"] in paper.PROFILES
-    assert all(paper.figures_of(name) for name in settings["figures"])
+    assert settings["profile"] in catalogue.PROFILES
+    assert all(catalogue.figures_of(name) for name in settings["figures"])
     for profile in (ROOT / "workflow" / "profiles").iterdir():
         assert yaml.safe_load((profile / "config.yaml").read_text())
 
@@ -73,7 +74,7 @@ def test_snakemake_on_one_machine(snakemake: str, tmp_path: Path) -> None:
     command += ["--directory", str(ROOT), "--nolock", "--", "train"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    tickets.run(paper.rows("iclr-fig03", "quick", trials=2, dataset="digits"), Store(tmp_path / "one"), device="cpu")
+    tickets.run(catalogue.rows("iclr-fig03", "quick", trials=2, dataset="digits"), Store(tmp_path / "one"), device="cpu")
     assert same_cells(Store(tmp_path / "one"), Store(tmp_path / "store"))
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert again.returncode == 0 and "Nothing to be done" in again.stderr + again.stdout

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lth_core import xor
+from lth_companion.experiments import xor
 from lth_core.spec import UsageError
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "v1_2_xor.ipynb"

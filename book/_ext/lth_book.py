@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sphinx.util import logging
 
-from lth_core import widgets
+from lth_companion import widgets
 
 LOG = logging.getLogger(__name__)
 PLACE = re.compile(r"<!-- lth: (\w+)\.(\w+) -->")  # a function of a module of lth_core that gives Markdown

@@ -1,0 +1,235 @@
+"""The ledger's tests that open tickets: which weights survive (masks), where training took them (trained weights of a
+few networks), read off published chains. See `judge` for what a `Result` means, `examine` for the statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lth_core import inside as ex
+from lth_core import models, results
+from lth_core.analyse import bootstrap
+from lth_core.judge.comparisons import Result, claim_test
+from lth_core.levels import Lacking, rank_correlation
+from lth_core.results import Source
+from lth_core.spec import Spec
+
+NAN = float("nan")
+Read = Callable[[dict, dict, dict], float]  # masks, initial weights, and a third thing: see `chains` and `paths`
+
+
+def opened(source: Source, rows: Sequence[Spec], round: int, **where: Any) -> list[Spec]:
+    """Each trial's ticket at a round, or why there is none to open."""
+    found = [r for r in rows if r.round == round and r.arm == "ticket" and r.search == "reset"]
+    found = [r for r in found if all(getattr(r, k) == v for k, v in where.items())]
+    if not found:
+        raise Lacking(f"round {round} is not measured")
+    if not all(source.has_masks(r) for r in found):
+        raise Lacking("the masks of this chain are not published (`python -m lth_core publish --masks`)")
+    return found
+
+
+def chains(source: Source, rows: Sequence[Spec], round: int, read: Read, **where: Any) -> NDArray:
+    """What `read` makes of each trial's ticket at a round: masks and initial weights."""
+    found = opened(source, rows, round, **where)
+    return np.array([read(results.masks(r, source), models.initial(r), {}) for r in found])
+
+
+def paths(source: Source, rows: Sequence[Spec], round: int, read: Read, *, own: bool = False) -> NDArray:
+    """The same with trained weights as third: of the unpruned network that the ticket comes from, or its `own`."""
+    found = opened(source, rows, round)
+    trained = [r if own else r.ticket(0) for r in found]
+    if not all(source.has_trained(r) for r in trained):
+        raise Lacking("the trained weights of this network are not published")
+    pairs = zip(found, trained, strict=True)
+    return np.array([read(results.masks(r, source), models.initial(r), results.trained(t, source)) for r, t in pairs])
+
+
+def of_trials(values: NDArray, agrees: Callable[[float, float, float], bool], direction: Callable, note="") -> Result:
+    low, high = bootstrap(values) if len(values) > 1 else (NAN, NAN)
+    effect = float(values.mean())
+    return Result(effect, low, high, len(values), agrees(effect, low, high), direction(effect, low, high), note)
+
+
+def positive(values: NDArray, note: str = "") -> Result:
+    """The mean of the trials is above 0, and so is its interval."""
+    return of_trials(values, lambda e, lo, hi: lo > 0, lambda e, lo, hi: lo > 0, note)
+
+
+@claim_test(needs="tickets", unit="")
+def hollow(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int, below: float = 0.8) -> Result:
+    """The initial values that survive have two peaks in all these layers: the shallowest of the layers' dips."""
+    values = chains(source, rows, round, lambda m, w, _: max(ex.dip(w[n][m[n]], w[n].std()) for n in layers))
+    return of_trials(values, lambda e, lo, hi: hi < below, lambda e, lo, hi: hi < 1, "density at 0 over its peak")
+
+
+@claim_test(needs="tickets", unit="")
+def hollow_trained(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int, below: float) -> Result:
+    """The same of the values that the ticket's own weights have after training."""
+    values = paths(
+        source, rows, round, lambda m, w, t: max(ex.dip(t[n][m[n]], t[n][m[n]].std()) for n in layers), own=True
+    )
+    return of_trials(values, lambda e, lo, hi: hi < below, lambda e, lo, hi: hi < 1, "density at 0 over its peak")
+
+
+@claim_test(needs="tickets", unit="")
+def fuller(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
+    """The first layer's centre is fuller than the others': difference to the fullest of them."""
+    values = chains(
+        source, rows, round,
+        lambda m, w, _: ex.centre(w[layers[0]], m[layers[0]]) - max(ex.centre(w[n], m[n]) for n in layers[1:]),
+    )  # fmt: skip
+    return positive(values, "difference of centre over flank")
+
+
+@claim_test(needs="tickets", unit="")
+def emptier(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], rounds: Sequence[int]) -> Result:
+    """The centres empty with pruning: fall of the fullest layer's centre from the first to the last round."""
+    first, last = (
+        chains(source, rows, r, lambda m, w, _: max(ex.centre(w[layer], m[layer]) for layer in layers))
+        for r in (rounds[0], rounds[-1])
+    )
+    return positive(first - last, "fall of centre over flank")
+
+
+@claim_test(needs="tickets", unit="")
+def keeps(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int, within: float) -> Result:
+    """The surviving initial values keep their distribution: the largest of the layers' Kolmogorov-Smirnov distances."""
+    values = chains(source, rows, round, lambda m, w, _: max(ex.distance(w[n], m[n]) for n in layers))
+    return of_trials(values, lambda e, lo, hi: hi < within, lambda e, lo, hi: e < within, "Kolmogorov-Smirnov distance")
+
+
+@claim_test(needs="tickets", unit="points", interval="excludes")
+def favours(source: Source, rows: Sequence[Spec], *, signs: dict[str, int], round: int, each: bool = False) -> Result:
+    """Percent of surviving initial weights above 0, less 50, times the stated sign; the least of the layers. `each`:
+    in every single trial."""
+
+    def least(m: dict, w: dict, _: dict) -> float:
+        return min(s * (100 * ex.positive(w[n][m[n]]) - 50) for n, s in signs.items())
+
+    values = chains(source, rows, round, least)
+    return of_trials(values, lambda e, lo, hi: values.min() > 0 if each else lo > 0, lambda e, lo, hi: lo > 0)
+
+
+@claim_test(needs="tickets", unit="sd", interval="excludes")
+def moves_more(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
+    """Training the unpruned network moves the weights of its later ticket further than the rest: Cohen's d within each
+    network, the least of the layers."""
+    values = paths(source, rows, round, lambda m, w, t: min(ex.lead(ex.moved(w[n], t[n]), m[n]) for n in layers))
+    return positive(values, "least of the layers")
+
+
+@claim_test(needs="tickets", unit="points", interval="excludes")
+def grow_more(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
+    """Weights of the later ticket more often end with a larger magnitude than they began: points above the rest."""
+
+    def least(m: dict, w: dict, t: dict) -> float:
+        grown = {n: ex.outward(w[n], t[n]) > 0 for n in layers}
+        return min(100 * float(grown[n][m[n]].mean() - grown[n][~m[n]].mean()) for n in layers)
+
+    values = paths(source, rows, round, least)
+    return positive(values, "least of the layers")
+
+
+@claim_test(needs="tickets", unit="points")
+def concentrated(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
+    """Of the weights that move furthest, as many as the later ticket has, those inside it: points above chance."""
+    values = paths(source, rows, round, lambda m, w, t: min(ex.excess(ex.moved(w[n], t[n]), m[n]) for n in layers))
+    return positive(100 * values, "least of the layers")
+
+
+def remembered(before: NDArray, after: NDArray) -> float:
+    """Rank correlation of the weights' magnitudes before and after training."""
+    return rank_correlation(np.abs(before).ravel(), np.abs(after).ravel())
+
+
+@claim_test(needs="tickets", unit="rank correlation")
+def remembers(source: Source, rows: Sequence[Spec], *, layers: Sequence[str]) -> Result:
+    """Weights that begin small stay small: the least of the layers' rank correlations, unpruned network."""
+    values = paths(source, rows, 0, lambda _, w, t: min(remembered(w[n], t[n]) for n in layers))
+    return positive(values, "least of the layers")
+
+
+@claim_test(needs="tickets", unit="rank correlation")
+def remembers_more(source: Source, rows: Sequence[Spec], *, of: Sequence[str], to: Sequence[str]) -> Result:
+    """That correlation is higher in each of some layers than in each of the others: the smallest difference."""
+    values = paths(
+        source, rows, 0,
+        lambda _, w, t: min(remembered(w[n], t[n]) for n in of) - max(remembered(w[n], t[n]) for n in to),
+    )  # fmt: skip
+    return positive(values, "difference of rank correlations")
+
+
+@claim_test(needs="tickets", unit="")
+def units(
+    source: Source, rows: Sequence[Spec], *, layer: str, round: int, statistic: str, number: float,
+    within: float = 0.0, limit: str = "both", axis: int = 1,
+) -> Result:  # fmt: skip
+    """Connections per unit of a layer: "dead" (fraction without any), "cv" (standard deviation over mean), "hub" (most
+    connected unit over mean), "edge" (input pixels: middle half of rows and columns over the rest), "peaks" (histogram
+    of ten bins: the lowest valley between two that hold 5 percent of the units each, over the lower; 1 for one peak).
+    A bound ("atleast", "atmost") agrees when the whole interval keeps it, in direction when the mean does."""
+    order, per_unit = ["fc1.weight", "fc2.weight", "out.weight"], ex.incoming if axis else ex.outgoing
+
+    def read(m: dict, w: dict, _: dict) -> float:
+        c = per_unit(ex.reached(m, order)[layer])
+        if statistic == "dead":
+            return float((c == 0).mean())
+        if statistic == "edge":
+            side = int(np.sqrt(c.size))
+            inside = np.zeros((side, side), bool)
+            inside[side // 4 : -(side // 4), side // 4 : -(side // 4)] = True
+            return float(c[inside.ravel()].mean() / c[~inside.ravel()].mean())
+        if statistic == "peaks":
+            h = np.histogram(c, 10)[0]
+            tall = [(i, j) for i in range(10) for j in range(i + 2, 10) if min(h[i], h[j]) >= 0.05 * c.size]
+            return min([1.0, *(h[i + 1 : j].min() / min(h[i], h[j]) for i, j in tall)])
+        return float(ex.variation(c) if statistic == "cv" else c.max() / c.mean())
+
+    values = chains(source, rows, round, read)
+    if limit == "both":
+        return of_trials(
+            values, lambda e, lo, hi: abs(e - number) <= within, lambda e, lo, hi: abs(e - number) <= 3 * within
+        )
+    sign = 1 if limit == "atleast" else -1
+    return of_trials(
+        values,
+        lambda e, lo, hi: min(sign * lo, sign * hi) >= sign * number,
+        lambda e, lo, hi: sign * e >= sign * number,
+    )
+
+
+@claim_test(needs="tickets", unit="")
+def uneven(source: Source, rows: Sequence[Spec], *, layer: str, above: str, round: int) -> Result:
+    """Outgoing connections of a layer's units vary more than its incoming ones: difference of coefficients of
+    variation, each beyond chance. `above` is the next layer's weight, whose columns are the outgoing connections."""
+
+    def read(m: dict, w: dict, _: dict) -> float:
+        out, into = m[above], m[layer]
+        return ex.beyond(ex.outgoing(out), out.shape[0]) - ex.beyond(ex.incoming(into), into.shape[1])
+
+    return positive(chains(source, rows, round, read), "beyond chance")
+
+
+@claim_test(needs="tickets", unit="", interval="excludes")
+def steeper(source: Source, rows: Sequence[Spec], *, of: str, to: str, round: int) -> Result:
+    """Incoming connections vary more between the units of one layer than of another."""
+
+    def read(m: dict, w: dict, _: dict) -> float:
+        return ex.variation(ex.incoming(m[of])) - ex.variation(ex.incoming(m[to]))
+
+    return positive(chains(source, rows, round, read))
+
+
+@claim_test(needs="tickets", unit="", interval="excludes")
+def more_uneven(
+    source: Source, rows: Sequence[Spec], *, layer: str, axis: int, round: int, of: dict, to: dict
+) -> Result:
+    """Connections of a layer vary more in one kind of network than in another, trial by trial."""
+    per_unit = ex.incoming if axis else ex.outgoing
+    a, b = (chains(source, rows, round, lambda m, w, _: ex.variation(per_unit(m[layer])), **kind) for kind in (of, to))
+    n = min(len(a), len(b))
+    return positive(a[:n] - b[:n])

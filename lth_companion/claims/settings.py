@@ -1,0 +1,125 @@
+"""The ledger's tests of counts and settings: what the papers print about their own set-up, against this code. See
+`judge` for what a `Result` means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lth_core import data, models, prune
+from lth_companion.experiments import catalogue
+from lth_core.judge.comparisons import Arguments, Result, claim_test
+from lth_core.levels import PRUNING, Lacking
+from lth_core.spec import Spec, UsageError
+
+NAN = float("nan")
+
+
+def counted(effect: float, number: float, within: float = 0.0, note: str = "", near: float = 0.1) -> Result:
+    """A number that is computed, not measured: no interval."""
+    return Result(effect, NAN, NAN, 1, abs(effect - number) <= within, abs(effect / number - 1) <= near, note)
+
+
+def _weights_unit(arguments: Arguments) -> str:
+    return "%" if arguments.get("share") else "weights"
+
+
+@claim_test(needs="settings", unit=_weights_unit)
+def weights_of(
+    *, arch: str, dataset: str, number: float, digits: float, layers: Sequence[str] = (), share: bool = False
+) -> Result:
+    """Weights of an architecture (of the named layers, or roles), or their percent of all. `digits`: the last printed
+    digit's worth; papers round or truncate."""
+    try:
+        table = models.layers(arch, dataset)
+    except UsageError as error:
+        raise Lacking(f"{arch} is not built yet") from error
+    sizes = [int(np.prod(x.shape)) for x in table if not layers or x.name in layers or x.role in layers]
+    if not sizes:
+        raise Lacking(f"{arch} has no layers {', '.join(layers)}")
+    total = models.weight_count(arch, dataset)
+    effect = 100 * sum(sizes) / total if share else float(sum(sizes))
+    return counted(effect, number, digits, f"{sum(sizes):,} of {total:,} weights")
+
+
+@claim_test(needs="settings", unit="")
+def setting(*, figure: str, wanted: dict[str, Any], where: dict[str, Any] | None = None) -> Result:
+    """The declared rows of a figure at the paper's scale have these fields."""
+    if figure not in catalogue.FIGURES:
+        raise Lacking(f"{figure} is not declared yet")
+    wanted = {k: tuple(v) if isinstance(v, list) else v for k, v in wanted.items()}
+    rows = [r for r in catalogue.rows(figure) if all(getattr(r, k) == v for k, v in (where or {}).items())]
+    rows = [r for r in rows if r.round or not PRUNING & set(wanted)]
+    wrong = sum(any(getattr(r, k) != v for k, v in wanted.items()) for r in rows)
+    holds = bool(rows) and wrong == 0
+    return Result(float(len(rows) - wrong), NAN, NAN, 1, holds, holds, f"{len(rows)} rows declared, {wrong} differ")
+
+
+@claim_test(needs="settings", unit="")
+def half_rate(*, figure: str, number: float) -> Result:
+    """Pruning rate of the output layer over that of the hidden layers, in every pruned row of a figure."""
+    rows = [r for r in catalogue.rows(figure) if r.round]
+    ratios = np.array([r.prune_out / r.prune_fc for r in rows])
+    return counted(float(ratios.mean()), number, 1e-9 if np.ptp(ratios) < 1e-9 else -1.0)
+
+
+@claim_test(needs="settings", unit="")
+def initial_sd(*, init: str, init_sd: float, number: float, within: float) -> Result:
+    """Standard deviation of a network's initial weights after truncation, as drawn; the worst of its layers."""
+    drawn = models.initial(Spec(init=init, init_sd=init_sd))
+    found = max((w.std() for n, w in drawn.items() if n.endswith("weight")), key=lambda s: abs(s - number))
+    return counted(float(found), number, within)
+
+
+@claim_test(needs="settings", unit="")
+def layer_count(*, arch: str, dataset: str, role: str, number: int) -> Result:
+    """Layers of a role ("conv", "fc") in an architecture."""
+    try:
+        return counted(sum(x.role == role for x in models.layers(arch, dataset)), number)
+    except UsageError as error:
+        raise Lacking(f"{arch} is not built yet") from error
+
+
+@claim_test(needs="settings", unit="")
+def split_sizes(*, dataset: str, numbers: Sequence[int]) -> Result:
+    """Images for training, validation and test; the official sets have 60,000 (MNIST) and 50,000 (CIFAR-10)."""
+    train, val, test = numbers
+    pool = {"mnist": 60_000, "cifar10": 50_000}[dataset]
+    holds = data.VALIDATION[dataset] == val and pool - val == train and data.EVALUATED[dataset]["test"] == test
+    return Result(float(pool - data.VALIDATION[dataset]), NAN, NAN, 1, holds, holds, "training images")
+
+
+@claim_test(needs="settings", unit="")
+def trainings(*, rate: float, to: float, number: int, within: int = 1) -> Result:
+    """Rounds until about `to` of the hidden weights remain: the nearest power of 1 - rate."""
+    return counted(float(np.round(np.log(to) / np.log(1 - rate))), number, within)
+
+
+@claim_test(needs="settings", unit="")
+def total_trainings(*, figures: Sequence[str], number: int) -> Result:
+    """Different networks behind several figures at the paper's scale; at least so many are stated."""
+    total = len({r for f in figures for r in catalogue.rows(f)})
+    return Result(float(total), NAN, NAN, 1, total >= number, total >= 0.8 * number)
+
+
+@claim_test(needs="settings", unit="% remaining")
+def kept_percent(
+    *, arch: str, dataset: str, rounds: Sequence[int], numbers: Sequence[float], layer: str = "", within: float = 0.1
+) -> Result:
+    """Percent of weights kept after each round, of all or of one layer: the worst distance from the printed ones."""
+    found = []
+    for r in rounds:
+        spec = Spec(arch=arch, dataset=dataset).at_round(r)
+        size = {x.weight: int(np.prod(x.shape)) for x in models.layers(arch, dataset)}
+        kept = prune.plan(spec)
+        found.append(100 * (kept[layer] / size[layer] if layer else sum(kept.values()) / sum(size.values())))
+    worst = int(np.abs(np.array(found) - numbers).argmax())
+    return counted(found[worst], numbers[worst], within)
+
+
+@claim_test(needs="settings", unit="")
+def arithmetic(*, effect: float, number: float, within: float, note: str) -> Result:
+    """A statement about printed numbers alone; `effect` is what they give."""
+    return counted(effect, number, within, note)

@@ -1,0 +1,180 @@
+"""What a page says in words: the section's claims, judged on the networks that the page shows.
+
+Nothing here is written by hand: each sentence is filled from the ledger's tests (`claims`), run on what this notebook
+read or trained, and says so when that is too little.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from html import escape
+from typing import Any
+
+import pandas as pd
+from IPython.display import Markdown
+
+from lth_companion.claims import verdicts as claims, statements
+from lth_core import html, plot
+from lth_companion.experiments import catalogue
+from lth_companion.figures import vocabulary
+from lth_companion.claims.tests import counted
+from lth_core.html import signed
+from lth_core.plaintext import shown
+from lth_companion.experiments.study import Study
+
+WORDS = {
+    claims.REPRODUCED: "reproduced", claims.DIRECTION: "same direction", claims.NOT: "<strong>not reproduced</strong>",
+    claims.UNMEASURED: "not shown at this scale", claims.CANNOT: "cannot be judged",
+}  # fmt: skip
+
+
+def verdicts(study: Study) -> pd.DataFrame:
+    """One row a claim of this section, judged on this page's networks (columns: see `claims.Verdict`).
+
+    Claims about convolutional networks are left to the chapters that train them."""
+    here = {f.paper.dataset for f in catalogue.FIGURES.values() if f.notebook == study.notebook}
+    elsewhere = {"cifar10"} - here
+    asked = [c for c in statements.for_section(study.notebook) if not counted(c) and c.dataset not in elsewhere]
+    if not here:  # XOR: the tests train networks of their own
+        return claims.judge(None, asked).set_index("id", drop=False)
+    options = dict(profile=study.profile, trials=study.trials, seed=study.seed, dataset=study.option)
+    return claims.judge(study.source, asked, **options).set_index("id", drop=False)  # type: ignore[arg-type]
+
+
+def numbers(found: pd.DataFrame, *, caption: str) -> plot.Html:
+    """Paper against measurement: the claims that print a number, those that wait for theirs at the end."""
+    shown = found[found["number"].notna()].sort_values("effect", key=pd.isna, kind="stable")
+    if shown.empty:
+        return plot.Html("", "paper versus measured")
+    leads = [statements.turned(r.effect, r.low, r.high, r.unit) for r in shown.itertuples()]
+    rows = shown.rename(columns={"statement": "quantity"}).drop(columns=["effect", "low", "high", "unit"])
+    rows[["measured", "low", "high", "unit"]] = pd.DataFrame(leads, index=rows.index)
+    rows["matches"] = [ended(r) for r in shown.itertuples()]
+    rows["paper"] = [printed(r) for r in shown.itertuples()]
+    how = " Intervals: 95%, bootstrap over trials." if shown["effect"].notna().any() else " None is measured yet."
+    return plot.versus(rows, caption=f"{escape(caption)}.{how}")
+
+
+def shapes(found: pd.DataFrame, *, caption: str) -> plot.Html:
+    """The claims without a number (orders, rises and falls): what is printed, the measured effect, the verdict."""
+    listed = found[found["number"].isna() & (found["verdict"] != claims.CANNOT)]
+    rows = [
+        (shown(r.statement), shown(printed(r)), shown(signed(statements.measured(r))) or html.DASH, ended(r))
+        for r in listed.itertuples()
+    ]
+    head = ("claim", "printed", "measured", "verdict")
+    whole = html.table(head, rows, caption=escape(caption), aligned=False)
+    if len(listed) > 8:
+        title = f"<summary>{len(listed)} statements about order and shape, each tested</summary>"
+        whole = f"<details>{title}{whole}</details>"
+    return plot.Html(whole if len(rows) else "", "claims")
+
+
+def ended(row: Any) -> str:
+    """A verdict in a table of measured numbers. What one trial leaves open is neither shown nor missed."""
+    if row.verdict == claims.UNMEASURED and pd.isna(row.effect):
+        return "not measured yet"
+    alone = row.verdict == claims.UNMEASURED and row.n == 1 and pd.isna(row.low)
+    return "one trial: undecided" if alone else WORDS[row.verdict]
+
+
+def printed(row: Any) -> str:
+    """What the paper prints, units written out."""
+    points = re.sub(r"\bpp\b", "points", re.sub(r"(?<![\d.])1 pp\b", "1 point", row.says))
+    return re.sub(r"(?<=\d) x\b", "×", points)
+
+
+def judged(found: pd.DataFrame) -> int:
+    return int(found["verdict"].isin(claims.RANK).sum())
+
+
+def answer(found: pd.DataFrame, id: str) -> str:
+    """What a claim prints, what is measured here, and the verdict, as the end of a sentence."""
+    row: Any = next(found.loc[[id]].itertuples())
+    said, who = statements.measured(row), "commentary" if getattr(row, "paper", "") == "blog" else "paper"
+    if not said:
+        return f"The {who} says: {printed(row)}. Not measured here yet."
+    words = {claims.UNMEASURED: "this scale cannot show it"}
+    verdict = words.get(row.verdict, row.verdict)
+    return signed(f"The {who} says: {printed(row)}. Measured: {said}; {verdict}.")
+
+
+def takeaway(found: pd.DataFrame, questions: dict[str, str]) -> Markdown:
+    """Questions, each answered by the claim with this id."""
+    lines = [f"- **{question}** {answer(found, id)}" for id, question in questions.items()]
+    return Markdown("\n".join(lines))
+
+
+def failed(study: Study, found: pd.DataFrame) -> Markdown:
+    """What did not reproduce, what holds without its number, and what this scale cannot show."""
+    lines: list[str] = []
+
+    def listed(title: str, rows: Iterable[Any], reason: bool = False) -> None:
+        rows = list(rows)
+        folded = len(rows) > 8 and rows[0].verdict != claims.NOT
+        if rows:
+            lines.append(f"<details><summary>{title} ({len(rows)})</summary>\n" if folded else f"**{title}**\n")
+        for r in rows:
+            said = statements.measured(r)
+            more = [
+                f"printed: {printed(r)}",
+                *([f"measured: {shown(said)}"] if said else []),
+                *([shown(r.reason)] if reason else []),
+            ]
+            lines.append(signed(f"- {r.statement} ({'; '.join(m for m in more if m)})"))
+        if rows:
+            lines.append("\n</details>\n" if folded else "")
+
+    of = {v: list(found[found["verdict"] == v].itertuples()) for v in claims.VERDICTS}
+    if not judged(found):
+        lines.append(
+            "Nothing can be said yet: none of this section's claims is judged on the networks at hand "
+            f"({len(found)} wait for their measurements).\n"
+        )
+    elif of[claims.NOT]:
+        listed("These claims do not hold here.", of[claims.NOT])
+    else:
+        lines.append("No claim that could be judged failed.\n")
+    listed("In direction only: the sign holds, the number or the extent does not.",
+           (r for r in of[claims.DIRECTION] if not r.scale))  # fmt: skip
+    small = [r for r in of[claims.DIRECTION] if r.scale]
+    if small:
+        lines.append(f"Hold in direction, at less than the paper's scale ({small[0].scale}): {len(small)}.\n")
+    waits = of[claims.UNMEASURED]
+    if judged(found) and waits:
+        lines.append(
+            f"**Not shown at this scale, or not measured yet: {len(waits)}.** "
+            "A miss at less than the paper's scale is no evidence against the paper.\n"
+        )
+        if study.profile != "quick":
+            listed("Those are:", waits, reason=True)
+    return Markdown("\n".join(lines))
+
+
+def claims_of(study: Study, found: pd.DataFrame) -> Markdown:
+    """How many claims the section makes and how they fare, in a sentence."""
+    counts = found["verdict"].value_counts()
+    said = ", ".join(f"{counts[v]} {v}" for v in claims.VERDICTS if v in counts)
+    full = {catalogue.FIGURES[f.id].paper.iterations for f in catalogue.figures_of(study.notebook)}
+    data = vocabulary.DATA.get(study.on, study.on)
+    note = "" if study.on in vocabulary.DATA and study.profile != "quick" else (
+        f" These networks are far from the paper's scale ({data}, at most a few thousand of {max(full):,} iterations): "
+        "read the verdicts as a demonstration of the method."
+    )  # fmt: skip
+    return Markdown(f"**{len(found)} claims about trained networks are tested below:** {said}.{note}")
+
+
+def carries(readings: pd.DataFrame) -> Markdown:
+    """Whether the choice of a reading (rows) carries the conclusions (numeric columns: signed effects)."""
+    lines = []
+    for column in readings.columns:
+        values = readings[column].dropna()
+        if len(values) < 2:
+            lines.append(f"- **{column}**: too few readings have a value here to compare.")
+            continue
+        same = (values > 0).all() or (values < 0).all()
+        span = f"{statements.amount(values.min())} to {statements.amount(values.max())}"
+        verdict = "the sign is the same under all readings" if same else "**the sign depends on the reading**"
+        lines.append(signed(f"- **{column}**: {verdict} ({span})."))
+    return Markdown("\n".join(lines) or "*Not measured yet.*")

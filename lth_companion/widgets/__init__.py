@@ -1,0 +1,7 @@
+"""The controls that readers move, each with its data in a module of its own."""
+
+from lth_companion.widgets.conclude import Conclude
+from lth_companion.widgets.explorer import TicketExplorer
+from lth_companion.widgets.xor_live import XorLive
+
+__all__ = ["Conclude", "TicketExplorer", "XorLive"]

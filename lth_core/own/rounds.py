@@ -1,0 +1,273 @@
+"""Your own model and data: rounds, arms and trials in a plain torch loop, and the same tidy tables as everywhere here.
+
+The engines in `train` and `sparse` train the papers' architectures fast. This module trains any `torch.nn.Module`, one
+network at a time, and asks nothing of it but named parameters.
+
+>>> import torch
+>>> from lth_core import own
+>>> x = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
+>>> y = (x[:, 0] * x[:, 1] > 0).long()
+>>> experiment = own.Experiment(
+...     model=lambda: torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2)),
+...     train=(x[:40], y[:40]), val=(x[40:50], y[40:50]), test=(x[50:], y[50:]),
+...     optimizer=lambda parameters: torch.optim.Adam(parameters, lr=0.01),
+...     rates={"0.weight": 0.5, "2.weight": 0.25}, iterations=20, eval_every=10, batch_size=10)
+>>> found = own.run(experiment, rounds=2, trials=2, arms=("ticket", "reinit"))
+>>> len(found.cells)  # two trials of: the unpruned network, and two rounds of two arms
+10
+>>> found.ticket(trial=0, round=2).masks["0.weight"].sum().item()  # 32 weights, halved twice
+8
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from lth_core import analyse, prune
+from lth_core.draws import generator
+from lth_core.levels import Lacking, Side, with_depth
+from lth_core.own.network import Experiment, Masks, State, Ticket, Trained, drawn, hold, load, masked, parts, train
+from lth_core.spec import UsageError, numeric
+from lth_core.judge.sizes import NETWORKS
+
+__all__ = [
+    "ARMS", "Experiment", "Found", "Ticket", "cut", "hold", "judge", "load", "masked", "rates_of", "run", "start",
+    "train",
+]  # fmt: skip
+ARMS = ("ticket", "reinit", "shuffle", "random_sparsity")
+NEEDED = ("trial", "round", "arm", "prune_fc", "prune_conv", "density")  # columns that every statement is judged by
+
+
+@dataclass
+class Found:
+    """What `run` leaves.
+
+    - `cells`: one row a network: trial, round, arm, replicate, density, `analyse.summary`, seconds, device
+    - `curves`: one row an evaluation: key, iteration; loss and right answers of train (a fixed sample), val, test
+    - `starts`: trial -> weights that tickets go back to; `masks`: (trial, round) -> the ticket's masks
+    """
+
+    cells: pd.DataFrame = field(default_factory=pd.DataFrame)
+    curves: pd.DataFrame = field(default_factory=pd.DataFrame)
+    starts: dict[int, State] = field(default_factory=dict)
+    masks: dict[tuple[int, int], Masks] = field(default_factory=dict)
+
+    def ticket(self, trial: int, round: int) -> Ticket:
+        """The ticket of a trial after so many rounds of pruning; round 0 is the unpruned network."""
+        if (trial, round) not in self.masks:
+            raise UsageError(f"no ticket of trial {trial}, round {round}: see `cells` for those there are.")
+        masks = self.masks[trial, round]
+        return Ticket(masked(self.starts[trial], masks), masks)
+
+
+def rates_of(module: nn.Module, rate: float = 0.2, last: float = 0.5) -> dict[str, float]:
+    """The papers' rates for a module: `rate` a round for each weight with two axes or more, `last` times that for the
+    last one (the output layer: ICLR section 2). Biases and normalisation are never pruned.
+
+    >>> rates_of(torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2)))
+    {'0.weight': 0.2, '2.weight': 0.1}
+    """
+    rate, last = numeric("rate", rate, float), numeric("last", last, float)
+    names = [name for name, p in module.named_parameters() if p.dim() > 1]
+    return {name: rate * (last if name == names[-1] else 1) for name in names}
+
+
+def cut(experiment: Experiment, trained: State, alive: Masks, round: int) -> Masks:
+    """The masks of `round`: the largest trained magnitudes among the weights `alive`, so that masks nest.
+
+    Sizes follow the closed form n (1 - rate)^round, as everywhere here (`prune.kept`)."""
+    scores = {n: np.abs(trained[n].detach().cpu().numpy()) for n in alive}
+    living, rates = {n: mask.numpy() for n, mask in alive.items()}, experiment.rates
+    if experiment.scope == "layer":
+        found = {n: prune.largest(x, living[n], prune.kept(x.size, rates[n], round)) for n, x in scores.items()}
+    else:
+        size = sum(x.size for x in scores.values())
+        found = prune.across(scores, living, prune.kept(size, next(iter(rates.values())), round))
+    return {n: torch.from_numpy(mask) for n, mask in found.items()}
+
+
+def start(experiment: Experiment, arm: str, weights: State, masks: Masks, key: tuple[int | str, ...]) -> Ticket:
+    """How a network of an arm starts, given its ticket's `weights` and `masks`. `key`: trial, arm, round, replicate.
+
+    ticket: as it is. reinit: the same masks, a new model's weights. shuffle (v1 section 3.2): surviving values to
+    random places in their layer, and the mask with them. random_sparsity: as many weights, at random places, of a new
+    model."""
+    if arm == "ticket":
+        return Ticket(masked(weights, masks), masks)
+    weights, masks = dict(weights), dict(masks)
+    for name, mask in masks.items():
+        if arm in ("shuffle", "random_sparsity"):
+            order = torch.from_numpy(generator(experiment.seed, "own", *key, name).permutation(mask.numel()))
+            masks[name] = mask.flatten()[order].reshape(mask.shape)
+            weights[name] = weights[name].masked_fill(~mask, 0).flatten()[order].reshape(mask.shape)
+    if arm in ("reinit", "random_sparsity"):
+        weights = drawn(experiment, *key)
+    return Ticket(masked(weights, masks), masks)
+
+
+def run(
+    experiment: Experiment,
+    *,
+    rounds: int,
+    trials: int,
+    arms: Sequence[str] = ("ticket", "reinit"),
+    replicates: int = 1,
+    progress: Callable[[str], None] | None = None,
+) -> Found:
+    """Iterative magnitude pruning with rewinding, and its controls, `trials` times from different initial weights.
+
+    - `rounds`: cuts; each starts from what the ticket of the round before learnt
+    - `arms`: of `ARMS`; tickets are always trained, since masks come from them
+    - `replicates`: redraws of each control
+    - `progress(message)`: told of each network before it trains
+    """
+    rounds, trials = numeric("rounds", rounds, int), numeric("trials", trials, int)
+    replicates = numeric("replicates", replicates, int)
+    if unknown := set(arms) - set(ARMS):
+        raise UsageError(f"arm {min(unknown)!r} does not exist here; allowed: {', '.join(ARMS)}.")
+    if min(rounds, trials, replicates) < 1:
+        raise UsageError(f"rounds = {rounds}, trials = {trials}, replicates = {replicates}: each must be at least 1.")
+    if not experiment.rates:
+        raise UsageError("rates is empty: name what is pruned and how fast, such as own.rates_of(experiment.model()).")
+    _there(experiment.device)
+    found, cells, curves = Found(), [], []
+    controls = [(arm, i) for arm in arms if arm != "ticket" for i in range(replicates)]
+    for trial in range(trials):
+        found.starts[trial] = drawn(experiment, trial, "init")
+        masks: Masks = {n: torch.ones_like(found.starts[trial][n], dtype=torch.bool) for n in experiment.rates}
+        for number in range(rounds + 1):
+            found.masks[trial, number] = masks
+            trained = None
+            for arm, replicate in [("ticket", 0), *(controls if number else [])]:
+                key = (trial, arm, number, replicate)
+                if progress:
+                    progress(f"trial {trial}, round {number}, {arm}")
+                began = time.perf_counter()
+                one = train(experiment, start(experiment, arm, found.starts[trial], masks, key), key)
+                cells.append(row(experiment, key, masks, one, time.perf_counter() - began))
+                curves.append(pd.DataFrame(one.curves).assign(key=cells[-1]["key"]))
+                trained = trained or one
+            assert trained is not None
+            if number == 0:
+                found.starts[trial] = trained.rewound
+            if cells[-1 - (len(controls) if number else 0)]["diverged"]:
+                break  # weights that are no numbers have no magnitudes to prune by
+            masks = cut(experiment, trained.weights, masks, number + 1)
+    found.cells, found.curves = pd.DataFrame(cells), pd.concat(curves, ignore_index=True)
+    return found
+
+
+def _there(device: str) -> None:
+    """Refuse a device that torch does not know, or that this machine does not have."""
+    try:
+        torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise UsageError(f"device = {device!r} does not exist; allowed: cpu, cuda.") from error
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
+        what = "GPU" if str(device) == "cuda" else "such device"
+        raise UsageError(f"device = {device!r}, but torch sees no {what} here: use device cpu.") from error
+
+
+def row(
+    experiment: Experiment, key: tuple[int, str, int, int], masks: Masks, trained: Trained, seconds: float
+) -> dict[str, Any]:
+    """A network's row of `Found.cells`. `prune_fc` is the largest rate: it places the row among the papers' levels."""
+    trial, arm, number, replicate = key
+    kept, size = sum(int(m.sum()) for m in masks.values()), sum(m.numel() for m in masks.values())
+    finite = all(bool(torch.isfinite(trained.weights[n]).all()) for n in masks)
+    sizes = {part: len(inputs) for part, (inputs, _) in parts(experiment).items()}
+    return {
+        "key": f"{arm}-{trial}-{number}-{replicate}", "trial": trial, "round": number, "arm": arm,
+        "replicate": replicate, "prune_fc": max(experiment.rates.values()) if number else 0.0, "prune_conv": 0.0,
+        "density": kept / size, "weights": kept, **analyse.summary(pd.DataFrame(trained.curves), sizes),
+        "diverged": not finite, "seconds": seconds, "engine": "torch", "device": experiment.device,
+    }  # fmt: skip
+
+
+def judge(cells: pd.DataFrame, statements: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Statements about your networks, tested as the ledger tests the papers': effect, low, high (95%), n, verdict.
+
+    Each is the name of a test (`sweeps.NETWORKS`) and its arguments: `ahead` says that one side is better than
+    another, over `levels` in rounds of 20% or percent of weights. Intervals: bootstrap over trials; one trial has none,
+    and leaves undecided what asks for one.
+
+    >>> cells = pd.DataFrame({"trial": [0, 0, 0, 1, 1, 1], "round": [0, 1, 1] * 2, "prune_fc": [0.0, 0.2, 0.2] * 2,
+    ...     "prune_conv": 0.0, "density": [1.0, 0.8, 0.8] * 2, "arm": ["ticket", "ticket", "reinit"] * 2,
+    ...     "stop_test": [0.9, 0.91, 0.85, 0.9, 0.92, 0.86]})
+    >>> said = judge(cells, {"Tickets are more accurate than their reinitialised copies.": dict(test="ahead",
+    ...     column="stop_test", of={"arm": "ticket", "at": 1}, to={"arm": "reinit", "at": 1})})
+    >>> said[["effect", "n", "verdict"]].round(1).values.tolist()
+    [[6.0, 2, 'holds']]
+    """
+    tests = {n: f for n, f in NETWORKS.items() if n != "everywhere"}  # its own argument `test` has no place here
+    for statement, how in statements.items():
+        if not isinstance(how, Mapping) or "test" not in how:
+            raise UsageError(f"{statement!r} lacks test, the name of one; allowed: {', '.join(tests)}.")
+        if how["test"] not in list(tests):
+            raise UsageError(f"test {how['test']!r} does not exist; allowed: {', '.join(tests)}.")
+    if missing := [c for c in NEEDED if c not in cells]:
+        raise UsageError(f"the table lacks the columns {', '.join(missing)}: one row a network, as in `Found.cells`.")
+    table, rows = with_depth(cells), []
+    asked = {s: _arguments(s, tests[how["test"]], how, list(table)) for s, how in statements.items()}
+    for statement, arguments in asked.items():
+        name = statements[statement]["test"]
+        try:
+            result = tests[name](table, **arguments)
+        except Lacking as why:
+            rows.append({"statement": statement, "n": 0, "verdict": f"not measured: {why}"})
+            continue
+        except (KeyError, TypeError, ValueError, IndexError) as error:  # an argument that exists, with an odd value
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            raise UsageError(f"{statement!r}: the test {name} cannot use a value that it is given ({said}).") from error
+        numbers = {"effect": result.effect, "low": result.low, "high": result.high, "n": result.n}
+        rows.append({"statement": statement, **numbers, "verdict": "undecided" if result.undecided else result.word})
+    return pd.DataFrame(rows)
+
+
+def _arguments(statement: str, test: Callable[..., Any], how: Mapping[str, Any], columns: list[str]) -> dict[str, Any]:
+    """What a statement gives its test; refused where it names what the test or the table does not have."""
+    name, fields = test.__name__, list(dict.fromkeys(["arm", "at", "path", *columns]))  # `fields`: what a side may name
+    parameters = inspect.signature(test, eval_str=True).parameters
+    takes = {n: p for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+    allowed = [*takes, *(["levels"] if name == "share" else [])]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):  # a side's fields, given one by one
+        allowed += [f for f in fields if f not in allowed]
+    given = {n: v for n, v in how.items() if n != "test"}
+    values = {n: given.get(n, p.default) for n, p in takes.items()}
+    if unknown := [n for n in given if n not in allowed]:
+        raise UsageError(
+            f"{statement!r}: {unknown[0]!r} is nothing the test {name} takes; allowed: {', '.join(allowed)}."
+        )
+    if missing := [n for n, value in values.items() if value is inspect.Parameter.empty]:
+        raise UsageError(f"{statement!r} lacks {', '.join(missing)}: the test {name} takes {', '.join(takes)}.")
+    named = [values[n] for n in ("column", "time", "accuracy", "field") if n in values]
+    for column in [*named, *values.get("columns", ())]:
+        if column not in columns:
+            raise UsageError(f"{statement!r}: the table has no column {column!r}; allowed: {', '.join(columns)}.")
+    sides = {n: values[n] for n, p in takes.items() if p.annotation == Side}
+    sides |= {f"side {i}": side for i, side in enumerate(values.get("sides", ()), 1)}
+    levels = values.get("levels")
+    for which, side in sides.items():
+        if not isinstance(side, Mapping):
+            raise UsageError(
+                f"{statement!r}: {which} = {side!r} is no side: give one such as {{'arm': 'ticket', 'at': 1}}."
+            )
+        if unknown := [n for n in side if n not in fields]:
+            raise UsageError(f"{statement!r}: {which} names {unknown[0]!r}; allowed: {', '.join(fields)}.")
+        at_one = name in ("ratio", "difference", "value") or ("levels" in values and levels is None)
+        if at_one and "at" not in side:
+            raise UsageError(f"{statement!r}: {which} lacks at: give a round, a percentage such as '25%', or 'best'.")
+    if levels is not None and sides and all(side.get("at") is not None for side in sides.values()):
+        raise UsageError(f"{statement!r} has levels, and at in each side: leave one of them out.")
+    return given
