@@ -25,8 +25,8 @@ import pages
 import xor
 
 from lth_core import manifest
-from lth_core.store.cell import device_details, provenance
 from lth_core.files import replaced
+from lth_core.store.cell import device_details, provenance
 
 ROOT = Path(__file__).resolve().parent.parent
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

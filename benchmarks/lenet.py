@@ -20,9 +20,9 @@ from torch.nn.functional import cross_entropy
 
 from lth_core import data as data_sets
 from lth_core import prune
-from lth_core.engines.sparse import engine as sparse
 from lth_core.data import Dataset
 from lth_core.draws import BatchOrder
+from lth_core.engines.sparse import engine as sparse
 from lth_core.models import Network, initial
 from lth_core.spec import Spec
 

@@ -66,8 +66,14 @@ def rows() -> list[dict]:
             lambda: batched(100),
             ITERATIONS / 100,
         ),
-        ("lth_companion.experiments.xor", "networks in SIMD lanes, 1 thread"): (lambda: xor.train(start, ITERATIONS, threads=1), 1),
-        ("lth_companion.experiments.xor", "networks in SIMD lanes, all cores"): (lambda: xor.train(start, ITERATIONS), 1),
+        ("lth_core.xor", "networks in SIMD lanes, 1 thread"): (
+            lambda: xor.train(start, ITERATIONS, threads=1),
+            1,
+        ),
+        ("lth_core.xor", "networks in SIMD lanes, all cores"): (
+            lambda: xor.train(start, ITERATIONS),
+            1,
+        ),
     }
     for run, _ in work.values():
         run()  # compiling and first touches do not count
@@ -83,7 +89,11 @@ def rows() -> list[dict]:
         for (engine, setting), m in medians.items()
     ]
     both = median(seconds(lambda: (xor.figure1(), xor.figure2())) for _ in range(REPEATS))
-    figures = {"benchmark": "XOR, Figures 1 and 2", "engine": "lth_companion.experiments.xor", "setting": "27,000 networks, all cores"}
+    figures = {
+        "benchmark": "XOR, Figures 1 and 2",
+        "engine": "lth_core.xor",
+        "setting": "27,000 networks, all cores",
+    }
     return [*table, {**figures, "median": both, "unit": "s", "ratio": None}]
 
 

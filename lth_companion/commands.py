@@ -1,8 +1,10 @@
-"""The command line: python -m lth_core run | status | audit | merge | publish | export | import | claims."""
+"""The command line: python -m lth_core run | status | audit | merge | publish | export | import | claims | book |
+archive | student."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import re
@@ -17,14 +19,24 @@ from typing import Any
 import numpy as np
 
 from lth_companion.experiments import catalogue
+from lth_companion.experiments.study import store_folder
 from lth_core import results
-from lth_core.store.cell import StoreError, key_of
 from lth_core.manifest import Damaged
 from lth_core.spec import Spec, UsageError, one_line
 from lth_core.store import Store
-from lth_companion.experiments.study import store_folder
+from lth_core.store.cell import StoreError, key_of
 
 DATA = "own: as the profile says; mnist, cifar10: the papers', each figure's own; digits: images that come along"
+MODULES = {
+    "book": "lth_companion.build.book",
+    "archive": "lth_companion.build.archive",
+    "student": "lth_companion.classroom.student",
+}
+WITH_OWN_OPTIONS = {
+    "book": "execute the notebooks, build the book (--help: its options)",
+    "archive": "this commit as one file with checksums (--help: its options)",
+    "student": "the exercises without their solutions (--help: its options)",
+}
 STOPPED = "lth_core: stopped; nothing stored is lost. Run the same command again to go on."
 
 
@@ -379,10 +391,15 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--from-store", action="store_true", help="judge the store at --profile instead of results/")
     p.add_argument("--profile", default="paper", choices=catalogue.PROFILES)
     p.add_argument("--dataset", default="own", choices=("own", *catalogue.ALONG, "digits"), help=DATA)
+    for name, help in WITH_OWN_OPTIONS.items():
+        commands.add_parser(name, help=help, add_help=False)
     return top
 
 
 def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] in WITH_OWN_OPTIONS:  # what these import, the others should not pay for
+        return importlib.import_module(MODULES[argv[0]]).main(argv[1:])
     args = parser().parse_args(argv)
     try:
         if not str(args.store):

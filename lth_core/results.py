@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -23,12 +22,12 @@ import pyarrow.compute as pc
 
 from lth_core import manifest, parquet
 from lth_core.analyse import SUMMARY
-from lth_core.store.cell import CURVES, MADE, UNREADABLE, StoreError, digest_arrays, key_of
 from lth_core.manifest import Damaged
 from lth_core.models import Masks, Parameters, initial, layers
 from lth_core.plaintext import MOST, NAME, PLAIN, fault, faults, label
-from lth_core.prune import density, full, masked
+from lth_core.prune import full, masked
 from lth_core.spec import ALLOWED, KINDS, Spec, from_dict
+from lth_core.store.cell import CURVES, MADE, UNREADABLE, StoreError, digest_arrays, key_of
 
 HERE = Path(__file__).resolve().parent.parent / "results"
 POINTS = 125  # evaluations kept of a curve; early stopping and convergence are computed from all of them first
@@ -53,11 +52,6 @@ FINER = 2.0**10  # changes of weights are multiplied by this before they become 
 def chain_of(spec: Spec) -> str:
     """Names the chain of rounds whose masks nest and to which this row's mask belongs."""
     return key_of(spec.ticket(1))
-
-
-def describe(spec: Spec) -> dict[str, object]:
-    """A row's fields as columns, with its density."""
-    return {"key": key_of(spec), **asdict(spec), "lr_drops": json.dumps(spec.lr_drops), "density": density(spec)}
 
 
 def thinned(curves: pd.DataFrame, points: int = POINTS) -> pd.DataFrame:

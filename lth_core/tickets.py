@@ -10,11 +10,11 @@ from pathlib import Path
 
 from lth_core.arms import Diverged, network, start, steps_of
 from lth_core.data import Dataset, load
-from lth_core.store.checkpoint import Shelf
 from lth_core.models import Network, Trained
 from lth_core.results import Source
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
+from lth_core.store.checkpoint import Shelf
 
 DENSE_COHORT = 64  # networks that train together at most; more are split
 
@@ -82,7 +82,9 @@ def engine_for(spec: Spec, device: str, engine: str) -> str:
     """Which engine trains a row: "sparse" for fully connected nets on a CPU, else "dense"."""
     if engine == "dense" or (engine == "auto" and device != "cpu" and (device != "auto" or _has_cuda())):
         return "dense"
-    from lth_core.engines.sparse import engine as sparse  # late: a machine that trains on its GPU needs no compiler for CPUs
+    from lth_core.engines.sparse import (
+        engine as sparse,  # late: a machine that trains on its GPU needs no compiler for CPUs
+    )
 
     if engine == "sparse" and not sparse.supports(spec):
         raise UsageError(f"engine = 'sparse' trains fully connected nets in fp32 only, not {spec.arch}: use dense.")

@@ -14,8 +14,8 @@ from dataclasses import replace
 import torch
 
 from lth_core import arms, data
-from lth_core.engines.sparse import engine as sparse
 from lth_core.engines import dense as train
+from lth_core.engines.sparse import engine as sparse
 from lth_core.models import Network
 from lth_core.spec import Spec
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import lth_core.store.folder
-from lth_core.engines.sparse import engine as sparse
-from lth_core import tickets
 from lth_companion.commands import main
-from lth_core.store.cell import key_of
+from lth_core import tickets
+from lth_core.engines.sparse import engine as sparse
 from lth_core.spec import Spec
 from lth_core.store import Store
+from lth_core.store.cell import key_of
 
 FORKS = mp.get_context("forkserver")
 FORKS.set_forkserver_preload(["lth_companion.commands", "lth_core.tickets", "sklearn.datasets"])

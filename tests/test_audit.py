@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lth_core import arms, results, tickets
+from lth_companion.commands import main
 from lth_companion.experiments import catalogue
 from lth_companion.share import publish
-from lth_core.engines import dense as train
-from lth_companion.commands import main
 from lth_companion.share.audit import FIRST, audit
-from lth_core.store.cell import key_of
+from lth_core import arms, results, tickets
 from lth_core.data import load
+from lth_core.engines import dense as train
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
+from lth_core.store.cell import key_of
 
 TINY = catalogue.Scale(dataset="digits", iterations=200, trials=1, rounds=2, replicates=1)
 

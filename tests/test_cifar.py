@@ -13,16 +13,18 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from lth_companion.experiments import images as cifar, costs, catalogue
-from lth_companion.figures import lines as grids, conv6
+from lth_companion.experiments import catalogue, costs
+from lth_companion.experiments import images as cifar
+from lth_companion.experiments.study import Study
+from lth_companion.figures import conv6
+from lth_companion.figures import lines as grids
 from lth_core import prune, results, tickets
 from lth_core.analyse import summary
-from lth_core.store.cell import key_of
 from lth_core.data import EVALUATED
 from lth_core.draws import split
 from lth_core.models import layers
 from lth_core.spec import Spec
-from lth_companion.experiments.study import Study
+from lth_core.store.cell import key_of
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = {f.id: f for f in cifar.figures()}

@@ -21,14 +21,19 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from lth_companion.claims import settings, tests as claim_tests, xor, verdicts as claims, inside as insides, statements
-from lth_core.judge import comparisons as judge, curves, sizes as sweeps
+from lth_companion.claims import inside as insides
+from lth_companion.claims import settings, statements, xor
+from lth_companion.claims import tests as claim_tests
+from lth_companion.claims import verdicts as claims
+from lth_companion.commands import main
+from lth_companion.experiments import catalogue
+from lth_companion.experiments.catalogue import Scale, iterative, one_shot
 from lth_companion.pages import ledger
 from lth_core import levels, results
-from lth_companion.experiments import catalogue
-from lth_companion.commands import main
+from lth_core.judge import comparisons as judge
+from lth_core.judge import curves
+from lth_core.judge import sizes as sweeps
 from lth_core.models import layers
-from lth_companion.experiments.catalogue import Scale, iterative, one_shot
 from lth_core.spec import UsageError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "paper" / "claims.yaml"
@@ -138,11 +143,10 @@ def test_levels_that_the_data_choose_are_known_by_the_arguments() -> None:
 
 def test_statements_need_no_test_library() -> None:
     """Reading claims.yaml imports neither the tests nor XOR's compiled networks."""
-    code = (
-        "import sys, lth_companion.claims.statements as s; s.load(); print(*[m for m in sys.modules if m.startswith('lth_core.')])"
-    )
+    code = "import sys, lth_companion.claims.statements as s; s.load(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["lth_core.spec", "lth_companion.claims.statements"]  # the first by the package itself
+    unwanted = {"numba", "torch", "lth_companion.claims.tests", "lth_companion.experiments.xor"}
+    assert not {m for m in done.stdout.split() if m in unwanted or m.startswith("lth_core.judge")}
 
 
 def test_every_page_of_a_declared_figure_is_the_one_that_draws_it() -> None:

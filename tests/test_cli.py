@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from lth_companion.share import exchange, publish
-from lth_companion.experiments import catalogue
-from lth_core import results, tickets
 from lth_companion.commands import main, seconds
-from lth_core.store.cell import key_of
+from lth_companion.experiments import catalogue
+from lth_companion.share import exchange, publish
+from lth_core import results, tickets
 from lth_core.spec import Spec
 from lth_core.store import Store
+from lth_core.store.cell import key_of
 
 TINY = catalogue.Scale(dataset="digits", iterations=400, trials=1, rounds=2, replicates=1)
 
@@ -51,13 +51,19 @@ def test_run_is_asked_for_what_the_options_say(tmp_path: Path, monkeypatch: pyte
     scale = ["--profile", "quick", "--dataset", "digits", "--trials", "4", "--seed", "3"]
     how = ["--device", "cpu", "--engine", "dense", "--shard", "2/3", "--budget", "9m", "--store", str(tmp_path)]
     assert main(["run", "iclr-fig03", "iclr-fig04", *scale, *how, "--quiet"]) == 0
-    both = [s for f in ("iclr-fig03", "iclr-fig04") for s in catalogue.rows(f, "quick", trials=4, seed=3, dataset="digits")]
+    both = [
+        s for f in ("iclr-fig03", "iclr-fig04") for s in catalogue.rows(f, "quick", trials=4, seed=3, dataset="digits")
+    ]
     assert seen["rows"] == tickets.shard_of(list(dict.fromkeys(both)), 2, 3)
     assert seen["budget"] == 540 and (seen["device"], seen["engine"]) == ("cpu", "dense")
     assert {s.seed for s in seen["rows"]} == {3} and seen["known"] is None
     assert main(["run", "iclr-fig04c", "--quiet", "--store", str(tmp_path), "--published"]) == 0
     published = seen["known"]
-    assert seen["rows"] == [s for s in catalogue.rows("iclr-fig04c") if not published.has(s)] != catalogue.rows("iclr-fig04c")
+    assert (
+        seen["rows"]
+        == [s for s in catalogue.rows("iclr-fig04c") if not published.has(s)]
+        != catalogue.rows("iclr-fig04c")
+    )
 
 
 def test_run_trains_once(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,12 +15,12 @@ from torch import nn
 from lth_core import data, prune, tickets
 from lth_core.engines import dense as train
 from lth_core.engines import forward as forwards
-from lth_core.store.cell import StoreError, key_of
 from lth_core.engines.forward import forward, layout
-from lth_core.store.checkpoint import Halfway, Shelf
 from lth_core.models import Network, initial, layers, weight_count
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
+from lth_core.store.cell import StoreError, key_of
+from lth_core.store.checkpoint import Halfway, Shelf
 
 DEEP = dict(dataset="digits32", optimizer="momentum", lr=0.002, weight_decay=0.5, batch_size=16)
 RESNET = Spec(arch="resnet-18-4", iterations=1, eval_every=1, **DEEP).at_round(0)

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from test_store import SMALL, TINY, tiny_rows
 
-from lth_companion.figures import inside
-from lth_core import arms, data, prune, results, tickets
-from lth_companion.share import exchange, publish
-from lth_companion.experiments import catalogue
 from lth_companion.commands import main
+from lth_companion.experiments import catalogue
+from lth_companion.figures import inside
+from lth_companion.share import exchange, publish
 from lth_companion.share.audit import allowed_difference
-from lth_core.store.cell import StoreError, digest_arrays, key_of
+from lth_core import arms, data, prune, results, tickets
 from lth_core.models import Network, initial
 from lth_core.spec import MISTAKES, Spec, UsageError
 from lth_core.store import Store
+from lth_core.store.cell import StoreError, digest_arrays, key_of
 
 TICKET = next(s for s in tiny_rows() if s.arm == "ticket" and s.round == 2)
 

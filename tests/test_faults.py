@@ -44,12 +44,12 @@ from runners import (
 from test_store import SMALL, TINY, same_cells, tiny_rows
 
 import lth_core.store.folder
-from lth_core import arms, data, tickets
-from lth_companion.experiments import catalogue
 from lth_companion.commands import main
-from lth_core.store.cell import StoreError, key_of
+from lth_companion.experiments import catalogue
+from lth_core import arms, data, tickets
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
+from lth_core.store.cell import StoreError, key_of
 
 CLOSED = "http://127.0.0.1:9/"  # nobody listens there
 COMMAND = ["run", "iclr-fig03", "--profile", "quick", "--dataset", "digits", "--trials", "1", "--device", "cpu"]

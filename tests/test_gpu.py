@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from lth_core import arms
-from lth_core.engines import dense as train
 from lth_core.data import load
+from lth_core.engines import dense as train
 from lth_core.spec import Spec
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from lth_core import analyse, arms, draws, models, prune, results, tickets
-from lth_core.engines.sparse import engine as sparse
-from lth_core.engines import dense as train
-from lth_core.store.cell import key_of
 from lth_core.data import Dataset, load
+from lth_core.engines import dense as train
+from lth_core.engines.sparse import engine as sparse
 from lth_core.models import Network, Trained, initial, layers
 from lth_core.spec import ARMS, Spec, learning_rates
 from lth_core.store import Store
+from lth_core.store.cell import key_of
 
 BASE = Spec(dataset="digits", arch="lenet-30-20", iterations=40, eval_every=20, lr=5e-3)
 ENGINES = ("dense", "sparse")

@@ -14,16 +14,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lth_companion.figures import ahead, panels
-from lth_core import mistakes, prune, results, tickets
 from lth_companion.experiments import catalogue
+from lth_companion.experiments.study import Study
+from lth_companion.figures import ahead, panels
 from lth_companion.share import publish
+from lth_core import mistakes, prune, results, tickets
 from lth_core.analyse import summary
-from lth_core.store.cell import key_of
 from lth_core.models import Network, Parameters, initial
 from lth_core.spec import MISTAKES, SEARCHES, Spec
 from lth_core.store import Store
-from lth_companion.experiments.study import Study
+from lth_core.store.cell import key_of
 
 BASE = Spec(dataset="digits", arch="lenet-30-20", iterations=60, eval_every=20, lr=5e-3, prune_fc=0.5, prune_out=0.25)
 ROUNDS = (1, 2, 3)

@@ -11,20 +11,21 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from lth_core import analyse, levels, plot
-from lth_companion.claims import verdicts
 from lth_companion import figures
-from lth_companion.pages import words, status
-from lth_companion.figures import panels, tables
+from lth_companion.claims import verdicts
 from lth_companion.experiments import catalogue
-from lth_core.store.cell import key_of
-from lth_core.results import Published, describe, possible
 from lth_companion.experiments.study import Study
+from lth_companion.figures import panels, tables
+from lth_companion.pages import status, words
+from lth_core import analyse, levels, plot
+from lth_core.results import Published, describe, possible
+from lth_core.store.cell import key_of
 
 
 def row(**more: object) -> dict[str, object]:
     base = {
-        "id": "a", "verdict": verdicts.REPRODUCED, "effect": 37.5, "low": 31.0, "high": 43.0, "n": 5, "unit": "% earlier",
+        "id": "a", "verdict": verdicts.REPRODUCED, "effect": 37.5, "low": 31.0, "high": 43.0, "n": 5,
+        "unit": "% earlier",
         "but": None, "says": "38 percent earlier", "number": 38.0, "scale": "", "reason": "",
         "statement": "Tickets are faster.",
     }  # fmt: skip

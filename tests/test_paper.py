@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import yaml
 
-from lth_core import analyse, models, prune
 from lth_companion.experiments import catalogue
+from lth_core import analyse, models, prune
 from lth_core.spec import Spec, UsageError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared/paper/experiments.yaml"
@@ -55,7 +55,9 @@ ELSEWHERE = {"blog-exp-glorot-rescale", "blog-exp-magnitude-growth", "iclr-fig02
 def test_every_experiment_of_the_papers_is_declared():
     wanted = {e["id"] for e in yaml.safe_load(SHARED.read_text())}
     assert ELSEWHERE <= wanted and not ELSEWHERE & set(catalogue.FIGURES)
-    assert {e for e in wanted - ELSEWHERE if not any(f == e or f.startswith(f"{e}-") for f in catalogue.FIGURES)} == set()
+    assert {
+        e for e in wanted - ELSEWHERE if not any(f == e or f.startswith(f"{e}-") for f in catalogue.FIGURES)
+    } == set()
 
 
 def test_unpruned_networks_are_shared_between_figures():

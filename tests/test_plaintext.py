@@ -24,20 +24,20 @@ from test_store import same_cells
 from test_trust import exported, forged, opened, tensors, whole  # noqa: F401 (fixtures)
 from test_widgets import small
 
-from lth_core import analyse, plot, results
 from lth_companion.build import book
 from lth_companion.claims import verdicts as claims
-from lth_companion.experiments import costs
-from lth_companion.share import exchange
-from lth_companion.pages import ledger, status
 from lth_companion.classroom import slides
-from lth_companion.figures import tables
 from lth_companion.commands import main
-from lth_core.store.cell import MADE, TAKEN, StoreError, key_of
+from lth_companion.experiments import costs
+from lth_companion.figures import tables
+from lth_companion.pages import ledger, status
+from lth_companion.share import exchange
+from lth_companion.widgets import TicketExplorer
+from lth_core import analyse, plot, results
 from lth_core.plaintext import code, fault, shown, tidied
 from lth_core.spec import Spec
 from lth_core.store import Store
-from lth_companion.widgets import TicketExplorer
+from lth_core.store.cell import MADE, TAKEN, StoreError, key_of
 
 # Harmless, and each piece would leave a trace if something obeyed it: 1337, a bold word, code, a formula, a link.
 MARK = "{{ 7*191 }} <b data-mark>x</b> `y` | $z$ [l](t.example) www.mark.example *e* {doc}`intro` \\ &lt;"

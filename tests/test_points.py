@@ -9,10 +9,11 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from lth_companion.claims import tests, statements
 from lth_companion import figures
-from lth_companion.figures import panels, printed as points
+from lth_companion.claims import statements, tests
 from lth_companion.experiments.study import Study
+from lth_companion.figures import panels
+from lth_companion.figures import printed as points
 
 ARMS = {arm: {"arm": arm} for arm in ("ticket", "reinit")}
 

@@ -11,12 +11,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lth_core.engines.sparse import by_row, simd, engine as sparse
 from lth_core import data as data_sets
-from lth_core.engines.sparse.by_row import ByRow
-from lth_core.engines.sparse.by_weight import ByWeight
 from lth_core.data import Dataset
 from lth_core.draws import BatchOrder, generator
+from lth_core.engines.sparse import by_row, simd
+from lth_core.engines.sparse import engine as sparse
+from lth_core.engines.sparse.by_row import ByRow
+from lth_core.engines.sparse.by_weight import ByWeight
 from lth_core.models import Network, Parameters, initial
 from lth_core.prune import masked
 from lth_core.spec import Spec, UsageError, learning_rates

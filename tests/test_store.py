@@ -11,13 +11,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lth_companion.commands import main
 from lth_companion.experiments import catalogue
 from lth_companion.share import publish
 from lth_core import results, tickets
-from lth_companion.commands import main
-from lth_core.store.cell import StoreError, device_details, key_of
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
+from lth_core.store.cell import StoreError, device_details, key_of
 
 TINY = catalogue.Scale(dataset="digits", iterations=40, trials=2, rounds=2, replicates=1)
 SMALL = dict(arch="lenet-20-10", eval_every=20)

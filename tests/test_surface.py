@@ -23,10 +23,11 @@ import lth_core
 from lth_companion.build import archive
 from lth_companion.experiments import costs
 from lth_companion.pages import faq
+from lth_companion.share import publish
+from lth_companion.share import reference as reference_make
 from lth_core import manifest, own, reference, results
-from lth_companion.share import publish, reference as reference_make
-from lth_core.store.cell import StoreError
 from lth_core.spec import UsageError
+from lth_core.store.cell import StoreError
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = [(module, name) for module, names in lth_core.PUBLIC.items() for name in names]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lth_companion.classroom import student, exercises
+from lth_companion.classroom import exercises, student
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(student.SOURCES.glob("*.ipynb"))

@@ -23,15 +23,15 @@ from hypothesis import strategies as st
 from record import tried
 from test_store import same_cells, tiny_rows
 
-from lth_core import data, tickets
-from lth_companion.share import exchange
-from lth_companion.experiments import catalogue
 from lth_companion.commands import main, seconds, shard
-from lth_core.store.cell import StoreError, digest, key_of, own_digest
+from lth_companion.experiments import catalogue
+from lth_companion.experiments.study import Study
+from lth_companion.share import exchange
+from lth_core import data, tickets
 from lth_core.models import MEASURED
 from lth_core.spec import ALLOWED, Spec, UsageError, from_dict
 from lth_core.store import Store
-from lth_companion.experiments.study import Study
+from lth_core.store.cell import StoreError, digest, key_of, own_digest
 
 INPUTS = 500  # of each property; the slow run tries twenty times as many
 MORE = 20

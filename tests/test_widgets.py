@@ -11,17 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lth_core import analyse, data, prune, results, tickets
-from lth_companion.widgets import sliders
 from lth_companion.experiments import xor
-from lth_companion.widgets import train_your_own
+from lth_companion.experiments.study import Study
+from lth_companion.widgets import Conclude, TicketExplorer, XorLive, sliders, train_your_own
+from lth_core import analyse, data, prune, results, tickets
 from lth_core.analyse import by_trial
-from lth_core.store.cell import key_of
 from lth_core.models import Trained, initial
 from lth_core.spec import UsageError
 from lth_core.store import Store
-from lth_companion.experiments.study import Study
-from lth_companion.widgets import Conclude, TicketExplorer, XorLive
+from lth_core.store.cell import key_of
 
 ROOT = Path(__file__).resolve().parents[1]
 ARTEFACTS = ROOT / "_artefacts"

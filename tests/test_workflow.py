@@ -74,7 +74,9 @@ def test_snakemake_on_one_machine(snakemake: str, tmp_path: Path) -> None:
     command += ["--directory", str(ROOT), "--nolock", "--", "train"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    tickets.run(catalogue.rows("iclr-fig03", "quick", trials=2, dataset="digits"), Store(tmp_path / "one"), device="cpu")
+    tickets.run(
+        catalogue.rows("iclr-fig03", "quick", trials=2, dataset="digits"), Store(tmp_path / "one"), device="cpu"
+    )
     assert same_cells(Store(tmp_path / "one"), Store(tmp_path / "store"))
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert again.returncode == 0 and "Nothing to be done" in again.stderr + again.stdout

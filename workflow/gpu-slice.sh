@@ -5,4 +5,4 @@
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
-exec "${PYTHON:-python3}" -m lth_core.gpu_slice "$@"
+exec "${PYTHON:-python3}" -m lth_companion.share.gpu_slice "$@"

@@ -16,7 +16,7 @@ from sphinx.util import logging
 from lth_companion import widgets
 
 LOG = logging.getLogger(__name__)
-PLACE = re.compile(r"<!-- lth: (\w+)\.(\w+) -->")  # a function of a module of lth_core that gives Markdown
+PLACE = re.compile(r"<!-- lth: ([\w.]+)\.(\w+) -->")  # a function of a module of lth_companion that gives Markdown
 
 # Theme and bibliography write roles that ARIA does not allow where they stand, or names that differ from what is shown.
 # Versions of both are pinned; tests/test_book.py runs axe-core on every page.
@@ -112,7 +112,7 @@ def guarded(page: str, scripts: set[str], modules: set[str]) -> tuple[str, list[
 
 def fill_in(app, docname, source):
     """Put measured results into the pages, as Markdown from the library. What it cannot give stops the build."""
-    source[0] = PLACE.sub(lambda m: getattr(importlib.import_module(f"lth_core.{m[1]}"), m[2])(), source[0])
+    source[0] = PLACE.sub(lambda m: getattr(importlib.import_module(f"lth_companion.{m[1]}"), m[2])(), source[0])
 
 
 def without_thebe(app, pagename, templatename, context, doctree):

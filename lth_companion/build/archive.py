@@ -1,7 +1,7 @@
 """An archive that can be given a DOI, and the tree of a NeuroLibre submission.
 
-python -m lth_companion.build.archive                        write _build/archive/lth-core-VERSION.tar.gz
-python -m lth_companion.build.archive --neurolibre FOLDER    write content/ and binder/ into FOLDER
+python -m lth_core archive                        write _build/archive/lth-core-VERSION.tar.gz
+python -m lth_core archive --neurolibre FOLDER    write content/ and binder/ into FOLDER
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import tarfile
 from pathlib import Path
 
 import lth_core
+from lth_companion import ROOT
 from lth_companion.classroom import student
-from lth_core.store.cell import StoreError
 from lth_core.files import replaced
 from lth_core.spec import UsageError
+from lth_core.store.cell import StoreError
 
-ROOT = Path(__file__).resolve().parents[1]
 NEEDED = ("CITATION.cff", "LICENSE", "README.md", "CHANGELOG.md", "requirements.lock", "results/MANIFEST.json")
 SUMS = "SHA256SUMS"
 
@@ -81,7 +81,7 @@ def neurolibre(root: Path, target: Path) -> list[Path]:
     config = (root / "_config.yml").read_text("utf-8").replace("book/_ext", "_ext")
     config = config.replace('execute_notebooks: "off"', 'execute_notebooks: "auto"')
     config = config.replace("[_assets, _vendor]", "[_assets]")
-    config = re.sub(r"^ *(?:html_extra_path|mathjax_path):.*\n", "", config, flags=re.M)  # made by lth_companion.build.book
+    config = re.sub(r"^ *(?:html_extra_path|mathjax_path):.*\n", "", config, flags=re.M)  # made with the book
     student.write(content_folder / "teach" / "student", root / "notebooks" / "teach")
     (content_folder / "_config.yml").write_text(config, "utf-8")
     binder.mkdir(parents=True)
@@ -94,7 +94,7 @@ def neurolibre(root: Path, target: Path) -> list[Path]:
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
-    parser = argparse.ArgumentParser(prog="python -m lth_companion.build.archive", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m lth_core archive", description=__doc__.splitlines()[0])
     parser.add_argument("--neurolibre", type=Path, metavar="FOLDER", help="write a NeuroLibre tree instead")
     options = parser.parse_args(arguments)
     try:

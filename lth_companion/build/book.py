@@ -1,7 +1,7 @@
 """The book: notebooks/ → (papermill) → book/*.ipynb → (Jupyter Book) → _build/html, redoing only what changed.
 
-python -m lth_companion.build.book             execute against results/, build the pages
-python -m lth_companion.build.book --quick     run every notebook live into _build/quick, build nothing
+python -m lth_core book             execute against results/, build the pages
+python -m lth_core book --quick     run every notebook live into _build/quick, build nothing
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
+from lth_companion import ROOT
 from lth_companion.classroom import slides, student
 from lth_companion.pages import status
 
-ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("lth_core", "lth_companion")
 JOBS = 2  # notebooks at once
 FOLDERS = ("", "teach")  # of notebooks/: sections, exercises
 SHOWN = ("exercise", "check")  # tags of cells whose code a reader should see
@@ -43,13 +44,16 @@ def digest(paths: Iterable[Path], *texts: str) -> str:
     """SHA-256 (first 16 hex digits) of files, by name and content, and of other texts."""
     total = hashlib.sha256("\0".join(texts).encode())
     for path in sorted(paths):
-        total.update(f"\0{path.name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+        total.update(f"\0{path.parent.name}/{path.name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()[:16]
 
 
 def shared_inputs(root: Path) -> list[Path]:
     """Every file but the notebook itself that an executed page depends on."""
-    library = [p for p in (root / "lth_core").iterdir() if p.is_file() and not p.name.startswith(".")]
+    library = [
+        p for package in PACKAGES for p in (root / package).rglob("*")
+        if p.is_file() and not p.name.startswith(".") and "__pycache__" not in p.parts
+    ]  # fmt: skip
     results = [p for p in (root / "results").rglob("*") if p.is_file() and p.name != ".lock"]
     return [*library, *results, root / "requirements.lock"]
 
@@ -198,7 +202,7 @@ def build_pages(root: Path, force: bool = False) -> bool:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m lth_companion.build.book", description="Execute the notebooks, build the book."
+        prog="python -m lth_core book", description="Execute the notebooks, build the book."
     )
     parser.add_argument("--quick", action="store_true", help="run every notebook live into _build/quick, build nothing")
     parser.add_argument("--force", action="store_true", help="redo everything, changed or not")

@@ -20,18 +20,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lth_core import manifest, results
-from lth_companion.experiments import catalogue
-from lth_core.analyse import accuracies
-from lth_core.store.cell import key_of
+from lth_companion.claims.statements import Claim, Finding, Part, columns_of, describe, load, measured, said
 from lth_companion.claims.tests import named, number_of, traits, unit_of
+from lth_companion.experiments import catalogue
+from lth_core import manifest, results
+from lth_core.analyse import accuracies
 from lth_core.draws import generator
 from lth_core.judge.comparisons import Result
 from lth_core.levels import Lacking, select, with_depth
 from lth_core.plaintext import fault, label
 from lth_core.results import Source
 from lth_core.spec import Spec, UsageError
-from lth_companion.claims.statements import Claim, Finding, Part, columns_of, describe, load, measured, said
+from lth_core.store.cell import key_of
 
 ACCEPTED = results.HERE / "verdicts.json"  # the verdicts that are committed
 

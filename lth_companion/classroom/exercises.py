@@ -15,12 +15,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lth_core import data, mistakes, prune, tickets
-from lth_core.engines.sparse import engine as sparse
 from lth_core.analyse import accuracies, stop_index
-from lth_core.store.cell import key_of
+from lth_core.engines.sparse import engine as sparse
 from lth_core.models import Masks, Network, Parameters, initial, layers
 from lth_core.spec import Spec
 from lth_core.store import Store
+from lth_core.store.cell import key_of
 
 # Seconds on a laptop; a twentieth of these weights is so few that tickets beat their controls clearly.
 DIGITS = Spec(dataset="digits", arch="lenet-100-50", iterations=1_000, eval_every=50, prune_fc=0.3, prune_out=0.15)

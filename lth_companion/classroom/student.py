@@ -5,7 +5,7 @@ notebooks/teach/X.ipynb   the source: `exercise` cells are stubs, `solution` cel
 book/teach/X.ipynb        the source executed: solutions folded, made with the book
 book/teach/student/       without solutions: what students download and fill in
 
-python -m lth_companion.classroom.student FOLDER     write the students' versions into FOLDER
+python -m lth_core student FOLDER     write the students' versions into FOLDER
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-SOURCES = Path(__file__).resolve().parents[1] / "notebooks" / "teach"
+from lth_companion import ROOT
+
+SOURCES = ROOT / "notebooks" / "teach"
 TEACHERS = {"solution", "book"}  # tags of cells that students do not get
 
 
@@ -72,6 +74,6 @@ def write(target: Path, sources: Path = SOURCES) -> list[Path]:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m lth_companion.classroom.student FOLDER")
+        sys.exit("usage: python -m lth_core student FOLDER")
     for one in write(Path(sys.argv[1])):
         print(one)

@@ -1,0 +1,1 @@
+"""What the papers trained, as rows: the catalogue of figures and its scales, XOR, and what a notebook asks for."""

@@ -141,7 +141,13 @@ def conv() -> str:
         return "No such network is published yet."
     own = own.assign(rate=[work(published.spec(k)) / s for k, s in zip(own.index, own["seconds"], strict=True)])
     kinds = own.groupby("precision")["rate"]
-    asked = {s: None for f in catalogue.FIGURES if f.startswith("iclr") for s in catalogue.rows(f) if s.arch.startswith("conv")}
+    asked = {
+        s: None
+        for f in catalogue.FIGURES
+        if f.startswith("iclr")
+        for s in catalogue.rows(f)
+        if s.arch.startswith("conv")
+    }
     fp32 = own.loc[own["precision"] == "fp32", "rate"].median()
     years = sum(work(s) for s in asked) / fp32 / (365 * 86_400)
     machines = ", ".join(sorted(map(shown, set(own["device"]))))

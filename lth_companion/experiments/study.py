@@ -10,10 +10,11 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
-from lth_core import data, results
 from lth_companion.experiments import catalogue
+from lth_core import data, results
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
+from lth_core.store.cell import describe
 
 
 def store_folder(root: str | Path | None = None) -> Path:
@@ -127,7 +128,7 @@ class Study:
     def curves(self, figure: str) -> pd.DataFrame:
         """One row per evaluation of each network of a figure, with the spec's columns."""
         rows = self.possible(figure)
-        spec = pd.DataFrame([results.describe(s) for s in rows])
+        spec = pd.DataFrame([describe(s) for s in rows])
         return results.curves(rows, self.source).merge(spec, on="key")
 
     def lacking(self, figure: str) -> int:

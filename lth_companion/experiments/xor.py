@@ -18,9 +18,23 @@ import pandas as pd
 from numba import njit
 from numpy.typing import NDArray
 
+from lth_companion.experiments.xor_counts import (  # fmt: skip
+    CLUSTERS,
+    CRITERIA,
+    HIDDEN,
+    PRINTED,
+    PRINTED_GIVEN_PARENT,
+    PRINTED_TRIALS,
+    TIE,
+    ZERO_LOSS,
+    difference,
+    gain,
+    judge,
+    rates,
+    wilson,
+)
 from lth_core.draws import generator
 from lth_core.spec import UsageError
-from lth_companion.experiments.xor_counts import CLUSTERS, CRITERIA, HIDDEN, PRINTED, PRINTED_GIVEN_PARENT, PRINTED_TRIALS, TIE, ZERO_LOSS, difference, gain, judge, rates, wilson  # fmt: skip
 
 __all__ = [
     "CLASSES", "CLUSTERS", "CRITERIA", "HIDDEN", "POINTS", "PRINTED", "PRINTED_GIVEN_PARENT", "PRINTED_TRIALS", "TIE",

@@ -8,11 +8,11 @@ from functools import cached_property
 
 import pandas as pd
 
-from lth_core.store import cell
-from lth_core import plot
 from lth_companion.experiments import xor
-from lth_core.html import Html
 from lth_companion.experiments.study import Study
+from lth_core import plot
+from lth_core.html import Html
+from lth_core.store import cell
 
 RATES = (0.02, 0.1, 0.3, 1.0)  # learning rates to compare
 

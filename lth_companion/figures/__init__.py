@@ -7,9 +7,21 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from lth_core import analyse, plot
 from lth_companion.figures.captions import provenance, scale_note, waiting
-from lth_companion.figures.vocabulary import AXES, DATA, FIELDS, NAMES, X, iterative, levelled, namer, natural, of_arm, one_shot
+from lth_companion.figures.vocabulary import (
+    AXES,
+    DATA,
+    FIELDS,
+    NAMES,
+    X,
+    iterative,
+    levelled,
+    namer,
+    natural,
+    of_arm,
+    one_shot,
+)
+from lth_core import analyse, plot
 
 __all__ = [
     "AXES", "DATA", "FIELDS", "NAMES", "X", "against_density", "iterative", "levelled", "namer", "natural", "of_arm",

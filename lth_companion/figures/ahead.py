@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lth_core import analyse
+from lth_companion.experiments.study import Study
 from lth_companion.figures.captions import Table, frame, tabulated
+from lth_companion.figures.tables import interval
+from lth_core import analyse
 from lth_core.html import DASH, Html
 from lth_core.judge.comparisons import ahead, excludes
 from lth_core.levels import Lacking, Side, better_low, select, with_depth
 from lth_core.mistakes import MISTAKES, best_on_test
-from lth_companion.experiments.study import Study
-from lth_companion.figures.tables import interval
 
 LEADS = {1: "ahead", 0: "no difference found", -1: "<strong>behind</strong>"}
 

@@ -15,14 +15,14 @@ from typing import Concatenate, ParamSpec, Protocol
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lth_companion.experiments import costs, catalogue
+from lth_companion.experiments import catalogue, costs
+from lth_companion.experiments.scale import ONCE
+from lth_companion.experiments.study import Study
+from lth_companion.figures.vocabulary import DATA, NAMES
 from lth_core import html, plot
 from lth_core.html import Html
 from lth_core.plaintext import shown
-from lth_companion.experiments.scale import ONCE
 from lth_core.spec import Spec
-from lth_companion.experiments.study import Study
-from lth_companion.figures.vocabulary import DATA, NAMES
 
 BARS = "Bars: smallest and largest trial; bands: 95% bootstrap interval of the mean."
 HALF = "A level is drawn where at least half of its networks converge."

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from lth_core import prune
 from lth_companion.figures.captions import frame
+from lth_core import prune
 from lth_core.html import Html
 from lth_core.models import layers, weight_count
 from lth_core.spec import Spec

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from lth_core import analyse, plot
 from lth_companion.figures import printed
-from lth_core.levels import select
 from lth_companion.figures.sheet import Drawing, View
 from lth_companion.figures.vocabulary import AXES, NAMES, X, axis_of, is_time
+from lth_core import analyse, plot
+from lth_core.levels import select
 
 MARKERS = "osD^vP<>Xd"
 SECOND: dict[str, Any] = dict(linestyle=(0, (5, 2)), markerfacecolor=plot.PAGE, markeredgecolor=plot.COLORS["ticket"])

@@ -12,14 +12,14 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lth_companion.experiments import catalogue
-from lth_companion.figures.captions import BARS, Picture, measured
 from lth_companion.claims.verdicts import with_curves
-from lth_companion.figures.drawing import Lines, draw, style, under_best
-from lth_core.levels import select
-from lth_companion.figures.sheet import Drawing, Panel, Sheet, View, at_home, legend, picture, table_of, width
+from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
+from lth_companion.figures.captions import BARS, Picture, measured
+from lth_companion.figures.drawing import Lines, draw, style, under_best
+from lth_companion.figures.sheet import Drawing, Panel, Sheet, View, at_home, legend, picture, table_of, width
 from lth_companion.figures.vocabulary import AXES, NAMES, X, called, is_time, namer, natural
+from lth_core.levels import select
 
 DASHES: dict[str, Any] = {"ticket": "-", "reinit": (0, (5, 2)), "random_sparsity": (0, (1, 1.2))}
 Rows = dict[str, tuple[dict[str, Any], Lines]]  # title of some panels: (fields of their networks, their lines)

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from lth_core import inside, prune, results
-from lth_companion.figures.captions import Unpublished
-from lth_core.spec import Spec
 from lth_companion.experiments.study import Study
+from lth_companion.figures.captions import Unpublished
+from lth_core import inside, prune, results
+from lth_core.spec import Spec
 
 Level = list[inside.Opened]  # tickets of one round, one a trial
 

@@ -15,14 +15,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lth_core import analyse, plot
-from lth_companion.figures.captions import BARS, HALF, Picture, again, measured
-from lth_core.data import EVALUATED
-from lth_companion.figures.drawing import DOTTED, SECOND, Lines, at, draw, linear, style, under_best, zoom
-from lth_core.levels import select
-from lth_companion.figures.sheet import Drawing, Panel, Sheet, View, at_home, picture, table_of, width
 from lth_companion.experiments.study import Study
+from lth_companion.figures.captions import BARS, HALF, Picture, again, measured
+from lth_companion.figures.drawing import DOTTED, SECOND, Lines, at, draw, linear, style, under_best, zoom
+from lth_companion.figures.sheet import Drawing, Panel, Sheet, View, at_home, picture, table_of, width
 from lth_companion.figures.vocabulary import AXES, FIELDS, SHADES, X, axis_of, is_time, levelled, namer, natural
+from lth_core import analyse, plot
+from lth_core.data import EVALUATED
+from lth_core.levels import select
 
 __all__ = ["SECOND", "Lines", "Series", "against_size", "each", "gaps", "over_training", "sweep"]
 

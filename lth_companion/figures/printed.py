@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lth_core.analyse import settled
+from lth_companion.claims.statements import Claim, Part, load
 from lth_companion.claims.tests import named
+from lth_companion.experiments.catalogue import FIGURES
+from lth_core.analyse import settled
 from lth_core.judge.comparisons import side_of
 from lth_core.levels import Lacking, Side, better_low, curve, extreme, mean, position, select, unit, with_depth
-from lth_companion.experiments.catalogue import FIGURES
-from lth_companion.claims.statements import Claim, Part, load
 
 LABEL = "printed in the paper"
 NOTE = (

@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lth_companion.experiments import catalogue
-from lth_core import plot
+from lth_companion.experiments.study import Study
 from lth_companion.figures import printed
 from lth_companion.figures.captions import Picture
-from lth_companion.experiments.study import Study
 from lth_companion.figures.vocabulary import Pick, every, levelled
+from lth_core import plot
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from lth_core import plot
 from lth_companion.experiments import xor
-from lth_core.html import Html
 from lth_companion.experiments.xor_page import RATES, Page
+from lth_core import plot
+from lth_core.html import Html
 
 WORDS = {"right": "right boundary", "zero": "zero loss"}
 GROUPS = ("A: all four told apart", "B: a pair looks alike", "C: three look alike", "D: all four look alike")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lth_core import analyse, models, prune, results
 from lth_companion.experiments import catalogue
+from lth_companion.experiments.study import Study
+from lth_core import analyse, models, prune, results
 from lth_core.plaintext import shown
 from lth_core.spec import Spec
-from lth_companion.experiments.study import Study
 
 TIMED_ROUNDS = (0, 3, 7, 15)  # rounds whose densities the benchmark times: 100%, 51%, 21%, 3.6%
 NOT_YET = "*Not measured yet.* This line measures it: `python -m lth_core run {0} --profile published`."

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lth_companion.claims import verdicts as claims, statements
+from lth_companion.claims import statements
+from lth_companion.claims import verdicts as claims
 from lth_core import plot
 from lth_core.plaintext import shown
 from lth_core.plot import Html

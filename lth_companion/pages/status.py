@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from lth_companion import ROOT
 from lth_companion.experiments import catalogue
 from lth_core import results
-from lth_core.store.cell import key_of
 from lth_core.plaintext import code, shown
+from lth_core.store.cell import key_of
 
-ROOT = Path(__file__).resolve().parents[1]
 TIMES = "_build/executed.json"  # notebook -> seconds, when: written as notebooks are executed
 PACKAGES = ("lth-core", "torch", "numpy", "numba", "pandas", "pyarrow", "matplotlib", "papermill", "jupyter-book")
 

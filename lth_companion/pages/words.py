@@ -14,14 +14,15 @@ from typing import Any
 import pandas as pd
 from IPython.display import Markdown
 
-from lth_companion.claims import verdicts as claims, statements
-from lth_core import html, plot
-from lth_companion.experiments import catalogue
-from lth_companion.figures import vocabulary
+from lth_companion.claims import statements
+from lth_companion.claims import verdicts as claims
 from lth_companion.claims.tests import counted
+from lth_companion.experiments import catalogue
+from lth_companion.experiments.study import Study
+from lth_companion.figures import vocabulary
+from lth_core import html, plot
 from lth_core.html import signed
 from lth_core.plaintext import shown
-from lth_companion.experiments.study import Study
 
 WORDS = {
     claims.REPRODUCED: "reproduced", claims.DIRECTION: "same direction", claims.NOT: "<strong>not reproduced</strong>",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from IPython.display import Markdown
 
 from lth_companion.experiments import xor
-from lth_core.html import signed
-from lth_companion.figures.xor import BEST, BLIND, FIGURE1
 from lth_companion.experiments.xor_page import Page
+from lth_companion.figures.xor import BEST, BLIND, FIGURE1
+from lth_core.html import signed
 
 ONCE, OUTPUT, INPUT = "one-shot product", "iterative output", "iterative input"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from lth_core import arms, results, tickets
-from lth_core.store.cell import digest_arrays, key_of
 from lth_core.data import EVALUATED, load
 from lth_core.models import Network
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
+from lth_core.store.cell import digest_arrays, key_of
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from lth_companion import ROOT
 from lth_companion.experiments import catalogue
 from lth_core import tickets
-from lth_core.store.cell import StoreError, key_of
 from lth_core.spec import ALLOWED, Spec, UsageError
 from lth_core.store import Store
+from lth_core.store.cell import StoreError, key_of
 
-ROOT = Path(__file__).resolve().parents[1]
 # Trial by trial, so that what a stop leaves behind is whole trials.
 FIGURES = ("iclr-fig08:1", "iclr-fig08:2", "iclr-fig08")
 TESTS, BENCHMARK, PACKING = 60.0, 90.0, 12.0  # seconds, at most

@@ -12,13 +12,13 @@ from typing import Any
 
 import pandas as pd
 
-from lth_core import analyse, manifest
-from lth_companion.pages import landing
 from lth_companion.experiments import catalogue
-from lth_companion.figures import vocabulary
-from lth_core.store.cell import StoreError
-from lth_core.reference import FILE
 from lth_companion.experiments.study import Study
+from lth_companion.figures import vocabulary
+from lth_companion.pages import landing
+from lth_core import analyse, manifest
+from lth_core.reference import FILE
+from lth_core.store.cell import StoreError
 
 FIGURE = "iclr-fig04"
 DIGITS = {"stop_iteration": 1, "stop_test": 5, "end_test": 5}  # after the point

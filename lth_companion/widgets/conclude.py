@@ -9,13 +9,13 @@ import pandas as pd
 import traitlets
 from numpy.typing import NDArray
 
-from lth_core import analyse, plot
 from lth_companion.experiments import catalogue
-from lth_companion.figures.captions import scale_note
-from lth_core.draws import generator
 from lth_companion.experiments.study import Study
+from lth_companion.figures.captions import scale_note
 from lth_companion.figures.vocabulary import iterative
 from lth_companion.widgets.base import Widget, require, text
+from lth_core import analyse, plot
+from lth_core.draws import generator
 
 COUNTS = (2, 3, 4, 5, 7, 10, 15, 20)  # numbers of trials to conclude from
 LABS = 20  # of the resamples, these are drawn

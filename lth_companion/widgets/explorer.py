@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import traitlets
 
-from lth_core import plot, results
-from lth_companion.figures.captions import scale_note
-from lth_core.store.cell import key_of
-from lth_core.data import EVALUATED
-from lth_core.models import init_sd, initial, layers
-from lth_companion.figures.printed import on_panel
-from lth_core.spec import Spec, UsageError
 from lth_companion.experiments.study import Study
+from lth_companion.figures.captions import scale_note
+from lth_companion.figures.printed import on_panel
 from lth_companion.figures.vocabulary import NAMES, iterative, levelled, of_arm
 from lth_companion.widgets.base import Widget, require, text, whole
+from lth_core import plot, results
+from lth_core.data import EVALUATED
+from lth_core.models import init_sd, initial, layers
+from lth_core.spec import Spec, UsageError
+from lth_core.store.cell import key_of
 
 SHADES = 64  # grey levels of a mask's map; as characters, code SHADE_0 is black
 SHADE_0 = 48
@@ -50,7 +50,7 @@ class TicketExplorer(Widget):
     - `trial`: the chosen trial, None for the mean of all
     """
 
-    _esm = text("chart.js", "anatomy.js", "ticket.js")
+    _esm = text("chart.js", "anatomy.js", "explorer.js")
 
     round = traitlets.Int(0).tag(sync=True)
     trial = traitlets.Int(None, allow_none=True).tag(sync=True)

@@ -9,15 +9,15 @@ from typing import Any
 import ipywidgets as w
 import pandas as pd
 
+from lth_companion.experiments.study import Study
+from lth_companion.figures.vocabulary import AXES, NAMES, iterative, of_arm
 from lth_core import arms, data, plot
-from lth_core.engines.sparse import engine as sparse
 from lth_core.analyse import summary
 from lth_core.data import EVALUATED
+from lth_core.engines.sparse import engine as sparse
 from lth_core.models import Network, Trained
 from lth_core.prune import density
 from lth_core.spec import Spec, UsageError
-from lth_companion.experiments.study import Study
-from lth_companion.figures.vocabulary import AXES, NAMES, iterative, of_arm
 
 STEPS = [500, 1_000, 2_000, 4_000, 10_000, 20_000, 50_000]  # iterations to choose from
 

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import traitlets
 
-from lth_core import plot
 from lth_companion.experiments import xor_counts
 from lth_companion.widgets.base import Widget, require, text
+from lth_core import plot
 
 
 class XorLive(Widget):

@@ -22,9 +22,9 @@ from torch import Tensor
 from lth_core.data import Dataset
 from lth_core.draws import BatchOrder, generator
 from lth_core.engines.forward import forward
-from lth_core.store.checkpoint import Halfway
 from lth_core.models import MEASURED, Network, Trained, layers
 from lth_core.spec import Spec, UsageError, learning_rates
+from lth_core.store.checkpoint import Halfway
 
 Progress = Callable[[str, int], None]
 KEEP_SECONDS = 300  # between two states kept of a long training

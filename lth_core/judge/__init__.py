@@ -1,0 +1,1 @@
+"""What a table of networks says of a statement: comparisons, curve shapes, sizes and sweeps."""

@@ -22,7 +22,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lth_core.analyse import bootstrap
-from lth_core.levels import Curve, Lacking, Side, along, average, better_low, curve, extreme, mean, position, select, unit, within_levels
+from lth_core.levels import (
+    Curve,
+    Lacking,
+    Side,
+    along,
+    average,
+    better_low,
+    curve,
+    extreme,
+    mean,
+    position,
+    select,
+    unit,
+    within_levels,
+)
 
 Test = Callable[..., "Result"]
 

@@ -11,8 +11,33 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lth_core.draws import generator
-from lth_core.judge.comparisons import Arguments, Result, claim_test, close, excludes, given_number, lead_unit, over_trials
-from lth_core.levels import NEAR, Lacking, Side, average, better_low, curve, depth_of, extreme, learners, mean, position, rank_correlation, select, unit, within_levels
+from lth_core.judge.comparisons import (
+    Arguments,
+    Result,
+    claim_test,
+    close,
+    excludes,
+    given_number,
+    lead_unit,
+    over_trials,
+)
+from lth_core.levels import (
+    NEAR,
+    Lacking,
+    Side,
+    average,
+    better_low,
+    curve,
+    depth_of,
+    extreme,
+    learners,
+    mean,
+    position,
+    rank_correlation,
+    select,
+    unit,
+    within_levels,
+)
 
 
 def last_good(values: NDArray, depths: NDArray, column: str, margin: float = 0.0) -> float:

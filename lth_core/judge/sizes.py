@@ -11,11 +11,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lth_core.judge import comparisons as judge, curves as shapes
-from lth_core.judge.comparisons import Arguments, Result, Test, claim_test, excludes, given_number, over_trials, tests_in
+from lth_core.judge import comparisons as judge
+from lth_core.judge import curves as shapes
+from lth_core.judge.comparisons import (
+    Arguments,
+    Result,
+    Test,
+    claim_test,
+    excludes,
+    given_number,
+    over_trials,
+    tests_in,
+)
+from lth_core.judge.curves import ended, last_good
 from lth_core.levels import Curve, Lacking, average, better_low, curve, mean, rank_correlation, select
 from lth_core.models import weight_count
-from lth_core.judge.curves import ended, last_good
 
 
 @claim_test(unit="%", prints=given_number)

@@ -1,23 +1,4 @@
-"""Your own model and data: rounds, arms and trials in a plain torch loop, and the same tidy tables as everywhere here.
-
-The engines in `train` and `sparse` train the papers' architectures fast. This module trains any `torch.nn.Module`, one
-network at a time, and asks nothing of it but named parameters.
-
->>> import torch
->>> from lth_core import own
->>> x = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
->>> y = (x[:, 0] * x[:, 1] > 0).long()
->>> experiment = own.Experiment(
-...     model=lambda: torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2)),
-...     train=(x[:40], y[:40]), val=(x[40:50], y[40:50]), test=(x[50:], y[50:]),
-...     optimizer=lambda parameters: torch.optim.Adam(parameters, lr=0.01),
-...     rates={"0.weight": 0.5, "2.weight": 0.25}, iterations=20, eval_every=10, batch_size=10)
->>> found = own.run(experiment, rounds=2, trials=2, arms=("ticket", "reinit"))
->>> len(found.cells)  # two trials of: the unpruned network, and two rounds of two arms
-10
->>> found.ticket(trial=0, round=2).masks["0.weight"].sum().item()  # 32 weights, halved twice
-8
-"""
+"""Rounds of pruning over a plain torch loop, their controls, and statements judged by the same tests as the papers'."""
 
 from __future__ import annotations
 
@@ -34,15 +15,11 @@ from torch import nn
 
 from lth_core import analyse, prune
 from lth_core.draws import generator
-from lth_core.levels import Lacking, Side, with_depth
-from lth_core.own.network import Experiment, Masks, State, Ticket, Trained, drawn, hold, load, masked, parts, train
-from lth_core.spec import UsageError, numeric
 from lth_core.judge.sizes import NETWORKS
+from lth_core.levels import Lacking, Side, with_depth
+from lth_core.own.network import Experiment, Masks, State, Ticket, Trained, drawn, masked, parts, train
+from lth_core.spec import UsageError, numeric
 
-__all__ = [
-    "ARMS", "Experiment", "Found", "Ticket", "cut", "hold", "judge", "load", "masked", "rates_of", "run", "start",
-    "train",
-]  # fmt: skip
 ARMS = ("ticket", "reinit", "shuffle", "random_sparsity")
 NEEDED = ("trial", "round", "arm", "prune_fc", "prune_conv", "density")  # columns that every statement is judged by
 

@@ -32,11 +32,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+import lth_core
 from lth_core import __version__
 from lth_core.analyse import SUMMARY
 from lth_core.data import CHECKSUMS
 from lth_core.models import MEASURED, Masks, Network, Parameters, Trained, layers
 from lth_core.plaintext import fault, faults, label, tidied
+from lth_core.prune import density
 from lth_core.spec import SCHEMA, Spec, from_dict, one_line
 
 KEEPS_WEIGHTS = ("ticket", "continued")  # arms from which later rounds grow
@@ -79,6 +81,11 @@ def key_of(spec: Spec) -> str:
     return spec.key(CHECKSUMS[spec.dataset])
 
 
+def describe(spec: Spec) -> dict[str, object]:
+    """A row's fields as columns, with its density."""
+    return {"key": key_of(spec), **asdict(spec), "lr_drops": json.dumps(spec.lr_drops), "density": density(spec)}
+
+
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -93,13 +100,13 @@ def digest_arrays(arrays: dict[str, np.ndarray]) -> str:
 @lru_cache
 def provenance() -> dict[str, Any]:
     """Who makes cells here: commit of the code, versions, machine."""
-    here = Path(__file__).parent
+    here = Path(lth_core.__file__).resolve().parents[1]  # the checkout, where there is one
     told = os.environ.get("LTH_COMMIT", "unknown")  # of a copy without its history, by who copied it
     git = ["git", "-C", str(here)]
     try:
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
         dirty = subprocess.run(
-            [*git, "status", "--porcelain", "--", "."], capture_output=True, text=True
+            [*git, "status", "--porcelain", "--", "lth_core", "lth_companion"], capture_output=True, text=True
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         commit, dirty = told, ""

@@ -13,8 +13,41 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lth_core.engines.sparse.kernels import ADAM, CLASSES, LANES, MOMENTUM, TINY, Images, Packed, Rule, empty, loss_gradient, pack, prefetch_images, score  # fmt: skip
-from lth_core.engines.sparse.simd import add, divide, fma, inlined, kernel, load, lowest, multiply, nonzero, positive, present, root, spread, store, subtract, total, where, zero  # fmt: skip
+from lth_core.engines.sparse.kernels import (  # fmt: skip
+    ADAM,
+    CLASSES,
+    LANES,
+    MOMENTUM,
+    TINY,
+    Images,
+    Packed,
+    Rule,
+    empty,
+    loss_gradient,
+    pack,
+    prefetch_images,
+    score,
+)
+from lth_core.engines.sparse.simd import (  # fmt: skip
+    add,
+    divide,
+    fma,
+    inlined,
+    kernel,
+    load,
+    lowest,
+    multiply,
+    nonzero,
+    positive,
+    present,
+    root,
+    spread,
+    store,
+    subtract,
+    total,
+    where,
+    zero,
+)
 from lth_core.models import Masks, Parameters
 
 BLOCKS = (16, 64, 128)  # units side by side; the logits' ten lie in a block of 16

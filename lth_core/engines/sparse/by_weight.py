@@ -11,8 +11,36 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lth_core.engines.sparse.kernels import ADAM, CLASSES, LANES, MOMENTUM, TINY, Images, Packed, Rule, empty, loss_gradient, prefetch_images, score, side_by_side  # fmt: skip
-from lth_core.engines.sparse.simd import add, fma, high, kernel, load, low, multiply, positive, spread, store, store_pairs, total, zero
+from lth_core.engines.sparse.kernels import (  # fmt: skip
+    ADAM,
+    CLASSES,
+    LANES,
+    MOMENTUM,
+    TINY,
+    Images,
+    Packed,
+    Rule,
+    empty,
+    loss_gradient,
+    prefetch_images,
+    score,
+    side_by_side,
+)
+from lth_core.engines.sparse.simd import (
+    add,
+    fma,
+    high,
+    kernel,
+    load,
+    low,
+    multiply,
+    positive,
+    spread,
+    store,
+    store_pairs,
+    total,
+    zero,
+)
 from lth_core.models import Masks, Parameters
 
 # Measured: so many units by 64 images stay in a first-level cache of 48 KB, which pays from this density on.

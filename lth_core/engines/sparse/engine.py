@@ -17,12 +17,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lth_core.data import Dataset
+from lth_core.draws import BatchOrder
 from lth_core.engines.sparse import by_row, by_weight
 from lth_core.engines.sparse.by_row import ByRow
 from lth_core.engines.sparse.by_weight import ByWeight
-from lth_core.data import Dataset
-from lth_core.draws import BatchOrder
-from lth_core.engines.sparse.kernels import ADAM, CLASSES, LANES, MOMENTUM, SGD, Images, Packed, Rule, empty, list_fours, pack
+from lth_core.engines.sparse.kernels import (
+    ADAM,
+    CLASSES,
+    LANES,
+    MOMENTUM,
+    SGD,
+    Images,
+    Packed,
+    Rule,
+    empty,
+    list_fours,
+    pack,
+)
 from lth_core.models import MEASURED, Masks, Network, Parameters, Trained
 from lth_core.spec import Spec, UsageError, learning_rates
 
