@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from functools import cache
 
 import torch
 
@@ -23,7 +24,7 @@ FLAT = Spec(dataset="digits", arch="lenet-30-20", iterations=4, eval_every=4)
 MAPS = Spec(dataset="digits32", arch="conv-2-16", iterations=2, eval_every=2, batch_size=10)
 KINDS = {
     "lenet": FLAT,
-    "wide": replace(FLAT, arch="lenet-300-300", batch_size=360),  # its product of 10 rows differed also with AVX-512
+    "wide": replace(FLAT, arch="lenet-300-300", batch_size=360),
     "dropout": replace(FLAT, dropout=0.5),
     "momentum": replace(FLAT, optimizer="momentum", weight_decay=1e-3),
     "bf16": replace(FLAT, precision="bf16"),
@@ -35,12 +36,15 @@ COHORTS = ([0], [1], [2], [0, 1], [2, 1], [0, 1, 2])  # trials that train togeth
 THREADS = (1, 2, 4)
 
 
+load = cache(data.load)
+
+
 def dense(networks: list[Network]) -> list[list[torch.Tensor]]:
     """What training leaves of each network: parameters, optimizer, statistics, and losses of fully connected ones.
 
     Steps without evaluations of convolutional networks, which would take most of the time."""
     spec = networks[0].spec
-    cohort = train.Cohort(networks, data.load(spec.dataset), torch.device("cpu"))
+    cohort = train.Cohort(networks, load(spec.dataset), torch.device("cpu"))
     cohort.load(cohort.chunk(0))
     for _ in range(spec.iterations):
         cohort.step()
@@ -52,7 +56,7 @@ def dense(networks: list[Network]) -> list[list[torch.Tensor]]:
 
 def compiled(networks: list[Network], threads: int) -> list[list[torch.Tensor]]:
     """The same of the sparse engine."""
-    done = dict(sparse.train(networks, data.load(FLAT.dataset), threads=threads))
+    done = dict(sparse.train(networks, load(FLAT.dataset), threads=threads))
     return [[torch.from_numpy(a) for a in (*t.weights.values(), *t.curves.values())] for _, t in sorted(done.items())]
 
 
@@ -75,7 +79,7 @@ def moved(threads: int) -> list[float]:
     """By how much a training moved each parameter. With momentum: Adam would divide rounding by tiny gradients."""
     torch.set_num_threads(threads)
     network = arms.network(KINDS["momentum"])
-    start, ended = train.Cohort([network], data.load("digits"), torch.device("cpu")).flat[0], dense([network])[0][0]
+    start, ended = train.Cohort([network], load("digits"), torch.device("cpu")).flat[0], dense([network])[0][0]
     return (ended - start).tolist()
 
 
