@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "book").glob("*.md")))]
 ELSEWHERE = {  # executed by another test, or only on another machine
     "make": "parsed by make itself here; what each target does is tested by the suite that it runs",

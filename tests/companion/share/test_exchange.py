@@ -302,6 +302,6 @@ def test_five_lines_of_pytorch_train_to_the_stored_accuracy(iterations: int, mni
 
 
 def test_the_page_shows_these_lines() -> None:
-    page = Path(__file__).resolve().parents[1] / "notebooks" / "iclr_f_examining.ipynb"
+    page = Path(__file__).resolve().parents[3] / "notebooks" / "iclr_f_examining.ipynb"
     assert "anatomy.recipe(" in page.read_text("utf-8")
     assert len(inside.RECIPE.splitlines()) == 5 and os.linesep in inside.RECIPE

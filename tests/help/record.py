@@ -1,6 +1,6 @@
 """What the fault tests tried, as they tell it themselves: one line a fault in _build/faults.jsonl.
 
-python tests/record.py    writes the last whole run's lines into the table of book/faults.md
+python tests/help/record.py    writes the last whole run's lines into the table of book/faults.md
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "_build" / "faults.jsonl"
 PAGE = ROOT / "book" / "faults.md"
-START, END = "<!-- faults: written by tests/record.py -->\n", "<!-- end of faults -->\n"
+START, END = "<!-- faults: written by tests/help/record.py -->\n", "<!-- end of faults -->\n"
 GROUPS = ("Stopped", "Several at once", "Disk", "Data", "Device and numbers", "Hostile input", "Any input")
 
 

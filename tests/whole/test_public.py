@@ -29,7 +29,7 @@ from lth_core import manifest, own, reference, results
 from lth_core.spec import UsageError
 from lth_core.store.cell import StoreError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NAMES = [(module, name) for module, names in lth_core.PUBLIC.items() for name in names]
 TRIED = ("own", "plain", "torchprune", "analyse", "prune", "reference")  # every public function there has an example
 

@@ -12,7 +12,7 @@ from lth_companion.experiments import catalogue
 from lth_core import analyse, models, prune
 from lth_core.spec import Spec, UsageError
 
-SHARED = Path(__file__).resolve().parents[2] / "shared/paper/experiments.yaml"
+SHARED = Path(__file__).resolve().parents[4] / "shared/paper/experiments.yaml"
 
 # ICLR axis labels, percent of weights remaining: ticks every third round on Figures 3, 4, 9, 12.
 LENET_LABELS = {0: 100, 3: 51.3, 6: 26.3, 9: 13.5, 12: 7.0, 15: 3.6, 18: 1.9, 21: 1.0, 24: 0.5, 27: 0.3}

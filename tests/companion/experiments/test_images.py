@@ -26,7 +26,7 @@ from lth_core.models import layers
 from lth_core.spec import Spec
 from lth_core.store.cell import key_of
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 FIGURES = {f.id: f for f in cifar.figures()}
 
 # Percentages of weights remaining on the paper's axes: label of a round.

@@ -15,7 +15,7 @@ import pytest
 
 from lth_core.spec import UsageError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NAMES = ("profile", "trials", "device", "seed", "data_dir", "dataset")
 UNUSED = {"v1_2_xor": {"dataset"}, "claims": set(NAMES)}  # XOR is its own data; the ledger's page has nothing to set

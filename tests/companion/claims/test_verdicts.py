@@ -36,7 +36,7 @@ from lth_core.judge import sizes as sweeps
 from lth_core.models import layers
 from lth_core.spec import UsageError
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "paper" / "claims.yaml"
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "paper" / "claims.yaml"
 IDS = "152c9b3e4c147afd"  # first digits of the SHA-256 of all ids, sorted and joined by newlines
 EVERY = claim_tests.TESTS
 

@@ -21,7 +21,7 @@ from lth_core.spec import UsageError
 from lth_core.store import Store
 from lth_core.store.cell import key_of
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 ARTEFACTS = ROOT / "_artefacts"
 FIGURE = "iclr-fig04"
 

@@ -21,7 +21,7 @@ from pages import answers, slides
 from lth_companion.build import book
 from lth_companion.classroom import student
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "_artefacts"
 MEGABYTE = 1_000_000
 

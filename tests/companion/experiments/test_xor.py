@@ -12,7 +12,7 @@ import pytest
 from lth_companion.experiments import xor
 from lth_core.spec import UsageError
 
-NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "v1_2_xor.ipynb"
+NOTEBOOK = Path(__file__).resolve().parents[3] / "notebooks" / "v1_2_xor.ipynb"
 
 
 @pytest.fixture(scope="module")
