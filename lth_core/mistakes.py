@@ -2,7 +2,7 @@
 
 Between one training and the next, iterative pruning with resetting takes four steps (`method.Steps`, whose defaults are
 the method). A mistake replaces one of them; `Spec.search` names it, so that its networks are trained, stored, audited
-and published like any others, by engines that know nothing of it. `tests/test_mistakes.py` has what finds each.
+and published like any others, by engines that know nothing of it. `tests/core/test_mistakes.py` has what finds each.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,13 +12,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from pages import CHROMIUM, chromium, served
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def absent(reason: str) -> None:
-    """Skip and say why; under `LTH_CI=1`, where everything has to be there, fail."""
-    (pytest.fail if os.environ.get("LTH_CI") else pytest.skip)(reason)
+from places import ROOT, absent
+from strangers import exported, forged, whole  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ LOG = logging.getLogger(__name__)
 PLACE = re.compile(r"<!-- lth: ([\w.]+)\.(\w+) -->")  # a function of a module of lth_companion that gives Markdown
 
 # Theme and bibliography write roles that ARIA does not allow where they stand, or names that differ from what is shown.
-# Versions of both are pinned; tests/test_book.py runs axe-core on every page.
+# Versions of both are pinned; tests/whole/test_site.py runs axe-core on every page.
 REPAIRS = [
     (r' role="doc-(?:biblioentry|backlink)"', ""),
     (r'(<div)(?: role="list")?( class="[^"]*citation-list[^"]*")(?: role="list")?', r"\1\2"),

@@ -201,7 +201,16 @@ def main(argv: list[str] | None = None) -> int:
         python, last = sys.executable, end - PACKING
         if not args.no_tests:
             with timed(report, "tests"):
-                command = ["-m", "pytest", "--noconftest", "-p", "no:cacheprovider", "-v", "-rs", "tests/test_gpu.py"]
+                command = [
+                    "-m",
+                    "pytest",
+                    "--noconftest",
+                    "-p",
+                    "no:cacheprovider",
+                    "-v",
+                    "-rs",
+                    "tests/core/engines/test_gpu.py",
+                ]
                 log = args.out / "tests.txt"
                 report["tests"] = in_a_process([python, *command], min(TESTS, last - time.monotonic()), log)
                 print("\n".join(log.read_text().splitlines()[-25:]), flush=True)

@@ -17,12 +17,12 @@ import nbformat
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from conftest import ROOT
+from explored import small
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from pages import served
-from test_store import same_cells
-from test_trust import exported, forged, opened, tensors, whole  # noqa: F401 (fixtures)
-from test_widgets import small
+from places import ROOT
+from strangers import opened, tensors
+from tiny import same_cells
 
 from lth_companion.build import book
 from lth_companion.claims import verdicts as claims
@@ -86,7 +86,7 @@ def places(value: Any, path: tuple = ()) -> Iterator[tuple]:
         yield path
 
 
-def test_every_text_of_a_cell_is_plain_or_refused(forged, tmp_path: Path) -> None:  # noqa: F811
+def test_every_text_of_a_cell_is_plain_or_refused(forged, tmp_path: Path) -> None:
     found: list[tuple] = []
     forged(lambda cell, files: found.extend(p for p in places({**cell, "files": {}}) if p != ("digest",)))
     assert {("made", "device"), ("made", "engine"), ("spec", "arch"), ("made", None)} <= set(found)
@@ -105,7 +105,7 @@ def test_every_text_of_a_cell_is_plain_or_refused(forged, tmp_path: Path) -> Non
             one_sentence(refused.value)
 
 
-def test_a_refusal_names_cell_and_field(forged, tmp_path: Path, capsys) -> None:  # noqa: F811
+def test_a_refusal_names_cell_and_field(forged, tmp_path: Path, capsys) -> None:
     store = forged(lambda cell, files: cell["made"].update(device=MARK))
     assert main(["merge", str(store.root), "--store", str(tmp_path / "target")]) == 1
     said = capsys.readouterr().err
@@ -115,7 +115,7 @@ def test_a_refusal_names_cell_and_field(forged, tmp_path: Path, capsys) -> None:
 
 @pytest.mark.parametrize("name", ["spec", "section", "stop_test", "convergence_test", "loss_rise", "learned", "depth",
                                   "Device", "a b", "", "{{x}}", "test@1000"])  # fmt: skip
-def test_provenance_cannot_stand_in_another_columns_place(name: str, forged) -> None:  # noqa: F811
+def test_provenance_cannot_stand_in_another_columns_place(name: str, forged) -> None:
     store = forged(lambda cell, files: cell["made"].update({name: "x"}))
     with pytest.raises(StoreError, match="name"):
         store.read(store.keys()[0])
@@ -123,19 +123,19 @@ def test_provenance_cannot_stand_in_another_columns_place(name: str, forged) -> 
 
 @pytest.mark.parametrize(("name", "value"), [("seconds", "3"), ("diverged", 0), ("cores", True), ("torch", 2.11),
                                              ("device", None), ("seconds", float("inf"))])  # fmt: skip
-def test_provenance_is_typed(name: str, value: Any, forged) -> None:  # noqa: F811
+def test_provenance_is_typed(name: str, value: Any, forged) -> None:
     store = forged(lambda cell, files: cell["made"].update({name: value}))
     with pytest.raises(StoreError, match=name):
         store.read(store.keys()[0])
 
 
 @pytest.mark.parametrize("device", MACHINES)
-def test_real_machines_pass(device: str, forged) -> None:  # noqa: F811
+def test_real_machines_pass(device: str, forged) -> None:
     store = forged(lambda cell, files: cell["made"].update(device=device))
     assert store.read(store.keys()[0]).made["device"] == device
 
 
-def test_every_text_of_a_ticket_is_plain_or_refused(exported: bytes, tmp_path: Path) -> None:  # noqa: F811
+def test_every_text_of_a_ticket_is_plain_or_refused(exported: bytes, tmp_path: Path) -> None:
     file = tmp_path / "ticket.safetensors"
     names = [*opened(exported)[0]["__metadata__"], "another"]
     assert {"commit", "engine", "spec", "density"} <= set(names)
@@ -249,7 +249,7 @@ def test_every_text_of_the_benchmark_and_the_verdicts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("side", ["source", "target"])
 @pytest.mark.parametrize("inner", [False, True], ids=["cells", "cells/ab"])
-def test_merge_does_not_follow_a_linked_folder(side: str, inner: bool, whole: Store, tmp_path: Path, capsys) -> None:  # noqa: F811
+def test_merge_does_not_follow_a_linked_folder(side: str, inner: bool, whole: Store, tmp_path: Path, capsys) -> None:
     source, target = Store(tmp_path / "source"), Store(tmp_path / "target")
     shutil.copytree(whole.root, source.root)
     if side == "target":

@@ -2,7 +2,7 @@
 
 `test_bits.py` starts it once for each instruction set, because libraries choose theirs when they are loaded.
 
-python tests/bits.py [KIND...]    by default all of `KINDS`
+python tests/help/bits.py [KIND...]    by default all of `KINDS`
 """
 
 from __future__ import annotations

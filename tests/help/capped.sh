@@ -2,14 +2,14 @@
 # Chosen test files as on other people's machines: with fewer instructions, one core, other numbers of threads, another
 # working folder, a user who is not root, a home that nobody can write. Prints a line a setting, fails if one did.
 #
-# tests/capped.sh [SETTING...]    all of them take over half an hour on two cores; LTH_FILES names other test files
+# tests/help/capped.sh [SETTING...]    all of them take over half an hour on two cores; LTH_FILES names other test files
 set -u
-root=$(cd "$(dirname "$0")/.." && pwd)
+root=$(cd "$(dirname "$0")/../.." && pwd)
 python=$root/.venv/bin/python
 scratch=$(mktemp -d) && chmod 755 "$scratch"
 trap 'rm -rf "$scratch"' EXIT
-files=${LTH_FILES:-method audit store cli sparse spec deep}
-paths=$(for name in $files; do echo "$root/tests/test_$name.py"; done)
+files=${LTH_FILES:-method audit folder cli sparse spec dense}
+paths=$(for name in $files; do find "$root/tests" -name "test_$name.py"; done)
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
 suite() { # in the folder $1, with the remaining words before the command (env, taskset, ...)

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGES = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "book").glob("*.md")))]
 ELSEWHERE = {  # executed by another test, or only on another machine
     "make": "parsed by make itself here; what each target does is tested by the suite that it runs",
-    "snakemake": "tests/test_workflow.py runs the workflow",
+    "snakemake": "tests/whole/test_workflow.py runs the workflow",
     "PATH=$PWD/_build/snakemake/bin:$PATH": "a setting for the lines after it",
-    "conda": "tests/test_setup.py compares environment.yml with the lock",
-    "pip": "tests/test_surface.py and `make` install the package",
+    "conda": "tests/whole/test_setup.py compares environment.yml with the lock",
+    "pip": "tests/whole/test_public.py and `make` install the package",
 }
 
 
@@ -85,8 +85,8 @@ def small(line: str) -> list[str]:
     return [sys.executable, *rest]
 
 
-# merge needs another store (tests/test_store.py), record.py writes a page of this repository, serving has no end
-OTHERWISE = ("lth_core merge", "tests/record.py", "http.server")
+# merge needs another store (tests/core/store/test_folder.py), record.py writes a page here, serving has no end
+OTHERWISE = ("lth_core merge", "tests/help/record.py", "http.server")
 EXECUTED = [c for c in ALL if words(c[1])[0] in ("papermill", "python") and not any(o in c[1] for o in OTHERWISE)]
 
 
@@ -98,7 +98,7 @@ def test_a_command_does_what_it_says(
 ) -> None:
     store = tmp_path_factory.getbasetemp() / "docs-store"  # shared: `status` follows `run`
     env = {**os.environ, "LTH_STORE": str(store), "PYTHONPATH": str(ROOT)}
-    for name in ("notebooks", "results", "book", "lth_core"):
+    for name in ("notebooks", "results", "book", "lth_core", "lth_companion"):
         (tmp_path / name).symlink_to(ROOT / name)
     if "your_networks.csv" in line:
         import json

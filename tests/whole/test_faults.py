@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from places import ROOT
 from record import tried
 from runners import (
     FORKS,
@@ -41,7 +42,7 @@ from runners import (
     train_as_nobody,
     train_without_locks,
 )
-from test_store import SMALL, TINY, same_cells, tiny_rows
+from tiny import SMALL, TINY, same_cells, tiny_rows
 
 import lth_core.store.folder
 from lth_companion.commands import main
@@ -590,7 +591,7 @@ COMPILED = """
 import hashlib, sys
 from dataclasses import replace
 sys.path.insert(0, {tests!r})
-from test_store import tiny_rows
+from tiny import tiny_rows
 from lth_core import data, prune, sparse, tickets
 first = tiny_rows()[0]
 spec = replace(first, round=1, arm="random_sparsity", prune_fc=0.8, prune_out=0.5)
@@ -605,7 +606,7 @@ for _, trained in sorted(sparse.train(networks, data.load("digits")), key=lambda
 @pytest.mark.slow
 def test_who_compiles_changes_no_bit(tmp_path: Path) -> None:
     """The process that compiles the kernels, and those that find them on disk, train the same networks bit for bit."""
-    code = COMPILED.format(tests=str(Path(__file__).parent))
+    code = COMPILED.format(tests=str(ROOT / "tests" / "help"))
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     said = [
         subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import gpu
 import pytest
-from conftest import ROOT
+from places import ROOT
 
 from lth_companion.commands import main
 from lth_companion.experiments import catalogue

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import ROOT
 
 from lth_core.spec import UsageError
 
-ROOT = Path(__file__).resolve().parents[2]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NAMES = ("profile", "trials", "device", "seed", "data_dir", "dataset")
 UNUSED = {"v1_2_xor": {"dataset"}, "claims": set(NAMES)}  # XOR is its own data; the ledger's page has nothing to set

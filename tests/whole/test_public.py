@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+from places import ROOT
 
 import lth_core
 from lth_companion.build import archive
@@ -29,7 +30,6 @@ from lth_core import manifest, own, reference, results
 from lth_core.spec import UsageError
 from lth_core.store.cell import StoreError
 
-ROOT = Path(__file__).resolve().parents[2]
 NAMES = [(module, name) for module, names in lth_core.PUBLIC.items() for name in names]
 TRIED = ("own", "plain", "torchprune", "analyse", "prune", "reference")  # every public function there has an example
 

@@ -16,8 +16,8 @@ import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -129,7 +129,8 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     those installed here: nothing of the book's, nothing of this checkout."""
     folder = tmp_path_factory.mktemp("bare")
     tree, packages = folder / "tree", folder / "packages"
-    shutil.copytree(ROOT / "lth_core", tree / "lth_core", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("lth_core", "lth_companion"):
+        shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]

@@ -17,11 +17,11 @@ from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pages import answers, slides
+from places import ROOT
 
 from lth_companion.build import book
 from lth_companion.classroom import student
 
-ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "_artefacts"
 MEGABYTE = 1_000_000
 
@@ -44,7 +44,7 @@ def notebook(*sources: str) -> Any:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project of one notebook, and all that a page depends on."""
-    for folder in ("notebooks", "lth_core", "results", "book"):
+    for folder in ("notebooks", "lth_core", "lth_companion", "results", "book"):
         (tmp_path / folder).mkdir()
     (tmp_path / "requirements.lock").write_text("")
     nbformat.write(notebook("print('page')"), tmp_path / "notebooks" / "page.ipynb")

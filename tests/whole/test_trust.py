@@ -21,13 +21,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from record import tried
-from test_store import same_cells, tiny_rows
+from strangers import opened, tensors
+from tiny import same_cells, tiny_rows
 
 from lth_companion.commands import main, seconds, shard
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
 from lth_companion.share import exchange
-from lth_core import data, tickets
+from lth_core import data
 from lth_core.models import MEASURED
 from lth_core.spec import ALLOWED, Spec, UsageError, from_dict
 from lth_core.store import Store
@@ -35,13 +36,6 @@ from lth_core.store.cell import StoreError, digest, key_of, own_digest
 
 INPUTS = 500  # of each property; the slow run tries twenty times as many
 MORE = 20
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    made = Store(tmp_path_factory.mktemp("whole") / "store")
-    tickets.run(tiny_rows(), made, device="cpu")
-    return made
 
 
 # --- Pickles ----------------------------------------------------------------------------------------------------------
@@ -85,35 +79,6 @@ def test_no_pickle_is_opened_before_its_official_digest_agrees(tmp_path: Path, m
 
 
 # --- Hostile stores ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def forged(whole: Store, tmp_path: Path) -> Callable[..., Store]:
-    """A store of one ticket, changed by someone who sets every checksum right."""
-    spec = next(s for s in tiny_rows() if s.arm == "ticket" and s.round == 1)
-
-    def forge(change: Callable[[dict, dict[str, bytes]], None]) -> Store:
-        store = Store(tmp_path / "forged")
-        shutil.rmtree(store.root, ignore_errors=True)
-        folder = store.folder(key_of(spec))
-        shutil.copytree(whole.folder(key_of(spec)), folder)
-        cell = json.loads((folder / "cell.json").read_text())
-        files = {n: (folder / n).read_bytes() for n in ("curves.parquet", "tensors.safetensors")}
-        change(cell, files)
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
-            if isinstance(cell["files"], dict) and name in cell["files"]:
-                cell["files"][name] = digest(content)
-        cell.pop("digest")
-        (folder / "cell.json").write_text(json.dumps({**cell, "digest": own_digest(cell)}))
-        return store
-
-    return forge
-
-
-def tensors(header: dict, body: bytes = b"") -> bytes:
-    text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + body
 
 
 def parquet(**columns: Any) -> bytes:
@@ -289,19 +254,6 @@ def test_only_what_was_checked_is_copied(whole: Store, tmp_path: Path) -> None:
 
 
 # --- Hostile tickets --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def exported(whole: Store, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A ticket's file as `export` writes it."""
-    spec = next(s for s in tiny_rows() if s.arm == "ticket" and s.round == 1)
-    return exchange.write(exchange.ticket(spec, whole), tmp_path_factory.mktemp("exported")).read_bytes()
-
-
-def opened(content: bytes) -> tuple[dict[str, Any], bytes]:
-    """Header and tensors of a safetensors file."""
-    (size,) = struct.unpack("<Q", content[:8])
-    return json.loads(content[8 : 8 + size]), content[8 + size :]
 
 
 def with_header(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, absent
-from test_store import same_cells
+from places import ROOT, absent
+from tiny import same_cells
 
 from lth_companion.experiments import catalogue
 from lth_core import tickets

@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from places import SHARED
 
 from lth_companion.claims import inside as insides
 from lth_companion.claims import settings, statements, xor
@@ -36,7 +37,7 @@ from lth_core.judge import sizes as sweeps
 from lth_core.models import layers
 from lth_core.spec import UsageError
 
-SHARED = Path(__file__).resolve().parents[4] / "shared" / "paper" / "claims.yaml"
+CLAIMS = SHARED / "paper" / "claims.yaml"
 IDS = "152c9b3e4c147afd"  # first digits of the SHA-256 of all ids, sorted and joined by newlines
 EVERY = claim_tests.TESTS
 
@@ -52,10 +53,10 @@ def test_every_claim_is_there_once() -> None:
     assert Counter(c.paper for c in claims.load()) == {"v1": 147, "iclr": 228, "blog": 26}
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the papers' tables are not beside this checkout")
+@pytest.mark.skipif(not CLAIMS.exists(), reason="the papers' tables are not beside this checkout")
 def test_claims_say_what_the_papers_tables_say() -> None:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    facts = {c["id"]: c for c in yaml.load(SHARED.read_text(), loader)}
+    facts = {c["id"]: c for c in yaml.load(CLAIMS.read_text(), loader)}
     assert facts.keys() == {c.id for c in claims.load()}
     for c in claims.load():
         fact = facts[c.id]

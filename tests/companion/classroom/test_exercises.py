@@ -12,7 +12,6 @@ import pytest
 
 from lth_companion.classroom import exercises, student
 
-ROOT = Path(__file__).resolve().parents[3]
 SOURCES = sorted(student.SOURCES.glob("*.ipynb"))
 each = pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
 MINUTES = 5  # on a laptop's CPU

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import yaml
+from places import SHARED
 
 from lth_companion.experiments import catalogue
 from lth_core import analyse, models, prune
 from lth_core.spec import Spec, UsageError
 
-SHARED = Path(__file__).resolve().parents[4] / "shared/paper/experiments.yaml"
+DECLARED = SHARED / "paper/experiments.yaml"
 
 # ICLR axis labels, percent of weights remaining: ticks every third round on Figures 3, 4, 9, 12.
 LENET_LABELS = {0: 100, 3: 51.3, 6: 26.3, 9: 13.5, 12: 7.0, 15: 3.6, 18: 1.9, 21: 1.0, 24: 0.5, 27: 0.3}
@@ -51,9 +50,9 @@ ELSEWHERE = {"blog-exp-glorot-rescale", "blog-exp-magnitude-growth", "iclr-fig02
              "v1-unplotted-std-iterative", "v1-xor-analytic"}  # fmt: skip
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the papers' tables are not beside this checkout")
+@pytest.mark.skipif(not DECLARED.exists(), reason="the papers' tables are not beside this checkout")
 def test_every_experiment_of_the_papers_is_declared():
-    wanted = {e["id"] for e in yaml.safe_load(SHARED.read_text())}
+    wanted = {e["id"] for e in yaml.safe_load(DECLARED.read_text())}
     assert ELSEWHERE <= wanted and not ELSEWHERE & set(catalogue.FIGURES)
     assert {
         e for e in wanted - ELSEWHERE if not any(f == e or f.startswith(f"{e}-") for f in catalogue.FIGURES)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from places import ROOT
 
 pytest.importorskip("matplotlib")
 
@@ -26,7 +26,6 @@ from lth_core.models import layers
 from lth_core.spec import Spec
 from lth_core.store.cell import key_of
 
-ROOT = Path(__file__).resolve().parents[3]
 FIGURES = {f.id: f for f in cifar.figures()}
 
 # Percentages of weights remaining on the paper's axes: label of a round.

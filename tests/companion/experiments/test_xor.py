@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from places import ROOT
 
 from lth_companion.experiments import xor
 from lth_core.spec import UsageError
 
-NOTEBOOK = Path(__file__).resolve().parents[3] / "notebooks" / "v1_2_xor.ipynb"
+NOTEBOOK = ROOT / "notebooks" / "v1_2_xor.ipynb"
 
 
 @pytest.fixture(scope="module")

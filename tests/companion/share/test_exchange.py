@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_store import SMALL, TINY, tiny_rows
+from places import ROOT
+from tiny import SMALL, TINY, tiny_rows
 
 from lth_companion.commands import main
 from lth_companion.experiments import catalogue
@@ -302,6 +303,6 @@ def test_five_lines_of_pytorch_train_to_the_stored_accuracy(iterations: int, mni
 
 
 def test_the_page_shows_these_lines() -> None:
-    page = Path(__file__).resolve().parents[3] / "notebooks" / "iclr_f_examining.ipynb"
+    page = ROOT / "notebooks" / "iclr_f_examining.ipynb"
     assert "anatomy.recipe(" in page.read_text("utf-8")
     assert len(inside.RECIPE.splitlines()) == 5 and os.linesep in inside.RECIPE

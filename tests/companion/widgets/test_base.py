@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from explored import small
+from places import ROOT
 
 from lth_companion.experiments import xor
 from lth_companion.experiments.study import Study
@@ -21,22 +23,8 @@ from lth_core.spec import UsageError
 from lth_core.store import Store
 from lth_core.store.cell import key_of
 
-ROOT = Path(__file__).resolve().parents[3]
 ARTEFACTS = ROOT / "_artefacts"
 FIGURE = "iclr-fig04"
-
-
-def small() -> dict[str, Any]:
-    curves = {r: [[1000, 9000], [1000, None]] for r in ("0", "4", "8")}
-    summary = {r: {"accuracy": [9000, 9100], "stop": [100, 200]} for r in ("0", "4", "8")}
-    return {
-        "rounds": [{"round": 0, "percent": 100.0}, {"round": 4, "percent": 41.2}, {"round": 8, "percent": 17.0}],
-        "arms": {"ticket": {"label": "winning ticket", "color": "#0072b2"}},
-        "trials": [0, 1],
-        "iteration": [0, 100],
-        "curves": {"ticket": curves},
-        "summary": {"ticket": summary},
-    }
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +249,7 @@ def test_resampled_intervals_cover_as_often_as_they_should() -> None:
 # --- XOR in the browser -----------------------------------------------------------------------------------------------
 
 FINISHED = "document.querySelectorAll('.lth-xor tbody tr:last-child td')[1].textContent != '–'"
-ENGINE = (ROOT / "lth_core" / "xor_engine.js").read_text("utf-8")
+ENGINE = (ROOT / "lth_companion" / "widgets" / "xor_engine.js").read_text("utf-8")
 
 
 def in_page(tab: Any, code: str, argument: Any = None) -> Any:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tiny import SMALL, TINY, same_cells, tiny_rows
 
 from lth_companion.commands import main
 from lth_companion.experiments import catalogue
@@ -19,29 +20,12 @@ from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
 from lth_core.store.cell import StoreError, device_details, key_of
 
-TINY = catalogue.Scale(dataset="digits", iterations=40, trials=2, rounds=2, replicates=1)
-SMALL = dict(arch="lenet-20-10", eval_every=20)
-
-
-def tiny_rows() -> list[Spec]:
-    return catalogue.iterative(TINY, ("ticket", "reinit"), rate=0.5, **SMALL)
-
 
 @pytest.fixture
 def store(tmp_path) -> Store:
     made = Store(tmp_path / "store")
     tickets.run(tiny_rows(), made, device="cpu")
     return made
-
-
-def same_cells(a: Store, b: Store) -> bool:
-    if a.keys() != b.keys():
-        return False
-    for key in a.keys():
-        x, y = a.read(key), b.read(key)
-        if not x.curves.equals(y.curves) or any(not np.array_equal(x.weights[n], y.weights[n]) for n in x.weights):
-            return False
-    return True
 
 
 def test_run_again_trains_nothing(store):

@@ -1,0 +1,67 @@
+"""Cells and tickets as somebody else might hand them over."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import tiny_rows
+
+from lth_companion.share import exchange
+from lth_core import tickets
+from lth_core.store import Store
+from lth_core.store.cell import digest, key_of, own_digest
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    made = Store(tmp_path_factory.mktemp("whole") / "store")
+    tickets.run(tiny_rows(), made, device="cpu")
+    return made
+
+
+@pytest.fixture
+def forged(whole: Store, tmp_path: Path) -> Callable[..., Store]:
+    """A store of one ticket, changed by someone who sets every checksum right."""
+    spec = next(s for s in tiny_rows() if s.arm == "ticket" and s.round == 1)
+
+    def forge(change: Callable[[dict, dict[str, bytes]], None]) -> Store:
+        store = Store(tmp_path / "forged")
+        shutil.rmtree(store.root, ignore_errors=True)
+        folder = store.folder(key_of(spec))
+        shutil.copytree(whole.folder(key_of(spec)), folder)
+        cell = json.loads((folder / "cell.json").read_text())
+        files = {n: (folder / n).read_bytes() for n in ("curves.parquet", "tensors.safetensors")}
+        change(cell, files)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+            if isinstance(cell["files"], dict) and name in cell["files"]:
+                cell["files"][name] = digest(content)
+        cell.pop("digest")
+        (folder / "cell.json").write_text(json.dumps({**cell, "digest": own_digest(cell)}))
+        return store
+
+    return forge
+
+
+def tensors(header: dict, body: bytes = b"") -> bytes:
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+@pytest.fixture(scope="module")
+def exported(whole: Store, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A ticket's file as `export` writes it."""
+    spec = next(s for s in tiny_rows() if s.arm == "ticket" and s.round == 1)
+    return exchange.write(exchange.ticket(spec, whole), tmp_path_factory.mktemp("exported")).read_bytes()
+
+
+def opened(content: bytes) -> tuple[dict[str, Any], bytes]:
+    """Header and tensors of a safetensors file."""
+    (size,) = struct.unpack("<Q", content[:8])
+    return json.loads(content[8 : 8 + size]), content[8 + size :]
