@@ -30,7 +30,7 @@ NAME = re.compile(
 )
 MOST_BYTES = 1_000_000_000  # of a file: it is read before its checksum can be compared
 MOST_NAMES = 10_000_000  # bytes of MANIFEST.json
-PATIENCE = 60.0  # seconds that a publication waits for another one
+PATIENCE = 300.0  # seconds that a publication waits for another one
 
 
 class Damaged(StoreError):

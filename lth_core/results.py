@@ -235,8 +235,11 @@ class Published:
         """How many rows a file can have at most, where another one tells it."""
         if name != "curves":
             return None
-        cells = manifest.content(self.root, f"{section}/cells.parquet", self.manifest)
-        return (POINTS + 2) * (parquet.rows(cells) if cells else 0)
+        try:
+            cells = manifest.content(self.root, f"{section}/cells.parquet", self.manifest)
+            return (POINTS + 2) * (parquet.rows(cells) if cells else 0)
+        except (Damaged, *UNREADABLE):  # who reads cells is told
+            return None
 
     def _odd(self, relative: str, error: object) -> Damaged:
         said = " ".join(str(error).split())[:200]
