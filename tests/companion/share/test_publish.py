@@ -21,15 +21,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_store import SMALL, TINY
+from tiny import SMALL, TINY
 
-from lth_core import archive, claims, exchange, files, manifest, paper, parquet, publish, results, tickets
-from lth_core.__main__ import main
-from lth_core.cell import StoreError, digest, digest_arrays, key_of
+from lth_companion.build import archive
+from lth_companion.claims import verdicts
+from lth_companion.commands import main
+from lth_companion.experiments import catalogue
+from lth_companion.share import exchange, publish
+from lth_core import files, manifest, parquet, results, tickets
 from lth_core.models import layers
 from lth_core.prune import plan
 from lth_core.spec import Spec
 from lth_core.store import Store
+from lth_core.store.cell import StoreError, digest, digest_arrays, key_of
 
 OLD: dict[str, bytes | None] = {
     "a/cells.parquet": b"old cells", "a/curves.parquet": b"old curves", "a/masks.parquet": b"old masks",
@@ -329,7 +333,7 @@ def test_the_committed_manifest_covers_every_file() -> None:
 
 
 def chain() -> list[Spec]:
-    return [s for s in paper.iterative(TINY, rate=0.5, **SMALL) if s.trial == 0]
+    return [s for s in catalogue.iterative(TINY, rate=0.5, **SMALL) if s.trial == 0]
 
 
 def tables() -> dict[str, pd.DataFrame]:
@@ -456,7 +460,7 @@ def test_a_small_file_does_not_take_gigabytes(tmp_path: Path) -> None:
 
 
 def rows() -> list[Spec]:
-    return paper.iterative(TINY, ("ticket", "reinit"), rate=0.5, **SMALL)
+    return catalogue.iterative(TINY, ("ticket", "reinit"), rate=0.5, **SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -472,9 +476,9 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> list[Store]:
 @pytest.fixture
 def figure(monkeypatch: pytest.MonkeyPatch) -> str:
     """The only one there is, beside one of another page."""
-    made = paper.Figure("iclr-fig03", "iclr_2_lenet", "", lambda s: rows(), masks=True)
-    other = paper.Figure("iclr-fig12", "iclr_e_random_sparsity", "", lambda s: rows()[:1])
-    monkeypatch.setattr(paper, "FIGURES", {f.id: f for f in (made, other)})
+    made = catalogue.Figure("iclr-fig03", "iclr_2_lenet", "", lambda s: rows(), masks=True)
+    other = catalogue.Figure("iclr-fig12", "iclr_e_random_sparsity", "", lambda s: rows()[:1])
+    monkeypatch.setattr(catalogue, "FIGURES", {f.id: f for f in (made, other)})
     return made.id
 
 
@@ -518,11 +522,11 @@ def test_killed_at_any_time_publishing_again_works(stores: list[Store], figure: 
     whole_time = 0.0
     for turn in range(11):
         root = tmp_path / str(turn)
-        publish.publish(paper.figures_of(figure), stores[0], root)
+        publish.publish(catalogue.figures_of(figure), stores[0], root)
         child = os.fork()
         start = time.perf_counter()
         if child == 0:
-            publish.publish(paper.figures_of(figure), stores[1], root)
+            publish.publish(catalogue.figures_of(figure), stores[1], root)
             os._exit(0)
         if turn:
             time.sleep(whole_time * turn / 10)
@@ -530,7 +534,7 @@ def test_killed_at_any_time_publishing_again_works(stores: list[Store], figure: 
         os.waitpid(child, 0)
         whole_time = whole_time or time.perf_counter() - start
         assert engines(root) in ({"sparse"}, {"dense-cpu"})
-        publish.publish(paper.figures_of(figure), stores[1], root)
+        publish.publish(catalogue.figures_of(figure), stores[1], root)
         assert engines(root) == {"dense-cpu"} and not (root / manifest.STAGE).exists()
 
 
@@ -543,7 +547,7 @@ def test_publishing_at_once_from_two_stores(at_once: int, stores: list[Store], f
             child = os.fork()
             if child == 0:
                 try:
-                    publish.publish(paper.figures_of(figure), stores[i % 2], root)
+                    publish.publish(catalogue.figures_of(figure), stores[i % 2], root)
                     os._exit(0)
                 finally:
                     os._exit(3)
@@ -598,18 +602,18 @@ def test_export_gives_equal_bytes_and_leaves_nothing_half(
 
 def test_accepted_verdicts_are_under_the_manifest(tmp_path: Path) -> None:
     file = tmp_path / "verdicts.json"
-    assert claims.accepted(file) == {}
-    table = pd.DataFrame({"id": ["x"], "verdict": [claims.NOT]})
-    claims.accept(table, file)
-    assert claims.accepted(file) == {"x": claims.NOT} and list(manifest.read(tmp_path)) == ["verdicts.json"]
-    file.write_text(json.dumps({"x": claims.REPRODUCED}))
+    assert verdicts.accepted(file) == {}
+    table = pd.DataFrame({"id": ["x"], "verdict": [verdicts.NOT]})
+    verdicts.accept(table, file)
+    assert verdicts.accepted(file) == {"x": verdicts.NOT} and list(manifest.read(tmp_path)) == ["verdicts.json"]
+    file.write_text(json.dumps({"x": verdicts.REPRODUCED}))
     with pytest.raises(manifest.Damaged, match="claims --accept"):
-        claims.accepted(file)
-    claims.accept(table, file)  # which is what the sentence says
-    assert claims.accepted(file) == {"x": claims.NOT}
+        verdicts.accepted(file)
+    verdicts.accept(table, file)  # which is what the sentence says
+    assert verdicts.accepted(file) == {"x": verdicts.NOT}
     file.unlink()
     with pytest.raises(manifest.Damaged, match=r"verdicts\.json"):
-        claims.accepted(file)
+        verdicts.accepted(file)
 
 
 @pytest.mark.parametrize("content", [b"[]", b'{"made": 3, "rows": []}', b'{"made": {}, "rows": [{}]}', b"{", b"\xff"])
