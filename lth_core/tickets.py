@@ -15,6 +15,7 @@ from lth_core import mistakes, prune, sparse
 from lth_core.cell import Cell, key_of
 from lth_core.data import Dataset, load
 from lth_core.draws import generator, normal
+from lth_core.engines.convolutional import engine as convolutional
 from lth_core.halfway import Shelf
 from lth_core.models import Masks, Network, Parameters, Trained, init_sd, initial, layers
 from lth_core.spec import Spec, UsageError
@@ -165,8 +166,8 @@ def from_store(spec: Spec, store: Store, known: Known | None = None) -> Network:
 
 def check_how(device: str, engine: str) -> None:
     """Refuse a device or engine that does not exist, before anything is trained."""
-    if engine not in ("auto", "dense", "sparse"):
-        raise UsageError(f"engine = {engine!r} does not exist; allowed: auto, dense, sparse.")
+    if engine not in ("auto", "dense", "sparse", "convolutional"):
+        raise UsageError(f"engine = {engine!r} does not exist; allowed: auto, dense, sparse, convolutional.")
     if device not in ("auto", "cpu"):
         from lth_core.train import device_of
 
@@ -174,13 +175,20 @@ def check_how(device: str, engine: str) -> None:
 
 
 def engine_for(spec: Spec, device: str, engine: str) -> str:
-    """Which engine trains a row: "sparse" for fully connected nets on a CPU, else "dense"."""
+    """Which engine trains a row: on a CPU "sparse" for fully connected nets and "convolutional" for others in float32
+    where it is faster, else "dense"."""
     if engine == "sparse" and not sparse.supports(spec):
         raise UsageError(f"engine = 'sparse' trains fully connected nets in fp32 only, not {spec.arch}: use dense.")
+    if engine == "convolutional" and not convolutional.supports(spec):
+        raise UsageError(
+            f"engine = 'convolutional' trains convolutional nets in fp32 only, not {spec.arch}: use dense."
+        )
     if engine != "auto":
         return engine
     if device == "cpu" or (device == "auto" and not _has_cuda()):
-        return "sparse" if sparse.supports(spec) else "dense"
+        if sparse.supports(spec):
+            return "sparse"
+        return "convolutional" if convolutional.supports(spec) and convolutional.faster(spec) else "dense"
     return "dense"
 
 
@@ -205,13 +213,16 @@ def train_all(
 ) -> Iterator[tuple[Network, Trained]]:
     """Train networks of any kind, each with its engine, cohort by cohort; yields each as it is done.
 
-    - `shelf`: where trainings of the dense engine are kept that are stopped halfway, to go on from there
+    - `shelf`: where trainings of the dense and convolutional engines are kept that are stopped halfway, to go on
+      from there
     """
     dense: dict[tuple, list[Network]] = {}
     fast: list[Network] = []
+    maps: list[Network] = []
     for n in networks:
-        if engine_for(n.spec, device, engine) == "sparse":
-            fast.append(n)
+        chosen = engine_for(n.spec, device, engine)
+        if chosen != "dense":
+            (fast if chosen == "sparse" else maps).append(n)
         else:
             from lth_core.train import cohort_of
 
@@ -219,6 +230,7 @@ def train_all(
     if fast:
         for i, trained in sparse.train(fast, data, progress=progress, stop=stop):
             yield fast[i], trained
+    yield from convolutional.train_all(maps, data, progress, stop, shelf)
     for cohort in dense.values():
         at: dict[int, list[Network]] = {}
         for n in cohort:
