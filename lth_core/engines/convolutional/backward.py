@@ -18,6 +18,8 @@ from lth_core.engines.convolutional.vectors import (
     NORMED,
     TILE,
     WIDE,
+    ask_to_read,
+    ask_to_write,
     clear,
     folded,
     folded_product,
@@ -29,7 +31,7 @@ from lth_core.engines.convolutional.vectors import (
     store_apart,
     where_active,
 )
-from lth_core.lanes import fma, load, multiply, positive, spread, store, zero
+from lth_core.lanes import add, fma, load, multiply, positive, spread, store, zero
 
 
 class Outputs(NamedTuple):
@@ -51,7 +53,7 @@ class Inputs(NamedTuple):
 
     - `x`: the inputs (RAW), or what relu(x scale + shift) makes them of (NORMED)
     - `identity`: `d` holds the gradient that a shortcut brings, and keeps the sum
-    - `count`: how many sums `sums` `(input, 3)` gets: of d; of d times the normed outputs that the inputs were made of,
+    - `sums`: how many sums an input channel gets: of d; of d times the normed outputs that the inputs were made of,
       z mul + sub; of d times those of a projection, `other` mul + sub
     """
 
@@ -62,7 +64,7 @@ class Inputs(NamedTuple):
     scale: NDArray[np.float32]
     shift: NDArray[np.float32]
     identity: bool
-    count: int
+    sums: int
     z: NDArray[np.float32]
     z_channels: int
     mul: NDArray[np.float32]
@@ -106,13 +108,13 @@ def _finish(like, inputs, c, c_sums, a, x, row_z, row_other, at, step, lanes):
     """The tile's gradient behind the rectifier, added to the sums of its channel; `at` within a channel's row."""
     none = zero(16)
     a = where_active(x, a)
-    if inputs.count > 0:
+    if inputs.sums > 0:
         store(folded(a, load(none, lanes, c_sums)), lanes, c_sums)
-    if inputs.count > 1:
+    if inputs.sums > 1:
         mul, sub = spread(like, inputs.mul[c]), spread(like, inputs.sub[c])
         normed = fma(load_apart(like, inputs.z, row_z + at, step), mul, sub)
         store(folded_product(a, normed, load(none, lanes, c_sums + IMAGES)), lanes, c_sums + IMAGES)
-    if inputs.count > 2:
+    if inputs.sums > 2:
         mul, sub = spread(like, inputs.other_mul[c]), spread(like, inputs.other_sub[c])
         normed = fma(load_apart(like, inputs.other, row_other + at, step), mul, sub)
         store(folded_product(a, normed, load(none, lanes, c_sums + 2 * IMAGES)), lanes, c_sums + 2 * IMAGES)
@@ -120,14 +122,18 @@ def _finish(like, inputs, c, c_sums, a, x, row_z, row_other, at, step, lanes):
 
 
 @inlined
-def _tiles(like, width, conv, inputs, scratch, rows, row0, d, weight_lanes, lanes):
-    """Gradients of the inputs that `rows` packed rows reach; `row0`: first row of inputs among all groups'."""
+def _tiles(like, width, conv, outputs, first, inputs, scratch, rows, row0, d, weight_lanes, lanes):
+    """Gradients of the inputs that `rows` packed rows reach; `row0`: first row of inputs among all groups'.
+
+    Meanwhile the caches are asked for what the next strip packs, from row `first` of outputs on, and the next tile."""
     none = zero(16)
     side, stride = conv.side // conv.stride, conv.stride
     parities = stride * stride
     down = conv.outputs * (side + 2) * IMAGES
     line = conv.side * IMAGES  # a channel's row of inputs
     step = stride * IMAGES
+    ahead = first * side * IMAGES
+    ahead_d, ahead_z = ahead * outputs.own, ahead * conv.outputs
     for y in range(0, rows, 2):
         for x in range(0, side, width):
             base = y * down + x * IMAGES
@@ -143,17 +149,35 @@ def _tiles(like, width, conv, inputs, scratch, rows, row0, d, weight_lanes, lane
                         if inputs.kind == NORMED:
                             scale, shift = spread(like, inputs.scale[c]), spread(like, inputs.shift[c])
                             p, q = positive(fma(p, scale, shift)), positive(fma(q, scale, shift))
+                        beside = (stride * (x + width) + parity % stride * width) * IMAGES
+                        if block == 0:
+                            ask_to_read(like, outputs.d, ahead_d)
+                            ahead_d += width * IMAGES
+                            if outputs.own == conv.outputs:
+                                ask_to_read(like, outputs.d, ahead_d)
+                                ahead_d += width * IMAGES
+                            if outputs.normed:
+                                ask_to_read(like, outputs.z, ahead_z)
+                                ask_to_read(like, outputs.z, ahead_z + width * IMAGES)
+                                ahead_z += 2 * width * IMAGES
+                            ask_to_read(like, inputs.x, (upper * inputs.x_channels + c) * line + beside)
+                            ask_to_read(like, inputs.x, (lower * inputs.x_channels + c) * line + beside)
                         i = (block * parities + parity) * conv.inputs + c
                         begin, end = number(conv.back_begin, i), number(conv.back_begin, i + 1)
                         if not inputs.wanted:
                             for t in range(begin, end):
                                 place = base + np.int64(number(conv.back_offset, t))
-                                s = load(none, weight_lanes, t * IMAGES)
-                                s = folded_product(p, load(like, scratch, place), s)
+                                s = folded_product(p, load(like, scratch, place), none)
                                 s = folded_product(q, load(like, scratch, place + down), s)
-                                store(s, weight_lanes, t * IMAGES)
+                                store(add(s, load(none, weight_lanes, t * IMAGES)), weight_lanes, t * IMAGES)
                             continue
                         to, below = (upper * conv.inputs + c) * line + at, (lower * conv.inputs + c) * line + at
+                        if block == 0:
+                            ask_to_write(like, d, (upper * conv.inputs + c) * line + beside)
+                            ask_to_write(like, d, (lower * conv.inputs + c) * line + beside)
+                            if inputs.sums > 1 and inputs.kind != NORMED:
+                                ask_to_read(like, inputs.z, (upper * inputs.z_channels + c) * line + beside)
+                                ask_to_read(like, inputs.z, (lower * inputs.z_channels + c) * line + beside)
                         a, b = like, like
                         if block or inputs.identity:
                             a, b = load_apart(like, d, to, step), load_apart(like, d, below, step)
@@ -161,9 +185,9 @@ def _tiles(like, width, conv, inputs, scratch, rows, row0, d, weight_lanes, lane
                             place = base + np.int64(number(conv.back_offset, t))
                             w = number(conv.back_w, t)
                             u, v = load(like, scratch, place), load(like, scratch, place + down)
-                            s = load(none, weight_lanes, t * IMAGES)
+                            s = folded_product(q, v, folded_product(p, u, none))  # rounds less than adding each pixel
                             a, b = fma(w, u, a), fma(w, v, b)
-                            store(folded_product(q, v, folded_product(p, u, s)), weight_lanes, t * IMAGES)
+                            store(add(s, load(none, weight_lanes, t * IMAGES)), weight_lanes, t * IMAGES)
                         if last:
                             rows_z = inputs.z_channels * line
                             rows_other = inputs.other_channels * line
@@ -205,15 +229,16 @@ def _gradients(like, width, conv, outputs, inputs, images, scratch, d, weight_la
                 else:
                     clear(scratch, r * row, row)
             row0 = g * conv.side + first * conv.stride
-            _tiles(like, width, conv, inputs, scratch, rows, row0, d, weight_lanes, lanes)
+            ahead = g * side + first + conv.back_strip + 1
+            _tiles(like, width, conv, outputs, ahead, inputs, scratch, rows, row0, d, weight_lanes, lanes)
         if inputs.wanted:
             for i in range(3 * conv.inputs):
                 for image in range(here):
                     sums[i] += np.float64(lanes[i * IMAGES + image])
     for t in range(gradient.size):
-        s = np.float32(0)
+        s = 0.0
         for image in range(IMAGES):
-            s += weight_lanes[t * IMAGES + image]
+            s += np.float64(weight_lanes[t * IMAGES + image])
         gradient[t] = s
 
 

@@ -252,15 +252,20 @@ class _Training:
             curves[column] = np.array(values, np.float32 if column.endswith("loss") else np.int32)
         return Trained(curves, net.parameters(), before + time.perf_counter() - began, "convolutional")
 
+    def step(self, net: Convolutional, index: NDArray[np.int32], iteration: int) -> None:
+        """One iteration on the images `index`."""
+        draws = NOTHING
+        if self.spec.augment == "flip_crop":
+            draws = np.empty(3 * len(index), np.int64)
+            draw(self.augmented, iteration, draws)
+        net.step(self.pool, index, self.data.pool_labels[index], self.value, draws, self.rule, iteration)
+
     def _steps(self, net: Convolutional, first: int, report: Callable[[int], None]) -> None:
         """Iterations from `first` to the next evaluation."""
-        last, labels = first + self.spec.eval_every, self.data.pool_labels
-        batches, said, looked = self.order.batches(first, last), first, time.perf_counter()
-        draws = np.empty(3 * self.spec.batch_size, np.int64) if self.spec.augment == "flip_crop" else NOTHING
-        for it, index in enumerate(batches, first):
-            if draws.size:
-                draw(self.augmented, it, draws)
-            net.step(self.pool, index, labels[index], self.value, draws, self.rule, it)
+        last = first + self.spec.eval_every
+        said, looked = first, time.perf_counter()
+        for it, index in enumerate(self.order.batches(first, last), first):
+            self.step(net, index, it)
             if time.perf_counter() - looked > LOOK_SECONDS or it + 1 == last:
                 report(it + 1 - said)
                 said, looked = it + 1, time.perf_counter()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lth_core.engines.convolutional.vectors import (
+    ADDED,
     IMAGES,
     KEPT,
     NARROW,
@@ -19,6 +20,8 @@ from lth_core.engines.convolutional.vectors import (
     RAW,
     TILE,
     WIDE,
+    ask_to_read,
+    ask_to_write,
     clear,
     folded,
     folded_product,
@@ -139,8 +142,10 @@ def pack_row(source, channels, side, row, stride, scratch, to):
 
 
 @inlined
-def _tiles(like, width, conv, scratch, rows, z, at, lanes, count):
-    """Outputs of `rows` packed rows, to `z` from `at` on; `lanes` `(output, 2, image)`: sums, also of squares."""
+def _tiles(like, width, conv, source, ahead, scratch, rows, z, at, lanes, count):
+    """Outputs of `rows` packed rows, to `z` from `at` on; `lanes` `(output, 2, image)`: sums, also of squares.
+
+    Meanwhile the caches are asked for what the next strip packs, from `ahead` on: memory is the slower of the two."""
     none = zero(16)
     side = conv.side // conv.stride
     line = side * IMAGES  # a channel's row of outputs
@@ -155,6 +160,15 @@ def _tiles(like, width, conv, scratch, rows, z, at, lanes, count):
                     p, q = like, like
                     if block:
                         p, q = load(like, z, to), load(like, z, below)
+                    else:
+                        ask_to_read(like, source.z, ahead)
+                        ask_to_read(like, source.z, ahead + width * IMAGES)
+                        if source.kind >= ADDED:
+                            ask_to_read(like, source.other, ahead)
+                            ask_to_read(like, source.other, ahead + width * IMAGES)
+                        ahead += 2 * width * IMAGES
+                        ask_to_write(like, z, to + width * IMAGES)
+                        ask_to_write(like, z, below + width * IMAGES)
                     i = block * conv.outputs + o
                     for t in range(number(conv.begin, i), number(conv.begin, i + 1)):
                         w, place = number(conv.w, t), base + np.int64(number(conv.offset, t))
@@ -195,7 +209,8 @@ def _convolve(like, width, conv, source, images, scratch, z, lanes, sums, count)
                 else:
                     clear(scratch, r * row, row)
             at = (g * side + first) * conv.outputs * side * IMAGES
-            _tiles(like, width, conv, scratch, rows, z, at, lanes, count)
+            ahead = (g * conv.side + (first + conv.strip) * conv.stride + 1) * source.z_channels * conv.side * IMAGES
+            _tiles(like, width, conv, source, ahead, scratch, rows, z, at, lanes, count)
         if count:
             there = min(IMAGES, images - g * IMAGES)
             for i in range(2 * conv.outputs):

@@ -141,6 +141,26 @@ def where_active(typing, x, a):
     return a(x, a), build
 
 
+def _ask(write: int):
+    @intrinsic
+    def ask(typing, like, array, start):
+        def build(context, builder, signature, args):
+            hints = [ir.Constant(ir.IntType(32), hint) for hint in (write, 2, 1)]  # second-level cache, data
+            for i in range(0, like.n, IMAGES):
+                at = builder.add(args[2], ir.Constant(args[2].type, i))
+                line = _pointer(context, builder, array, args[1], at, ir.IntType(8))
+                _call(builder, "llvm.prefetch.p0", ir.VoidType(), [line, *hints])
+            return context.get_dummy_value()
+
+        return types.void(like, array, types.intp), build
+
+    return ask
+
+
+# Ask for the cache lines of as many elements as `like` has, soon to be read or written. May lie beyond the array's end.
+ask_to_read, ask_to_write = _ask(0), _ask(1)
+
+
 @intrinsic
 def number(typing, array, at):
     """Element `at` of an array, without a look at whether `at` is negative: half the work of a short list."""
