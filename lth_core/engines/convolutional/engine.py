@@ -274,7 +274,8 @@ class _Training:
         """Loss and right answers of each set."""
         row: list[float] = []
         for pixels, labels, index in self.sets.values():
-            row += map(float, net.evaluate(pixels, index, labels, self.value))
+            loss, right = net.evaluate(pixels, index, labels, self.value)
+            row += [float(loss), float(right)]
         return row
 
 
