@@ -23,6 +23,8 @@ import torch.nn.functional as F
 from lth_companion.experiments.images import RESNET, VGG
 from lth_core import arms, data, models
 from lth_core.engines import dense as train
+from lth_core.engines.cohort import Cohort
+from lth_core.engines.images import flipped_and_cropped
 from lth_core.spec import Spec
 
 REPEATS = 5
@@ -82,7 +84,7 @@ def plain(arch: str, case: Case, steps: int, device: str) -> Callable[[], None]:
             at = torch.randint(6_000, (spec.batch_size,), device=device)
             x = images[at]
             if spec.augment == "flip_crop":
-                x = train.flipped_and_cropped(x[None], torch.randint(2**24, (1, len(at), 3), device=device))[0]
+                x = flipped_and_cropped(x[None], torch.randint(2**24, (1, len(at), 3), device=device))[0]
             optimizer.zero_grad()
             F.cross_entropy(model(x), labels[at]).backward()
             optimizer.step()
@@ -112,7 +114,7 @@ def cohort(arch: str, case: Case, size: int, steps: int, device: str, precision:
         recipe(arch, case, precision=precision, trial=t, iterations=steps, eval_every=steps).at_round(0)
         for t in range(size)
     ]
-    made = train.Cohort([arms.network(s) for s in rows], images_of(case.dataset), torch.device(device))
+    made = Cohort([arms.network(s) for s in rows], images_of(case.dataset), torch.device(device))
     made.load(made.chunk(0))
     step = made.captured(made.step)
 

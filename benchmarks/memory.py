@@ -13,10 +13,11 @@ import sys
 FEW, MANY = 2, 10
 CODE = """
 import re, sys
+from lth_core.engines import choose
 from lth_core import arms, data, tickets
 from lth_core.spec import Spec
 networks = [arms.network(Spec(iterations=100, trial=t).at_round(0)) for t in range(int(sys.argv[1]))]
-for _ in tickets.train_all(networks, data.load("mnist"), device="cpu", engine=sys.argv[2]):
+for _ in choose.train_all(networks, data.load("mnist"), device="cpu", engine=sys.argv[2]):
     pass
 print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])  # ru_maxrss would count our parent too
 """

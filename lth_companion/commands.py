@@ -90,11 +90,12 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from lth_core import tickets
+    from lth_core.engines import choose
 
     published = results.Published() if args.published else None
     rows = [s for s in rows_of(args) if published is None or not published.has(s)]
     budget = seconds(args.budget) if args.budget else None
-    tickets.check_how(args.device, args.engine)
+    choose.check_how(args.device, args.engine)
     if args.shard:
         rows = tickets.shard_of(rows, *shard(args.shard))
     bar = tqdm(unit="it", unit_scale=True, dynamic_ncols=True, disable=args.quiet)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lth_core.arms import Diverged, network, start, steps_of
-from lth_core.data import Dataset, load
-from lth_core.models import Network, Trained
+from lth_core.data import load
+from lth_core.engines.choose import Tick, check_how, train_all
+from lth_core.models import Network
 from lth_core.results import Source
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
 from lth_core.store.checkpoint import Shelf
-
-DENSE_COHORT = 64  # networks that train together at most; more are split
 
 
 def parent(spec: Spec) -> Spec | None:
@@ -66,112 +65,6 @@ def from_store(spec: Spec, store: Source, known: Source | None = None) -> Networ
     above, base = parent(spec), rewound_to(spec)
     found = Network(above, store.trained(above), store.masks(above)) if above else None
     return network(spec, found, store.trained(base) if base else None)
-
-
-def check_how(device: str, engine: str) -> None:
-    """Refuse a device or engine that does not exist, before anything is trained."""
-    if engine not in ("auto", "dense", "sparse"):
-        raise UsageError(f"engine = {engine!r} does not exist; allowed: auto, dense, sparse.")
-    if device not in ("auto", "cpu"):
-        from lth_core.engines.dense import device_of
-
-        device_of(device)
-
-
-def engine_for(spec: Spec, device: str, engine: str) -> str:
-    """Which engine trains a row: "sparse" for fully connected nets on a CPU, else "dense"."""
-    if engine == "dense" or (engine == "auto" and device != "cpu" and (device != "auto" or _has_cuda())):
-        return "dense"
-    from lth_core.engines.sparse import (
-        engine as sparse,  # late: a machine that trains on its GPU needs no compiler for CPUs
-    )
-
-    if engine == "sparse" and not sparse.supports(spec):
-        raise UsageError(f"engine = 'sparse' trains fully connected nets in fp32 only, not {spec.arch}: use dense.")
-    return "sparse" if sparse.supports(spec) else "dense"
-
-
-def _has_cuda() -> bool:
-    from lth_core.engines.dense import torch
-
-    return torch.cuda.is_available()
-
-
-Tick = Callable[[str, int], None]
-
-
-def train_all(
-    networks: list[Network],
-    data: Dataset,
-    *,
-    device: str = "auto",
-    engine: str = "auto",
-    progress: Tick | None = None,
-    stop: Callable[[], bool] | None = None,
-    shelf: Shelf | None = None,
-) -> Iterator[tuple[Network, Trained]]:
-    """Train networks of any kind, each with its engine, cohort by cohort; yields each as it is done.
-
-    - `shelf`: where trainings of the dense engine are kept that are stopped halfway, to go on from there
-    """
-    dense: dict[tuple, list[Network]] = {}
-    fast: list[Network] = []
-    for n in networks:
-        if engine_for(n.spec, device, engine) == "sparse":
-            fast.append(n)
-        else:
-            from lth_core.engines.dense import cohort_of
-
-            dense.setdefault(cohort_of(n.spec), []).append(n)
-    if fast:
-        from lth_core.engines.sparse import engine as sparse
-
-        for i, trained in sparse.train(fast, data, progress=progress, stop=stop):
-            yield fast[i], trained
-    for cohort in dense.values():
-        at: dict[int, list[Network]] = {}
-        for n in cohort:
-            at.setdefault(shelf.iteration(n.spec) if shelf else 0, []).append(n)
-        for iteration, part in sorted(at.items(), reverse=True):
-            yield from _train_dense(part, data, device, progress, stop, shelf, iteration)
-
-
-def _train_dense(
-    cohort: list[Network],
-    data: Dataset,
-    device: str,
-    progress: Tick | None,
-    stop: Callable[[], bool] | None,
-    shelf: Shelf | None,
-    iteration: int,
-) -> Iterator[tuple[Network, Trained]]:
-    """A cohort in parts that fit on the device: where one does not, it and all that follow are halved.
-
-    A row's result does not depend on which others train beside it, so splitting changes none."""
-    from lth_core.engines import dense
-
-    at_once = DENSE_COHORT
-    while cohort:
-        part = cohort[:at_once]
-        halves = [half for n in part if shelf and iteration and (half := shelf.load(n.spec))]
-        keep = (lambda i, half, part=part: shelf.save(part[i].spec, half)) if shelf else None
-        try:
-            for i, trained in dense.train(
-                part, data, device=device, progress=progress, stop=stop, halves=halves, keep=keep
-            ):
-                yield part[i], trained
-            cohort = cohort[at_once:]
-            continue
-        except dense.torch.OutOfMemoryError as error:
-            if len(part) == 1:
-                raise UsageError(
-                    f"a single network {part[0].spec.arch} with batches of {part[0].spec.batch_size} does not fit on "
-                    f"device = {device!r}: free its memory, or choose another device."
-                ) from error
-        at_once = len(part) // 2  # out here the error is gone, and with it the tensors that its traceback held
-        dense.torch.cuda.empty_cache()
-        if progress:
-            progress(f"out of memory on the device: going on with {at_once} networks at a time", 0)
 
 
 @dataclass

@@ -9,6 +9,7 @@ import numpy as np
 
 from lth_core import arms, results, tickets
 from lth_core.data import EVALUATED, load
+from lth_core.engines import choose
 from lth_core.models import Network
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
@@ -94,7 +95,7 @@ def audit(
             "so give at least that many."
         )
     short = replace(spec, iterations=iterations) if iterations else spec
-    ((_, trained),) = tickets.train_all(
+    ((_, trained),) = choose.train_all(
         [Network(short, network.weights, network.masks)], load(spec.dataset, data_dir), device=device, engine=engine
     )
     again = {c: v for c, v in trained.curves.items() if c != "iteration"}

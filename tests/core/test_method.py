@@ -15,7 +15,9 @@ import pytest
 
 from lth_core import analyse, arms, draws, models, prune, results, tickets
 from lth_core.data import Dataset, load
+from lth_core.engines import choose
 from lth_core.engines import dense as train
+from lth_core.engines.cohort import Cohort
 from lth_core.engines.sparse import engine as sparse
 from lth_core.models import Network, Trained, initial, layers
 from lth_core.spec import ARMS, Spec, learning_rates
@@ -39,7 +41,7 @@ def digits() -> Dataset:
 
 
 def trained(networks: list[Network], engine: str) -> list[Trained]:
-    done = tickets.train_all(networks, digits(), device="cpu", engine=engine)
+    done = choose.train_all(networks, digits(), device="cpu", engine=engine)
     by_spec = {n.spec: t for n, t in done}
     return [by_spec[n.spec] for n in networks]
 
@@ -371,8 +373,8 @@ def test_mutant_no_mask_while_training(monkeypatch):
         right(self, *args)
         self.mask.fill_(1)
 
-    right = train.Cohort.__init__
-    monkeypatch.setattr(train.Cohort, "__init__", forgetful)
+    right = Cohort.__init__
+    monkeypatch.setattr(Cohort, "__init__", forgetful)
     with pytest.raises(AssertionError):
         check_masked_weights_stay_zero("dense", OPTIMIZERS["momentum"])
 

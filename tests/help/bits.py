@@ -15,7 +15,7 @@ from functools import cache
 import torch
 
 from lth_core import arms, data
-from lth_core.engines import dense as train
+from lth_core.engines.cohort import Cohort
 from lth_core.engines.sparse import engine as sparse
 from lth_core.models import Network
 from lth_core.spec import Spec
@@ -44,7 +44,7 @@ def dense(networks: list[Network]) -> list[list[torch.Tensor]]:
 
     Steps without evaluations of convolutional networks, which would take most of the time."""
     spec = networks[0].spec
-    cohort = train.Cohort(networks, load(spec.dataset), torch.device("cpu"))
+    cohort = Cohort(networks, load(spec.dataset), torch.device("cpu"))
     cohort.load(cohort.chunk(0))
     for _ in range(spec.iterations):
         cohort.step()
@@ -79,7 +79,7 @@ def moved(threads: int) -> list[float]:
     """By how much a training moved each parameter. With momentum: Adam would divide rounding by tiny gradients."""
     torch.set_num_threads(threads)
     network = arms.network(KINDS["momentum"])
-    start, ended = train.Cohort([network], load("digits"), torch.device("cpu")).flat[0], dense([network])[0][0]
+    start, ended = Cohort([network], load("digits"), torch.device("cpu")).flat[0], dense([network])[0][0]
     return (ended - start).tolist()
 
 

@@ -48,6 +48,7 @@ import lth_core.store.folder
 from lth_companion.commands import main
 from lth_companion.experiments import catalogue
 from lth_core import arms, data, tickets
+from lth_core.engines import choose
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
 from lth_core.store.cell import StoreError, key_of
@@ -536,7 +537,7 @@ def test_out_of_memory_splits_the_cohort(tmp_path: Path, monkeypatch: pytest.Mon
     rows = [replace(tiny_rows()[0], trial=t) for t in range(7)]
     networks = [arms.network(s) for s in rows]
     digits = data.load("digits")
-    whole = {n.spec.trial: t for n, t in tickets.train_all(networks, digits, device="cpu", engine="dense")}
+    whole = {n.spec.trial: t for n, t in choose.train_all(networks, digits, device="cpu", engine="dense")}
     real, sizes, notes = dense.train, [], []
 
     def small(part: Any, *arguments: Any, **options: Any) -> Any:
@@ -547,14 +548,14 @@ def test_out_of_memory_splits_the_cohort(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(dense, "train", small)
     options = dict(device="cpu", engine="dense", progress=lambda m, n: notes.append(m))
-    split = {n.spec.trial: t for n, t in tickets.train_all(networks, digits, **options)}
+    split = {n.spec.trial: t for n, t in choose.train_all(networks, digits, **options)}
     assert sizes == [7, 3, 1, 1, 1, 1, 1, 1, 1] and any("out of memory" in m for m in notes)
     assert sorted(split) == list(range(7))
     for t, one in whole.items():
         assert np.allclose(one.curves["val_loss"], split[t].curves["val_loss"], rtol=1e-4)
     monkeypatch.setattr(dense, "train", functools.partial(_never_fits))
     with pytest.raises(UsageError, match="does not fit on device"):
-        list(tickets.train_all(networks, digits, **options))
+        list(choose.train_all(networks, digits, **options))
     tried("Device and numbers", "device out of memory (injected) with 7 networks", 2,
           "halved until it fits, same results; a single network that does not fit is refused")  # fmt: skip
 

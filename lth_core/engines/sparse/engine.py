@@ -37,15 +37,38 @@ from lth_core.engines.sparse.kernels import (
 )
 from lth_core.models import MEASURED, Masks, Network, Parameters, Trained
 from lth_core.spec import Spec, UsageError, learning_rates
+from lth_core.store.checkpoint import Shelf
 
 CROSSOVER = 0.5  # denser networks train by row, others by weight: measured on LeNet-300-100 (benchmarks/lenet.py)
 CHUNK = 500  # iterations between looks at `stop` and reports of progress, at most
+
+
+TRAINS = "fully connected nets in fp32"
 
 
 def supports(spec: Spec) -> bool:
     """Whether this engine can train the row: fully connected, float32, no augmentation, no dropout."""
     plain = spec.precision == "fp32" and spec.augment == "none" and spec.dropout == 0
     return plain and spec.arch.startswith("lenet-")
+
+
+def preferred(spec: Spec) -> bool:
+    """On a CPU: whatever it supports, at any density (benchmarks/lenet.py)."""
+    return supports(spec)
+
+
+def train_all(
+    networks: Sequence[Network],
+    data: Dataset,
+    *,
+    device: str = "auto",
+    progress: Callable[[str, int], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+    shelf: Shelf | None = None,
+) -> Iterator[tuple[Network, Trained]]:
+    """`train` for the runner. A training of seconds is not kept halfway, so `shelf` is not asked."""
+    for i, trained in train(networks, data, progress=progress, stop=stop):
+        yield networks[i], trained
 
 
 def input_scale(spec: Spec, data: Dataset) -> tuple[np.float32, np.float32]:

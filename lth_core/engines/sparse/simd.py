@@ -18,12 +18,18 @@ from numba.extending import models, register_model
 
 FLOAT = ir.FloatType()
 intrinsic: Any = extending.intrinsic  # its annotations describe the making of intrinsics, not their use
-SOURCES = sorted(Path(__file__).parent.glob("*.py"))  # of this folder: kernels call each other
+SOURCES = sorted(Path(__file__).resolve().parents[1].rglob("*.py"))  # of all engines: kernels call each other
 STAMP = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()
 
 
+def _stamp(function: Callable) -> str:
+    """Of all sources that a kernel may be compiled from: the engines', and its own file where it is none of these."""
+    own = Path(function.__code__.co_filename).resolve()
+    return STAMP if own in SOURCES else hashlib.sha256(STAMP.encode() + own.read_bytes()).hexdigest()
+
+
 def kernel(function: Callable, **options: Any) -> Any:
-    """`numba.njit` without the interpreter's lock, kept on disk until any of `SOURCES` changes.
+    """`numba.njit` without the interpreter's lock, kept on disk until any of `SOURCES`, or its own file, changes.
 
     No "nnan" or "ninf": a diverged network must stay NaN. No "reassoc": `exp` needs its order, sums have `total`.
     No "contract": LLVM fused other products in the process that compiles a kernel than in those that load it from disk,
@@ -34,10 +40,9 @@ def kernel(function: Callable, **options: Any) -> Any:
         made: Any = njit(cache=True, **flags, **options)(function)
         # Numba itself watches only the file of the outermost kernel, and writes its index before the code that this
         # points to: under the same name, a process killed in between would leave there what older sources gave.
-        cache = made._cache
-        cache._cache_file = type(cache._cache_file)(
-            cache._cache_path, f"{cache._impl.filename_base}-{STAMP[:12]}", STAMP
-        )
+        cache, stamp = made._cache, _stamp(function)
+        name = f"{cache._impl.filename_base}-{stamp[:12]}"
+        cache._cache_file = type(cache._cache_file)(cache._cache_path, name, stamp)
     except RuntimeError:  # neither this folder nor a home can be written: every process compiles for itself
         made = njit(**flags, **options)(function)
     return made

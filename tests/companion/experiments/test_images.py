@@ -22,6 +22,7 @@ from lth_core import prune, results, tickets
 from lth_core.analyse import summary
 from lth_core.data import EVALUATED
 from lth_core.draws import split
+from lth_core.engines import choose
 from lth_core.models import layers
 from lth_core.spec import Spec
 from lth_core.store.cell import key_of
@@ -117,7 +118,7 @@ def test_every_row_can_be_trained(figure, profile):
         assert s.warmup <= s.iterations and all(0 < d < s.iterations for d in s.lr_drops) and s.weight_decay <= 1e-4
     one = {replace(s, trial=0, replicate=0, round=min(s.round, 1), arm="ticket") for s in rows}
     for s in one:
-        assert layers(s.arch, s.dataset) and tickets.engine_for(s, "cpu", "auto") == "dense"
+        assert layers(s.arch, s.dataset) and choose.engine_for(s, "cpu", "auto") == "dense"
     kept = set(tickets.with_ancestors(rows))
     assert all(need in kept for s in kept for need in tickets.needs(s))
 

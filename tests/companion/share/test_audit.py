@@ -17,7 +17,9 @@ from lth_companion.share import publish
 from lth_companion.share.audit import FIRST, audit
 from lth_core import arms, results, tickets
 from lth_core.data import load
+from lth_core.engines import choose
 from lth_core.engines import dense as train
+from lth_core.engines.images import keyed_uniform
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
 from lth_core.store.cell import key_of
@@ -84,7 +86,7 @@ def forged(store: Store, folder: Path, change: Callable[[dict[str, np.ndarray]],
     """A store whose last network has other curves than its training made."""
     spec, changed = rows()[-1], Store(folder)
     network = tickets.from_store(spec, store)
-    ((_, trained),) = tickets.train_all([network], load("digits"), device="cpu")
+    ((_, trained),) = choose.train_all([network], load("digits"), device="cpu")
     change(trained.curves)
     for need in tickets.with_ancestors([spec]):
         if need != spec:
@@ -145,11 +147,11 @@ def test_dropout_does_not_depend_on_the_cohort():
 def test_dropped_share_is_the_rate():
     import torch
 
-    draws = train.keyed_uniform(torch.tensor([1, 2]), torch.tensor([7]), 100_000)
+    draws = keyed_uniform(torch.tensor([1, 2]), torch.tensor([7]), 100_000)
     for p in (0.1, 0.5, 0.9):
         share = (draws < int(p * 2**24)).double().mean(1)
         assert torch.all((share - p).abs() < 5 * (p * (1 - p) / 100_000) ** 0.5)
-    assert not torch.equal(draws, train.keyed_uniform(torch.tensor([1, 2]), torch.tensor([8]), 100_000))
+    assert not torch.equal(draws, keyed_uniform(torch.tensor([1, 2]), torch.tensor([8]), 100_000))
     assert abs(float(torch.corrcoef(draws.double())[0, 1])) < 0.02
 
 

@@ -16,6 +16,7 @@ from lth_core import data, prune, tickets
 from lth_core.engines import dense as train
 from lth_core.engines import forward as forwards
 from lth_core.engines.forward import forward, layout
+from lth_core.engines.images import flipped_and_cropped, keyed_uniform
 from lth_core.models import Network, initial, layers, weight_count
 from lth_core.spec import Spec, UsageError
 from lth_core.store import Store
@@ -162,14 +163,14 @@ def test_one_grouped_convolution_is_that_of_each_network(arch: str, dtype: torch
 def test_flips_and_crops_are_all_of_the_papers_and_keyed() -> None:
     image = torch.arange(1, 3 * 32 * 32 + 1).view(3, 32, 32).to(torch.int32)
     draws = torch.cartesian_prod(torch.arange(2), torch.arange(9), torch.arange(9))
-    made = train.flipped_and_cropped(image.expand(1, len(draws), 3, 32, 32), draws.unsqueeze(0))[0]
+    made = flipped_and_cropped(image.expand(1, len(draws), 3, 32, 32), draws.unsqueeze(0))[0]
     padded = nn.functional.pad(image, [4] * 4)
     for (mirror, down, right), found in zip(draws.tolist(), made, strict=True):
         whole = padded.flip(2) if mirror else padded
         left = 8 - right if mirror else right
         assert torch.equal(found, whole[:, down : down + 32, left : left + 32])
     keys = torch.tensor([3, 4])
-    a, b = (train.keyed_uniform(keys, torch.tensor([it]), 30_000) for it in (7, 8))
+    a, b = (keyed_uniform(keys, torch.tensor([it]), 30_000) for it in (7, 8))
     for values in (a[0], a[1], b[0]):
         counts = torch.bincount(values % 9, minlength=9)
         assert ((counts - 30_000 / 9).abs() < 5 * math.sqrt(30_000 / 9)).all()
