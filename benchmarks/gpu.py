@@ -29,32 +29,31 @@ class Run:
     arch: str
     on: int = 0
     precision: str = "fp32"
-    convolutions: str = "looped"
+    convolutions: str = "grouped"
     layout: str = "last"
 
 
 RESNET, VGG = "resnet-18", "vgg-19"
 RUNS = [
     Run(RESNET),
-    Run(RESNET, 6, "bf16", "streams:6"),
-    Run(RESNET, 18, "bf16", "streams:6"),
+    Run(RESNET, 6, "bf16", "grouped"),
     Run(RESNET, 18, "bf16", "grouped"),
     Run("lenet-300-100"),
     Run("lenet-300-100", 16),
     Run("lenet-300-100", 64),
-    Run(RESNET, 6, "tf32", "streams:6"),
+    Run(RESNET, 6, "tf32", "grouped"),
     Run("conv-6"),
-    Run("conv-6", 6, "bf16", "streams:6"),
+    Run("conv-6", 6, "bf16", "grouped"),
     Run(VGG),
-    Run(VGG, 3, "bf16", "streams:6"),
+    Run(VGG, 3, "bf16", "grouped"),
     Run("conv-2"),
-    Run("conv-2", 6, "bf16", "streams:6"),
-    Run(RESNET, 18, "tf32", "streams:6"),
-    *(Run(RESNET, 6, "bf16", way) for way in ("looped", "grouped")),
-    Run(VGG, 9, "bf16", "streams:6"),
-    Run("conv-6", 18, "bf16", "streams:6"),
-    Run("conv-2", 18, "bf16", "streams:6"),
-    Run(RESNET, 6, "bf16", "streams:6", "first"),
+    Run("conv-2", 6, "bf16", "grouped"),
+    Run(RESNET, 18, "tf32", "grouped"),
+    Run(VGG, 9, "bf16", "grouped"),
+    Run("conv-6", 18, "bf16", "grouped"),
+    Run("conv-2", 18, "bf16", "grouped"),
+    Run(RESNET, 6, "bf16", "looped"),
+    Run(RESNET, 6, "bf16", "grouped", "first"),
 ]
 STEPS = {"lenet-300-100": 200, RESNET: 24, VGG: 16}
 dense.REPEATS = 3

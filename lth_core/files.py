@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lth_core.store.cell import StoreError
+
+class StoreError(RuntimeError):
+    """What cannot be trusted or written, such as a cell: one sentence naming it and what to do (exit code 1)."""
 
 
 def write(path: Path, data: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -183,9 +183,11 @@ class Trained:
     - `curves`: column -> `(evaluation,)`; "iteration", and for each of train (a fixed sample), val and test the mean
       cross-entropy "val_loss" (float32) and the number of right answers "val_correct" (int32)
     - `weights`: parameters after the last iteration, exactly 0 where masked
+    - `details`: what else its last bits depend on, for the cell's provenance
     """
 
     curves: dict[str, NDArray]
     weights: Parameters
     seconds: float
     engine: str
+    details: dict[str, str] = field(default_factory=dict)

@@ -87,7 +87,7 @@ def pack(store: Store, out: Path, first: Iterable[str], *, files: int, each: int
     order += sorted(there - set(order))
     things: dict[str, list[Path]] = {k: sorted(store.folder(k).iterdir()) for k in order}
     things |= {f"halfway/{f.name}": [f] for f in sorted((store.root / "halfway").glob("*.safetensors"))}
-    end = 20 * BLOCK  # what closes a tar
+    end = 2 * tarfile.RECORDSIZE  # what closes a tar: two blocks of zeros, filled up to whole records
     parts: list[tuple[list[Path], int]] = []
     left, spent = [], 0
     for name, content in things.items():
@@ -106,7 +106,7 @@ def pack(store: Store, out: Path, first: Iterable[str], *, files: int, each: int
         parts[fits] = ([*held, *content], used + size)
         spent += size
     for i, (content, _) in enumerate(parts):
-        with tarfile.open(out / f"store-{i}.tar", "w") as tar:
+        with tarfile.open(out / f"store-{i}.tar", "w", format=tarfile.USTAR_FORMAT) as tar:  # one header a file
             for file in content:
                 tar.add(file, str(file.relative_to(store.root)))
     return left

@@ -18,6 +18,7 @@ import torch
 
 from lth_core.data import Dataset
 from lth_core.engines.cohort import Cohort, cohort_of
+from lth_core.engines.forward import way
 from lth_core.models import Network, Trained
 from lth_core.spec import Spec, UsageError
 from lth_core.store.checkpoint import Halfway, Shelf
@@ -180,10 +181,10 @@ def train(
             cohort.evaluate()
             if progress:
                 progress(f"{spec.arch}, {len(networks)} networks", spec.eval_every * len(networks))
+    deep = where.type == "cuda" and len(cohort.table[0].shape) > 2
+    details = {"convolutions": way()} if deep else {}
     weights = {name: cohort.weights[name].detach().cpu().numpy() for name in networks[0].weights}
     seconds = [spent(i) for i in range(len(networks))]
     for i in range(len(networks)):
-        yield (
-            i,
-            Trained(cohort.curves(i), {n: w[i].copy() for n, w in weights.items()}, seconds[i], f"dense-{where.type}"),
-        )
+        own = {n: w[i].copy() for n, w in weights.items()}
+        yield i, Trained(cohort.curves(i), own, seconds[i], f"dense-{where.type}", details)

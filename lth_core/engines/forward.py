@@ -1,17 +1,16 @@
 """From images to logits: networks of one architecture side by side in torch, as their table of layers says.
 
-How convolutions of several networks run on a GPU is `$LTH_CONVOLUTIONS`, "looped" by default (a CPU always loops):
+How convolutions of several networks run on a GPU is `$LTH_CONVOLUTIONS` (a CPU always loops):
+  grouped    all networks in one grouped convolution: on an H100 twice as fast as the other, the default
   looped     network by network
-  streams:N  network by network, the networks dealt out to N streams, so that small kernels overlap
-  grouped    all networks in one grouped convolution
 and how their maps lie there is `$LTH_LAYOUT`, "last" (channels last) or "first". Results agree within rounding.
+(Networks in streams of their own were as fast as grouped ones, and in bf16 came out as NaN.)
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -23,13 +22,12 @@ from lth_core.spec import UsageError
 Drop = Callable[[Tensor, int], Tensor]  # (activations, index of the layer) -> activations
 
 
-def way() -> tuple[str, int]:
-    """How networks are convolved on a GPU, and in how many streams."""
-    name, _, count = os.environ.get("LTH_CONVOLUTIONS", "looped").partition(":")
-    streams = int(count) if count.isdigit() else 0
-    if name not in ("looped", "streams", "grouped") or (name == "streams") != (streams > 0):
-        raise UsageError(f"LTH_CONVOLUTIONS = {name!r} does not exist; allowed: looped, streams:N, grouped.")
-    return name, streams
+def way() -> str:
+    """How networks are convolved on a GPU; UsageError for what does not exist."""
+    name = os.environ.get("LTH_CONVOLUTIONS", "grouped")
+    if name not in ("grouped", "looped"):
+        raise UsageError(f"LTH_CONVOLUTIONS = {name!r} does not exist; allowed: grouped, looped.")
+    return name
 
 
 def forward(
@@ -45,12 +43,11 @@ def forward(
     - `drop(x, layer index)`: applied to the output of hidden fully connected layers
     """
     if len(table[0].shape) > 2:
-        name, streams = way() if x.is_cuda else ("looped", 0)
         own = _cast([layer for layer in table if len(layer.shape) > 2], weights, x.device.type)
-        if name == "grouped" and training:  # an evaluation's maps of all networks at once would not fit
+        if x.is_cuda and training and way() == "grouped":  # an evaluation's maps of all networks at once would not fit
             x = grouped(table, own, x)
         else:
-            x = _convolved(table, own, x, training, streams)
+            x = _convolved(table, own, x, training)
     for i, layer in enumerate(table):
         if len(layer.shape) > 2:
             continue
@@ -102,35 +99,14 @@ def _casts(device: str) -> bool:
     return torch.is_autocast_enabled(device)
 
 
-def _convolved(
-    table: Sequence[Layer], weights: dict[str, Tensor], x: Tensor, training: bool, streams: int = 0
-) -> Tensor:
+def _convolved(table: Sequence[Layer], weights: dict[str, Tensor], x: Tensor, training: bool) -> Tensor:
     """Features `(network, image, feature)` after the last convolution.
 
     Network by network: grouped convolution was 2.7 times slower on a CPU. Parameters are taken apart once, so that
     their gradients are put together once: an index a network would make a gradient of full size for each."""
     parts = {name: w.unbind() for name, w in weights.items()}
     apart = [{name: p[n] for name, p in parts.items()} for n in range(len(x))]
-    if streams == 0 or len(x) == 1:
-        return torch.stack([_features(table, own, m, training) for own, m in zip(apart, x.unbind(), strict=True)])
-    # Fork and join. What the branches read was made before the fork and is held until the join; what they make is read
-    # by others after the join alone. The backward pass of each runs on its stream again.
-    here = torch.cuda.current_stream()
-    sides = _streams(x.device)[: min(streams, len(x))]
-    for side in sides:
-        side.wait_stream(here)
-    made = []
-    for n, m in enumerate(x.unbind()):
-        with torch.cuda.stream(sides[n % len(sides)]):
-            made.append(_features(table, apart[n], m, training))
-    for side in sides:
-        here.wait_stream(side)
-    return torch.stack(made)
-
-
-@lru_cache
-def _streams(device: torch.device) -> list[torch.cuda.Stream]:
-    return [torch.cuda.Stream(device) for _ in range(16)]
+    return torch.stack([_features(table, own, m, training) for own, m in zip(apart, x.unbind(), strict=True)])
 
 
 def _features(table: Sequence[Layer], own: Mapping[str, Tensor], x: Tensor, training: bool) -> Tensor:

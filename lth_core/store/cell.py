@@ -12,15 +12,12 @@ import io
 import json
 import math
 import os
-import platform
 import re
 import stat
-import subprocess
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache, partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +29,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-import lth_core
-from lth_core import __version__
 from lth_core.analyse import SUMMARY
 from lth_core.data import CHECKSUMS
+from lth_core.files import StoreError
 from lth_core.models import MEASURED, Masks, Network, Parameters, Trained, layers
-from lth_core.plaintext import fault, faults, label, tidied
+from lth_core.plaintext import fault, faults, label
 from lth_core.prune import density
 from lth_core.spec import SCHEMA, Spec, from_dict, one_line
+from lth_core.store.provenance import device_details, provenance
 
 KEEPS_WEIGHTS = ("ticket", "continued")  # arms from which later rounds grow
 MOST_BYTES = 1_000_000  # of cell.json
@@ -58,10 +55,6 @@ TAKEN = frozenset({
     "depth", "percent", "hidden", "weights", "converged", "learned", "end_gap", "late_gain", "loss_rise", "path",
 })  # fmt: skip
 CURVES = {"iteration": pa.int32(), **{c: pa.float32() if c.endswith("loss") else pa.int32() for c in MEASURED}}
-
-
-class StoreError(RuntimeError):
-    """A cell that cannot be trusted or written: one sentence naming it and what to do (exit code 1)."""
 
 
 @dataclass(frozen=True)
@@ -97,52 +90,6 @@ def digest_arrays(arrays: dict[str, np.ndarray]) -> str:
     ]
 
 
-@lru_cache
-def provenance() -> dict[str, Any]:
-    """Who makes cells here: commit of the code, versions, machine."""
-    here = Path(lth_core.__file__).resolve().parents[1]  # the checkout, where there is one
-    told = os.environ.get("LTH_COMMIT", "unknown")  # of a copy without its history, by who copied it
-    git = ["git", "-C", str(here)]
-    try:
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        dirty = subprocess.run(
-            [*git, "status", "--porcelain", "--", "lth_core", "lth_companion"], capture_output=True, text=True
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        commit, dirty = told, ""
-    return {
-        "commit": commit[:12] + ("+changes" if dirty else ""),
-        "lth_core": __version__,
-        "python": platform.python_version(),
-        "numpy": version("numpy"),
-        "torch": version("torch"),
-        "machine": platform.machine(),
-    }
-
-
-def device_details(engine: str) -> dict[str, Any]:
-    """The processor or card that an engine ran on, and what else its last bits depend on."""
-    if not engine.endswith("cuda"):
-        names = [
-            line.split(":", 1)[1].strip()
-            for line in (Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else [])
-            if line.startswith("model name")
-        ]
-        where: dict[str, Any] = {"device": tidied(names[0] if names else platform.processor()), "cores": os.cpu_count()}
-        if engine == "dense-cpu":
-            import torch
-
-            where["threads"] = torch.get_num_threads()
-        return where
-    import torch
-
-    from lth_core.engines.forward import way
-
-    name, streams = way()
-    how = {"convolutions": f"{name}:{streams}" if streams else name}
-    return {"device": tidied(torch.cuda.get_device_name()), "cuda": torch.version.cuda, **how}
-
-
 def encode(network: Network, trained: Trained) -> dict[str, bytes]:
     """A finished training as files: name -> content."""
     spec, curves, buffer = network.spec, pd.DataFrame(trained.curves), io.BytesIO()
@@ -158,6 +105,7 @@ def encode(network: Network, trained: Trained) -> dict[str, bytes]:
         "made": {
             **provenance(),
             **device_details(trained.engine),
+            **trained.details,
             "engine": trained.engine,
             "seconds": round(trained.seconds, 3),
             "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

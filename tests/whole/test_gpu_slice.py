@@ -77,9 +77,10 @@ def test_what_does_not_fit_is_named_and_the_first_named_go_first(tmp_path: Path)
     store, rows = Store(tmp_path / "store"), catalogue.rows("iclr-fig08", "quick", trials=1)[:3]
     tickets.run(rows, store, device="cpu")
     keys = [key_of(s) for s in rows]
-    size = max(gpu_slice.size_in_tar(store.folder(k).iterdir()) for k in keys) + 20 * gpu_slice.BLOCK
+    size = max(gpu_slice.size_in_tar(store.folder(k).iterdir()) for k in keys) + 40 * gpu_slice.BLOCK
     left = gpu_slice.pack(store, tmp_path, keys[::-1], files=5, each=size, total=size)
     assert set(left) == set(keys[:2]) and [p.name for p in tmp_path.glob("*.tar")] == ["store-0.tar"]
+    assert (tmp_path / "store-0.tar").stat().st_size <= size, "what is over the limit does not come home"
     (tmp_path / "store-0.tar").write_bytes(b"no tar")
     with pytest.raises(StoreError, match="cannot be unpacked"):
         gpu_slice.unpack(tmp_path, Store(tmp_path / "other"))
@@ -104,10 +105,10 @@ def test_the_benchmark_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.Mon
     small = replace(case, recipe={"batch_size": 4})
     monkeypatch.setitem(gpu.dense.CASES, "conv-2", small)
     made = gpu.main("cpu", 60, tmp_path / "b.json", [gpu.Run("conv-2"), gpu.Run("conv-2", 2, "bf16")])
-    assert made[0]["ratio"] == 1 and made[1]["convolutions"] == "looped"
+    assert made[0]["ratio"] == 1 and made[1]["convolutions"] == "grouped"
     assert json.loads((tmp_path / "b.json").read_text()) == made
     rows = [{**vars(gpu.Run("resnet-18", 6, "bf16", way)), "median": speed} for way, speed in
-            (("looped", 1), ("streams:6", 3), ("grouped", 2))]  # fmt: skip
+            (("looped", 3), ("grouped", 2))]  # fmt: skip
     (tmp_path / "b.json").write_text(json.dumps(rows))
-    assert gpu_slice.fastest(tmp_path / "b.json", "bf16") == {"LTH_CONVOLUTIONS": "streams:6", "LTH_LAYOUT": "last"}
+    assert gpu_slice.fastest(tmp_path / "b.json", "bf16") == {"LTH_CONVOLUTIONS": "looped", "LTH_LAYOUT": "last"}
     assert gpu_slice.fastest(tmp_path / "b.json", "tf32") == {}
