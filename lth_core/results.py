@@ -36,7 +36,7 @@ BENCH = ("benchmark", "engine", "setting", "median", "unit", "ratio", "arch", "d
 RESTORE = "restore results/ from git"
 BYTES = ("pruned_at", "change")
 SHAPES = {  # texts that are parsed or compared, never shown: pattern, characters at most
-    "key": ("[0-9a-f]{20}", 20), "chain": ("[0-9a-f]{20}", 20), "spec": (r"\{.+\}", 5_000),
+    "key": ("[0-9a-f]{20}", 20), "chain": ("[0-9a-f]{20}", 20), "spec": (r'\{".*', 5_000),
     "lr_drops": (r"\[[0-9, ]*\]", 500),
 }  # fmt: skip
 TEXTS = {
@@ -136,11 +136,17 @@ def checked(part: pd.DataFrame, relative: str) -> pd.DataFrame:
     it."""
     if not part.columns.is_unique:
         raise StoreError(f"results/{relative} has two columns of one name: {RESTORE}.")
-    curves = "iteration" in part
+    texts: dict[str, pa.Array] = {}
     for column, kind in part.dtypes.items():
-        number = kind.kind in "biuf"
-        if odd := _odd(str(column), number) or ("" if number else _odd_texts(str(column), part[column], curves)):
+        number, name = kind.kind in "biuf", str(column)
+        odd = _odd(name, number)
+        if not odd and not number:
+            odd, texts[name] = _texts(name, part[column])
+        if odd:
             raise StoreError(f"results/{relative}: {odd}; {RESTORE}.")
+    # Of curves the type is enough: only keys that are asked for are read.
+    if odd := "" if "iteration" in part else _odd_texts(texts):
+        raise StoreError(f"results/{relative}: {odd}; {RESTORE}.")
     return part
 
 
@@ -153,29 +159,44 @@ def _odd(column: str, number: bool) -> str:
     return f"{column} is no text" if number and column in {*TEXTS, *BYTES} else ""
 
 
-def _odd_texts(column: str, values: pd.Series, curves: bool) -> str:
-    """What is wrong with a column of texts, each different one looked at once (in Arrow, where they lie). Of curves the
-    type is enough: only keys that are asked for are read."""
+def _texts(column: str, values: pd.Series) -> tuple[str, pa.Array]:
+    """What is wrong with the type of a column that is no number, and its texts (in Arrow, where they lie)."""
+    none = pa.array([], pa.large_string())
     if column in BYTES:
-        return "" if all(type(v) is bytes for v in values) else f"{column} is not bytes"
+        return "" if all(type(v) is bytes for v in values) else f"{column} is not bytes", none
     try:
         texts = pa.array(values, from_pandas=True)
     except pa.ArrowException:  # of many types
-        return f"{column} is no text"
+        return f"{column} is no text", none
     if pa.types.is_null(texts.type):
-        return f"{column} is empty" if column in SHAPES and len(texts) else ""
+        return f"{column} is empty" if column in SHAPES and len(texts) else "", none
     if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
-        return f"{column} is no text"
-    if curves:
-        return ""
-    shape, most = SHAPES.get(column, (PLAIN.pattern, MOST))
-    different = texts.unique()
-    plain = pc.all(pc.match_substring_regex(different, rf"\A(?:{shape})\z")).as_py()
-    if not plain or pc.max(pc.utf8_length(different)).as_py() > most:
-        said = (fault(column, text) for text in different.to_pylist() if column not in SHAPES)
-        return next(filter(None, said), f"{column} holds what is none")
-    others = set(different.to_pylist()) - {None, *ALLOWED[column]} if column in ALLOWED else set()
-    return f"{column} = {label(min(others))} does not exist" if others else ""
+        return f"{column} is no text", none
+    return "", texts.cast(pa.large_string())
+
+
+def _odd_texts(texts: dict[str, pa.Array]) -> str:
+    """What is wrong with columns of texts. Most hold few different ones: these are looked at together, once each."""
+    plain = {column: found.unique() for column, found in texts.items() if column not in SHAPES}
+    if plain and not _all(pa.concat_arrays([*plain.values()]), PLAIN.pattern, MOST):
+        said = (fault(column, text) for column, found in plain.items() for text in found.to_pylist())
+        return next(filter(None, said), "a text is not plain")
+    for column in texts.keys() & SHAPES.keys():
+        if texts[column].null_count or not _all(texts[column], *SHAPES[column]):
+            return f"{column} holds what is none"
+    for column in plain.keys() & ALLOWED.keys():
+        if others := {*plain[column].to_pylist()} - {None, *ALLOWED[column]}:
+            return f"{column} = {label(min(others))} does not exist"
+    return ""
+
+
+def _all(texts: pa.Array, pattern: str, most: int) -> bool:
+    """Whether all texts are no longer than `most` and of this pattern."""
+    if len(texts) == 0:
+        return True
+    if (pc.max(pc.binary_length(texts)).as_py() or 0) > most:
+        return False
+    return pc.all(pc.match_substring_regex(texts, rf"\A(?:{pattern})\z")).as_py() is not False
 
 
 def bench(root: str | Path | None = None) -> tuple[dict[str, Any], pd.DataFrame]:
