@@ -203,7 +203,8 @@ def bench(root: str | Path | None = None) -> tuple[dict[str, Any], pd.DataFrame]
     """The published benchmark: who made it ("" for what it does not say), and its rows (`BENCH`); both empty where
     there is none."""
     folder = Path(root or HERE)
-    found = manifest.document(folder, "bench.json") or {"made": {}, "rows": []}
+    if (found := manifest.document(folder, "bench.json")) is None:
+        found = {"made": {}, "rows": []}
     try:
         made, rows = dict(found["made"]), [{name: row.get(name) for name in BENCH} for row in found["rows"]]
         odd = faults(made) or next(filter(None, map(faults, rows)), "")

@@ -15,8 +15,7 @@ import pytest
 
 from lth_core import analyse, arms, draws, models, prune, results, tickets
 from lth_core.data import Dataset, load
-from lth_core.engines import choose
-from lth_core.engines import dense as train
+from lth_core.engines import choose, cohort
 from lth_core.engines.cohort import Cohort
 from lth_core.engines.sparse import engine as sparse
 from lth_core.models import Network, Trained, initial, layers
@@ -203,7 +202,7 @@ def test_an_optimizer_that_moves_some_parameters_at_once_moves_them_alike(recipe
     """Bit for bit: on a CPU the dense engine goes through the parameters piece by piece."""
     networks = [arms.network(replace(OPTIMIZERS[recipe], trial=t).at_round(0)) for t in (0, 1)]
     whole = trained(networks, "dense")
-    monkeypatch.setattr(train, "PIECE", 1_234)
+    monkeypatch.setattr(cohort, "PIECE", 1_234)
     for a, b in zip(whole, trained(networks, "dense"), strict=True):
         assert all(np.array_equal(a.weights[name], b.weights[name]) for name in a.weights)
         assert all(np.array_equal(a.curves[column], b.curves[column]) for column in a.curves)

@@ -23,7 +23,7 @@ from lth_core.analyse import summary
 from lth_core.models import Network, Parameters, initial
 from lth_core.spec import MISTAKES, SEARCHES, Spec
 from lth_core.store import Store
-from lth_core.store.cell import key_of
+from lth_core.store.cell import describe, key_of
 
 BASE = Spec(dataset="digits", arch="lenet-30-20", iterations=60, eval_every=20, lr=5e-3, prune_fc=0.5, prune_out=0.25)
 ROUNDS = (1, 2, 3)
@@ -187,7 +187,7 @@ class Invented:
         rows = []
         for s in self.real.rows(figure):
             lead = {"reset": 0.005, "signed": -0.005}.get(s.search, 0.0) * (s.arm == "ticket" and s.round > 0)
-            rows.append({**results.describe(s), **made, "end_test": 0.97 + 0.001 * s.trial + lead, "stop_test": 0.97})
+            rows.append({**describe(s), **made, "end_test": 0.97 + 0.001 * s.trial + lead, "stop_test": 0.97})
         return pd.DataFrame(rows)
 
     def curves(self, figure: str) -> pd.DataFrame:

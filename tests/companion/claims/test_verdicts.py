@@ -36,6 +36,7 @@ from lth_core.judge import curves
 from lth_core.judge import sizes as sweeps
 from lth_core.models import layers
 from lth_core.spec import UsageError
+from lth_core.store.cell import describe
 
 CLAIMS = SHARED / "paper" / "claims.yaml"
 IDS = "152c9b3e4c147afd"  # first digits of the SHA-256 of all ids, sorted and joined by newlines
@@ -667,7 +668,7 @@ class Invented(results.Published):
 
 @lru_cache
 def invented(profile: str) -> pd.DataFrame:
-    cells = pd.DataFrame([results.describe(s) for s in catalogue.rows("iclr-fig04", profile)])
+    cells = pd.DataFrame([describe(s) for s in catalogue.rows("iclr-fig04", profile)])
     cells = cells.assign(
         section="iclr_2_lenet", spec="", diverged=False, convergence_iteration=np.nan, convergence_test=np.nan
     )

@@ -25,7 +25,7 @@ from lth_core.draws import split
 from lth_core.engines import choose
 from lth_core.models import layers
 from lth_core.spec import Spec
-from lth_core.store.cell import key_of
+from lth_core.store.cell import describe, key_of
 
 FIGURES = {f.id: f for f in cifar.figures()}
 
@@ -249,7 +249,7 @@ class Drawn(results.Published):
             for part, images in n.items():
                 curve[f"{part}_loss"], curve[f"{part}_correct"] = 1 - share, (images * share).astype(int)
             made = {"commit": "c", "engine": "dense-cpu", "device": "cpu", "seconds": 1.0, "diverged": False}
-            cells.append({**results.describe(s), **made, **summary(curve, s.dataset), "spec": "", "section": ""})
+            cells.append({**describe(s), **made, **summary(curve, s.dataset), "spec": "", "section": ""})
             evaluations.append(curve.assign(section=""))
         self.__dict__["cells"] = pd.DataFrame(cells).set_index("key", drop=False)
         self.__dict__["_curves"] = pd.concat(evaluations, ignore_index=True)

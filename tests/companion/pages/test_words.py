@@ -18,8 +18,8 @@ from lth_companion.experiments.study import Study
 from lth_companion.figures import panels, tables
 from lth_companion.pages import status, words
 from lth_core import analyse, levels, plot
-from lth_core.results import Published, describe, possible
-from lth_core.store.cell import key_of
+from lth_core.results import Published, possible
+from lth_core.store.cell import describe, key_of
 
 
 def row(**more: object) -> dict[str, object]:

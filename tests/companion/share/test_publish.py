@@ -33,7 +33,7 @@ from lth_core.models import layers
 from lth_core.prune import plan
 from lth_core.spec import Spec
 from lth_core.store import Store
-from lth_core.store.cell import StoreError, digest, digest_arrays, key_of
+from lth_core.store.cell import StoreError, describe, digest, digest_arrays, key_of
 
 OLD: dict[str, bytes | None] = {
     "a/cells.parquet": b"old cells", "a/curves.parquet": b"old curves", "a/masks.parquet": b"old masks",
@@ -347,7 +347,7 @@ def tables() -> dict[str, pd.DataFrame]:
         masks = {n: (g > spec.round).reshape(shapes[n]) for n, g in gone.items()}
         numbers = dict.fromkeys(("seconds", "stop_iteration", "stop_test", "end_test"), 1.0)
         made = {"engine": "sparse", "initial": "0", "masks": digest_arrays(masks), "diverged": False}
-        cells.append({**results.describe(spec), "spec": json.dumps(asdict(spec)), **made, **numbers})
+        cells.append({**describe(spec), "spec": json.dumps(asdict(spec)), **made, **numbers})
     curves = [{"key": c["key"], "iteration": i, **dict.fromkeys(parquet.MEASURED, 1)} for c in cells for i in (0, 20)]
     kept = [{"chain": results.chain_of(rows[1]), "rounds": 2, "layer": n, "pruned_at": g.tobytes()}
             for n, g in gone.items()]  # fmt: skip
@@ -619,10 +619,10 @@ def test_accepted_verdicts_are_under_the_manifest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"[]", b'{"made": 3, "rows": []}', b'{"made": {}, "rows": [{}]}', b"{", b"\xff"])
 def test_a_benchmark_that_is_none_is_named(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "HERE", tmp_path)
-    assert results.benchmark() is None
+    assert results.bench()[1].empty
     manifest.commit(tmp_path, {"bench.json": content})
     with pytest.raises(StoreError, match=r"bench\.json"):
-        results.benchmark()
+        results.bench()
 
 
 def test_an_archive_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

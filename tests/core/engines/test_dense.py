@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from lth_core import data, prune, tickets
+from lth_core.draws import BatchOrder
 from lth_core.engines import dense as train
 from lth_core.engines import forward as forwards
 from lth_core.engines.forward import forward, layout
@@ -84,7 +85,7 @@ def test_training_equals_plain_torch(spec: Spec) -> None:
     lies = layout(layers(spec.arch, spec.dataset))  # the same kernels: rounding decides on which side of 0
     model = plain(spec).to(memory_format=lies)  # type: ignore[call-overload]  # flat areas lie
     optimizer = torch.optim.SGD(model.parameters(), lr=spec.lr, momentum=0.9, weight_decay=spec.weight_decay)
-    order = train.BatchOrder(spec, digits.split(spec.seed, spec.trial)[0])
+    order = BatchOrder(spec, digits.split(spec.seed, spec.trial)[0])
     model.train()
     for batch in order.batches(0, spec.iterations):
         x = (torch.from_numpy(digits.pool_images[batch]).float() / 255).to(memory_format=lies)
