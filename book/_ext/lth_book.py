@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sphinx.util import logging
 
+import lth_companion
 from lth_companion import widgets
 
 LOG = logging.getLogger(__name__)
@@ -59,8 +60,8 @@ def inline(page: str) -> list[str]:
 
 
 def carried() -> set[str]:
-    """The scripts of lth_core that pages carry in themselves: the ledger's, the slides'."""
-    texts = [path.read_text("utf-8") for path in Path(widgets.__file__).parent.rglob("*.js")]
+    """The scripts of the companion that pages carry in themselves: the ledger's, the slides'."""
+    texts = [path.read_text("utf-8") for path in Path(lth_companion.__file__).parent.rglob("*.js")]
     return {*texts, *(f"\n{text}\n" for text in texts)}
 
 

@@ -33,7 +33,7 @@ from lth_companion.figures import tables
 from lth_companion.pages import ledger, status
 from lth_companion.share import exchange
 from lth_companion.widgets import TicketExplorer
-from lth_core import analyse, plot, results
+from lth_core import analyse, manifest, plot, results
 from lth_core.plaintext import code, fault, shown, tidied
 from lth_core.spec import Spec
 from lth_core.store import Store
@@ -193,7 +193,7 @@ def test_every_text_of_results_is_plain_or_refused(published: Path) -> None:
             listed(published)
             with pytest.raises(StoreError, match=f"{file.parent.name}/{file.stem}") as refused:
                 everything(published)
-            assert (column or "no table has a column") in one_sentence(refused.value)
+            assert (column or "no table") in one_sentence(refused.value)
             tried += 1
         file.write_bytes(good)
     assert tried > 25
@@ -221,7 +221,7 @@ def test_the_manifest_lists_files_of_ours(published: Path, name: str) -> None:
 
 def test_every_text_of_the_benchmark_and_the_verdicts(tmp_path: Path) -> None:
     good = (ROOT / "results" / "bench.json").read_text()
-    (tmp_path / "bench.json").write_text(good)
+    manifest.commit(tmp_path, {"bench.json": good.encode()})
     made, rows = results.bench(tmp_path)
     assert made["device"] and len(rows) > 20
     for part in ("made", "rows"):
@@ -230,17 +230,17 @@ def test_every_text_of_the_benchmark_and_the_verdicts(tmp_path: Path) -> None:
             if isinstance(value, str):
                 bad = json.loads(good)
                 (bad[part] if part == "made" else bad[part][0])[name] = MARK
-                (tmp_path / "bench.json").write_text(json.dumps(bad))
+                manifest.commit(tmp_path, {"bench.json": json.dumps(bad).encode()})
                 with pytest.raises(StoreError, match=name) as refused:
                     results.bench(tmp_path)
                 one_sentence(refused.value)
     for cut in (good[:-20], "[]", '{"made": 3, "rows": 4}', "[" * 100_000):
-        (tmp_path / "bench.json").write_text(cut)
+        manifest.commit(tmp_path, {"bench.json": cut.encode()})
         with pytest.raises(StoreError, match=r"bench\.json"):
             results.bench(tmp_path)
     assert results.bench(tmp_path / "nowhere")[1].empty
     for verdicts in ({MARK: "reproduced"}, {"v1-hypothesis": MARK}, [MARK], {"v1-hypothesis": [1]}):
-        (tmp_path / "verdicts.json").write_text(json.dumps(verdicts))
+        manifest.commit(tmp_path, {"verdicts.json": json.dumps(verdicts).encode()})
         with pytest.raises(StoreError, match=r"verdicts\.json") as refused:
             claims.accepted(tmp_path / "verdicts.json")
         one_sentence(refused.value)
