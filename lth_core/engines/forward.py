@@ -62,7 +62,8 @@ def _connected(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
 
     On a CPU network by network. MKL shares one batched product out among its threads by how many networks there are,
     so that a row's last bits depended on its cohort (with two networks as with one, and without AVX-512 in most
-    layers). Products of its own are the same calls in every cohort, for 14% more processor time alone, 39% at twenty."""
+    layers). Products of its own are the same calls in every cohort, for 14% more processor time
+    alone and 39% for twenty networks."""
     # weights on the left: their gradient then lies as they do and is not turned over in every step
     if x.is_cuda:
         return torch.baddbmm(bias.unsqueeze(2), weight, x.transpose(1, 2)).transpose(1, 2)
