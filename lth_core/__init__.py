@@ -3,7 +3,7 @@
 from lth_core.spec import Spec
 
 __all__ = ["Spec"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # What others may build on: module -> names. These keep their meaning within a major version; the rest may change.
 PUBLIC = {
