@@ -23,6 +23,7 @@ import pandas as pd
 from lth_companion.claims.statements import Claim, Finding, Part, columns_of, describe, load, measured, said
 from lth_companion.claims.tests import named, number_of, traits, unit_of
 from lth_companion.experiments import catalogue
+from lth_companion.experiments.images import share
 from lth_core import manifest, results
 from lth_core.analyse import accuracies
 from lth_core.draws import generator
@@ -43,7 +44,8 @@ RANK = {REPRODUCED: 3, DIRECTION: 2, NOT: 1}  # the other two say nothing about 
 
 
 def with_curves(table: pd.DataFrame, columns: Iterable[str], source: Source, specs: list[Spec]) -> pd.DataFrame:
-    """Columns that need whole curves. "test@1000": at that iteration (or the nearest evaluation kept), "val_loss@end";
+    """Columns that need whole curves, at iterations of the paper's schedule (see `images.share`). "test@1000": at that
+    one (or the nearest evaluation kept), "val_loss@end";
     "test<5000": mean up to there; "reach@0.97": first iteration with that validation accuracy; "loss_rise": validation
     loss at the end minus its minimum."""
     wanted = [c for c in columns if c not in table and (re.search("[@<]", c) or c == "loss_rise")]
@@ -51,8 +53,9 @@ def with_curves(table: pd.DataFrame, columns: Iterable[str], source: Source, spe
         return table
     curves = accuracies(results.curves(specs, source), specs[0].dataset).sort_values(["key", "iteration"])
     made: dict[str, dict[str, float]] = {c: {} for c in wanted}
+    part = {key_of(s): share(s) for s in specs}
     for key, c in curves.groupby("key"):
-        iteration = c["iteration"].to_numpy()
+        iteration = c["iteration"].to_numpy() / part[key]
         for name in wanted:
             base, sign, at = re.fullmatch(r"(\w+?)(?:([@<])(.+))?", name).groups()  # type: ignore[union-attr]
             if base == "loss_rise":
@@ -66,6 +69,11 @@ def with_curves(table: pd.DataFrame, columns: Iterable[str], source: Source, spe
                 nearest = -1 if at == "end" else int(np.abs(iteration - float(at)).argmin())
                 made[name][key] = float(c[base].iat[nearest])
     return table.assign(**{name: table["key"].map(values) for name, values in made.items()})
+
+
+def told_warmup(spec: Spec) -> int:
+    """Iterations of warmup as the paper tells them, of a row whose schedule may be shorter."""
+    return round(spec.warmup / share(spec))
 
 
 @dataclass(frozen=True)
@@ -90,9 +98,10 @@ class Bench:
         if (figure, profile) not in self.cache:
             specs = results.possible(catalogue.rows(figure, profile, **self.options), self.source)
             have = np.array([key_of(s) in self.keys for s in specs]) if self.keys else np.zeros(len(specs), bool)
-            declared = pd.DataFrame([vars(s) for s in specs])
+            declared = pd.DataFrame([vars(s) for s in specs]).assign(warmup=list(map(told_warmup, specs)))
             there = [s for s, h in zip(specs, have, strict=True) if h]
             table = with_depth(results.table(there, self.source)) if there else pd.DataFrame()
+            table = table.assign(warmup=list(map(told_warmup, there)))
             self.cache[figure, profile] = Rows(specs, declared, have, table)
         return self.cache[figure, profile]
 

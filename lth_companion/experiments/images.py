@@ -54,6 +54,13 @@ RESNET_WARMUPS = (0, 500, 1_000, 5_000, 10_000, 20_000)  # of Figure 44
 VGG_WARMUPS = (0, 1_000, 5_000, 10_000, 20_000, 50_000)  # of Figure 45
 
 
+def share(spec: Spec) -> float:
+    """What part of the paper's schedule a row goes through: 1, but less where its drops of the learning rate and its
+    warmup come as much sooner. What the paper says of an iteration is to be looked for at that part of it."""
+    net = RESNET if spec.arch.startswith("resnet-18") else VGG if spec.arch.startswith("vgg-19") else None
+    return spec.iterations / net.iterations if net and spec.lr_drops else 1.0
+
+
 def unpruned(net: Net, scale: Scale, **changes) -> list[Spec]:
     """A network's unpruned rows, one a trial. With fewer iterations than the paper's, warmup and drops of the learning
     rate come as much sooner."""
