@@ -304,5 +304,5 @@ def test_five_lines_of_pytorch_train_to_the_stored_accuracy(iterations: int, mni
 
 def test_the_page_shows_these_lines() -> None:
     page = ROOT / "notebooks" / "iclr_f_examining.ipynb"
-    assert "anatomy.recipe(" in page.read_text("utf-8")
+    assert "inside.recipe(" in page.read_text("utf-8")
     assert len(inside.RECIPE.splitlines()) == 5 and os.linesep in inside.RECIPE
