@@ -411,7 +411,7 @@ def test_another_schema(copy: Store, capsys) -> None:
     file = copy.folder(copy.keys()[0]) / "cell.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "schema": 0}))
     assert main(["merge", str(copy.root), "--store", str(copy.root.parent / "target")]) == 1
-    assert "has schema 0, this lth_core reads 1" in said(capsys)
+    assert "has schema '0', this lth_core reads 1" in said(capsys)
     tried("Disk", "results of another schema version", 1, "refused by name")
 
 
