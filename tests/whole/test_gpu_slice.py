@@ -36,6 +36,7 @@ def slice_of(minutes: float, out: Path, *options: str) -> dict:
     return json.loads((out / "report.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_slice_comes_home_and_the_next_goes_on(tmp_path: Path) -> None:
     rows = catalogue.rows("iclr-fig08", "quick", trials=1)
     before = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
@@ -57,6 +58,7 @@ def test_a_slice_comes_home_and_the_next_goes_on(tmp_path: Path) -> None:
     assert before == after
 
 
+@pytest.mark.slow
 def test_a_slice_ends_in_time_with_what_it_has(tmp_path: Path) -> None:
     """Stopped in its first round: trainings stopped halfway are packed, and the next slice goes on from them."""
     rows = catalogue.rows("iclr-fig08", "quick", trials=1)
