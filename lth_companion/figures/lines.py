@@ -95,7 +95,8 @@ def grid(study: Study, figure: str, rows: Rows, columns: list[str] | dict[str, s
         ax.set_ylabel(labels[column])
         ax.set_title(title, fontsize=9)
         if view.below and at_home(study, figure) and not is_time(column):
-            under_best(ax, own.groupby("percent")[column].mean(), view.below)
+            settings = ["percent", "arm", "lr", "warmup", "scope"]  # a line each: the best of them is not to be cut off
+            under_best(ax, own.groupby(settings)[column].mean(), view.below)
         return drawing
 
     def in_each_row(fig: Figure, axes: Sequence[Axes]) -> None:

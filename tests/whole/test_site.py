@@ -18,6 +18,7 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pages import answers, slides
 from places import ROOT
+from waits import until
 
 from lth_companion.build import book
 from lth_companion.classroom import student
@@ -142,7 +143,7 @@ def seen(names: Sequence[str], screens: list[tuple[int, str]]) -> Any:
 def test_page_works_offline_and_is_accessible(tab: Any, name: str, request: pytest.FixtureRequest) -> None:
     width, mode = request.node.callspec.params["tab"]
     tab.page.goto(f"/{name}.html", wait_until="load")
-    tab.page.wait_for_function("!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)")
+    until(tab.page, "!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)")
     tab.page.wait_for_timeout(200)  # late scripts
     assert tab.page.evaluate("document.documentElement.dataset.theme") == mode
     ARTEFACTS.mkdir(exist_ok=True)

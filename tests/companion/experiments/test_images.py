@@ -162,9 +162,7 @@ def test_published_is_what_a_cpu_can_measure():
 def test_a_row_with_a_shorter_schedule_knows_which_part_of_the_papers_it_is() -> None:
     short, whole = catalogue.rows("iclr-fig08", "published"), catalogue.rows("iclr-fig08")
     assert (
-        {cifar.share(s) for s in whole}
-        == {1.0}
-        == {cifar.share(s) for s in catalogue.rows("iclr-fig05", "published")}
+        {cifar.share(s) for s in whole} == {1.0} == {cifar.share(s) for s in catalogue.rows("iclr-fig05", "published")}
     )
     assert {round(s.warmup / cifar.share(s)) for s in short} == {s.warmup for s in whole}
     assert {tuple(round(at / cifar.share(s)) for at in s.lr_drops) for s in short} == {s.lr_drops for s in whole}

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from explored import small
 from places import ROOT
+from waits import until
 
 from lth_companion.experiments import xor
 from lth_companion.experiments.study import Study
@@ -305,18 +306,14 @@ def test_the_page_counts_what_lth_core_counts(tab: Any, xor_data: dict[str, Any]
         assert abs(z) < 3.29, f"{strategy}, {hidden} units, {success}: {a:.1%} here, {b:.1%} in lth_core"
 
     root.get_by_role("button", name="All rounds").click()
-    page.wait_for_function(
-        "document.querySelectorAll('.lth-xor tbody tr:last-child td')[1].textContent != '–'", timeout=300_000
-    )
+    until(page, "document.querySelectorAll('.lth-xor tbody tr:last-child td')[1].textContent != '–'")
     found = counted()
     assert len(found) == 10
     for hidden, success, percent in found:
         agrees("iterative product", hidden, success, percent)
     root.locator("input[type=range]").press("Home")
     root.get_by_role("button", name="Draw and train").click()
-    page.wait_for_function(
-        "document.querySelectorAll('.lth-xor tbody tr:last-child td')[1].textContent != '–'", timeout=300_000
-    )
+    until(page, "document.querySelectorAll('.lth-xor tbody tr:last-child td')[1].textContent != '–'")
     found = counted()
     assert len(found) == 2, "two units, never pruned"
     for hidden, success, percent in found:
@@ -331,9 +328,9 @@ def test_training_in_the_page_can_be_stopped(tab: Any) -> None:
     root = tab.page.locator(".lth-xor")
     root.get_by_label("Networks").select_option("1000")
     root.get_by_role("button", name="Draw and train").click()
-    tab.page.wait_for_function("/iteration [1-9]/.test(document.querySelector('.lth-xor').textContent)")
+    until(tab.page, "/iteration [1-9]/.test(document.querySelector('.lth-xor').textContent)")
     root.get_by_role("button", name="Stop").click()
-    tab.page.wait_for_function("/iteration 0/.test(document.querySelector('.lth-xor').textContent)")
+    until(tab.page, "/iteration 0/.test(document.querySelector('.lth-xor').textContent)")
     assert root.get_by_role("button", name="Draw and train").is_enabled()
     assert not tab.errors
 
