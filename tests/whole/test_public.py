@@ -31,7 +31,7 @@ from lth_core.spec import UsageError
 from lth_core.store.cell import StoreError
 
 NAMES = [(module, name) for module, names in lth_core.PUBLIC.items() for name in names]
-TRIED = ("own", "plain", "torchprune", "analyse", "prune", "reference")  # every public function there has an example
+TRIED = ("own", "own.network", "own.rounds", "torchprune", "analyse", "prune", "reference")  # every public function there has an example
 
 
 def functions(thing: Any) -> list[Any]:
@@ -378,7 +378,7 @@ def test_a_benchmark_row_is_found_by_its_fields_and_not_by_its_words(
     before = faq.faster(), costs.rate.__wrapped__("fp32"), costs.rate.__wrapped__("bf16")
     made = json.loads((results.HERE / "bench.json").read_text())
     reworded = [{**row, "setting": f"setting {i}"} for i, row in enumerate(made["rows"])]
-    (tmp_path / "bench.json").write_text(json.dumps({**made, "rows": reworded}))
+    manifest.commit(tmp_path, {"bench.json": json.dumps({**made, "rows": reworded}).encode()})
     monkeypatch.setattr(results, "HERE", tmp_path)
     assert (faq.faster(), costs.rate.__wrapped__("fp32"), costs.rate.__wrapped__("bf16")) == before
 
