@@ -31,7 +31,8 @@ from lth_core.spec import UsageError
 from lth_core.store.cell import StoreError
 
 NAMES = [(module, name) for module, names in lth_core.PUBLIC.items() for name in names]
-TRIED = ("own", "own.network", "own.rounds", "torchprune", "analyse", "prune", "reference")  # every public function there has an example
+# Every public function there has an example.
+TRIED = ("own", "own.network", "own.rounds", "torchprune", "analyse", "prune", "reference")
 
 
 def functions(thing: Any) -> list[Any]:
