@@ -175,7 +175,7 @@ def _write(
     kept = set(elsewhere._weights["key"])  # networks whose trained weights one has
     files: dict[str, bytes | None] = {}  # all are made before one is written
     for section, specs in sections.items():
-        mine = [s for s in specs if key_of(s) not in seen]
+        mine = [s for s in dict.fromkeys(specs) if key_of(s) not in seen]
         seen.update(key_of(s) for s in mine)
         frames = _measurements(mine, source)
         if section in masks or f"{section}/masks.parquet" in elsewhere.manifest:
