@@ -101,7 +101,7 @@ def test_the_data_dictionary_names_nothing_else(tmp_path: Path) -> None:
     publish.write({"tiny": rows}, publish.Either(store), tmp_path / "results", masks=["tiny"], weights=rows[1:])
     for name, described in dictionary().items():
         columns = set(pq.read_schema(tmp_path / "results" / "tiny" / f"{name}.parquet").names)
-        assert described - {"cuda", "threads"} <= columns <= described, name
+        assert described - {"cuda", "convolutions", "threads"} <= columns <= described, name
 
 
 def test_reference_curves_are_the_published_networks(tmp_path: Path) -> None:
