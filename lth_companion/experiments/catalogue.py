@@ -30,6 +30,7 @@ SGD: dict[str, Any] = dict(optimizer="sgd", lr=0.8)  # ICLR Appendix F's other o
 F_LEVELS, V1_LEVELS = (4, 8, 12), (3, 8, 13)  # rounds at which ICLR Appendix F and v1 section 5 open their tickets
 SGD_LEVELS = range(4, 13, 2)  # rounds of Appendix F's statements about SGD that results/ holds
 BEYOND = Scale(trials=3, replicates=1)  # the same for what goes past the papers
+RATES = Scale(trials=3, replicates=1, iterations=15_000)  # as results/ holds Appendix G, whose tickets are among them
 FIRST = Scale(trials=3, rounds=12, iterations=10_000, percent_step=12.5)  # what results/ holds until more is measured
 
 # Minutes on two cores, on MNIST where it lies at hand and else on scikit-learn's digits: shapes, not numbers.
@@ -167,6 +168,9 @@ def _figures() -> list[Figure]:
                lambda s: iterative(s, **V1) + iterative(s, ("continued", "ticket"), each={"search": "continued"}, **V1),
                V1_SCALE, published=V1_SHORT,
                quick=QUICK_V1_SWEEP),
+        Figure("beyond-rates", "beyond_rates", "Nine pruning rates, one-shot and iterative, tickets and three controls",
+               every_rate, published=RATES, quick=QUICK_G,
+               quick_rows=lambda s: every_rate(s, rates=(20, 50, 80), arms=("ticket", "reinit"), down_to=0.05)),
         Figure("beyond-rescale", "beyond_commentaries", "Initial weights enlarged for the smaller layers",
                lambda s: iterative(s, both) + iterative(s, both, rounds=some_rounds(s), each={"rescale": 0.5})),
         Figure("beyond-signs", "beyond_commentaries", "Signs and magnitudes of a ticket's initial weights",
@@ -184,6 +188,19 @@ def _figures() -> list[Figure]:
 def some_rounds(scale: Scale) -> range:
     """Every second round from 4 (41% of LeNet's weights) on: controls of an existing chain need no round between."""
     return range(4, scale.rounds + 1, 2)
+
+
+def every_rate(
+    scale: Scale,
+    rates: Iterable[int] = range(10, 100, 10),
+    arms: Iterable[str] = ("ticket", "reinit", "shuffle", "random_sparsity"),
+    down_to: float = 0.01,
+) -> list[Spec]:
+    """Iterative pruning by each rate (in percent a round) until about `down_to` of the weights remain, and one cut to
+    each of the same sizes that a rate of 20% passes."""
+    kept = rounds_down_to(0.2, down_to)
+    rows = [r for p in rates for r in iterative(scale, arms, rate=p / 100, rounds=rounds_down_to(p / 100, down_to))]
+    return rows + one_shot(scale, arms, percents=[round(100 * (1 - 0.8**r), 1) for r in kept if r % 2 == 0])
 
 
 def opened(scale: Scale, *, rounds: Iterable[int] = F_LEVELS, **changes) -> list[Spec]:

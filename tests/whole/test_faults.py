@@ -334,7 +334,7 @@ def test_no_folder_for_compiled_kernels(tmp_path: Path) -> None:
         "import sys\nfrom numba.core import caching\n"
         "def refuse(self, *_): raise PermissionError\n"
         "caching._CacheLocator.ensure_cache_path = refuse\n"
-        "from lth_core import sparse\nassert sparse.by_weight.train.signatures == []\n"
+        "from lth_core.engines.sparse import by_weight\nassert by_weight.train.signatures == []\n"
         "from lth_companion.commands import main\nsys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", code, *COMMAND, "--budget", "0", "--store", str(tmp_path)]
@@ -593,7 +593,8 @@ import hashlib, sys
 from dataclasses import replace
 sys.path.insert(0, {tests!r})
 from tiny import tiny_rows
-from lth_core import data, prune, sparse, tickets
+from lth_core import arms, data, prune
+from lth_core.engines.sparse import engine as sparse
 first = tiny_rows()[0]
 spec = replace(first, round=1, arm="random_sparsity", prune_fc=0.8, prune_out=0.5)
 few = prune.random(spec, prune.plan(spec))
