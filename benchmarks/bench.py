@@ -24,8 +24,8 @@ import memory
 import pages
 import xor
 
-from lth_core import manifest
 from lth_core.files import replaced
+from lth_core.results import manifest
 from lth_core.store.cell import device_details, provenance
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lth_core import manifest, results
+from lth_core import results
+from lth_core.results import manifest
 from lth_core.spec import UsageError
 from lth_core.store.cell import StoreError
 

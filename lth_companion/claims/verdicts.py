@@ -24,13 +24,13 @@ from lth_companion.claims.statements import Claim, Finding, Part, columns_of, de
 from lth_companion.claims.tests import named, number_of, traits, unit_of
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.images import share
-from lth_core import manifest, results
+from lth_core import results
 from lth_core.analyse import accuracies
 from lth_core.draws import generator
 from lth_core.judge.comparisons import Result
 from lth_core.levels import Lacking, select, with_depth
 from lth_core.plaintext import fault, label
-from lth_core.results import Source
+from lth_core.results import Source, manifest
 from lth_core.spec import Spec, UsageError
 from lth_core.store.cell import key_of
 

@@ -16,8 +16,9 @@ from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
 from lth_companion.figures import vocabulary
 from lth_companion.pages import landing
-from lth_core import analyse, manifest
+from lth_core import analyse
 from lth_core.reference import FILE
+from lth_core.results import manifest
 from lth_core.store.cell import StoreError
 
 FIGURE = "iclr-fig04"

@@ -33,8 +33,9 @@ from lth_companion.figures import tables
 from lth_companion.pages import ledger, status
 from lth_companion.share import exchange
 from lth_companion.widgets import TicketExplorer
-from lth_core import analyse, manifest, plot, results
+from lth_core import analyse, plot, results
 from lth_core.plaintext import code, fault, shown, tidied
+from lth_core.results import manifest
 from lth_core.spec import Spec
 from lth_core.store import Store
 from lth_core.store.cell import MADE, TAKEN, StoreError, key_of

@@ -26,7 +26,8 @@ from lth_companion.experiments import costs
 from lth_companion.pages import faq
 from lth_companion.share import publish
 from lth_companion.share import reference as reference_make
-from lth_core import manifest, own, reference, results
+from lth_core import own, reference, results
+from lth_core.results import manifest
 from lth_core.spec import UsageError
 from lth_core.store.cell import StoreError
 
@@ -366,7 +367,7 @@ def test_answers_come_from_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         if row["benchmark"] == "lenet steps" and row["engine"] == "sparse" and row["density"] == 0.036:
             row["median"] *= 3
     manifest.commit(tmp_path, {"bench.json": json.dumps(made).encode()})
-    monkeypatch.setattr(results, "HERE", tmp_path)
+    monkeypatch.setattr("lth_core.results.timings.HERE", tmp_path)
     after = faq.faster()
     assert after != before and made["made"]["commit"] in after
     numbers = re.findall(r"\d[\d,.]*(?: times|%|kB| points)", (ROOT / "book" / "faq.md").read_text())
@@ -380,7 +381,7 @@ def test_a_benchmark_row_is_found_by_its_fields_and_not_by_its_words(
     made = json.loads((results.HERE / "bench.json").read_text())
     reworded = [{**row, "setting": f"setting {i}"} for i, row in enumerate(made["rows"])]
     manifest.commit(tmp_path, {"bench.json": json.dumps({**made, "rows": reworded}).encode()})
-    monkeypatch.setattr(results, "HERE", tmp_path)
+    monkeypatch.setattr("lth_core.results.timings.HERE", tmp_path)
     assert (faq.faster(), costs.rate.__wrapped__("fp32"), costs.rate.__wrapped__("bf16")) == before
 
 

@@ -28,9 +28,10 @@ from lth_companion.claims import verdicts
 from lth_companion.commands import main
 from lth_companion.experiments import catalogue
 from lth_companion.share import exchange, publish
-from lth_core import files, manifest, parquet, results, tickets
+from lth_core import files, results, tickets
 from lth_core.models import layers
 from lth_core.prune import plan
+from lth_core.results import manifest, parquet
 from lth_core.spec import Spec
 from lth_core.store import Store
 from lth_core.store.cell import StoreError, describe, digest, digest_arrays, key_of
@@ -618,7 +619,7 @@ def test_accepted_verdicts_are_under_the_manifest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"[]", b'{"made": 3, "rows": []}', b'{"made": {}, "rows": [{}]}', b"{", b"\xff"])
 def test_a_benchmark_that_is_none_is_named(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "HERE", tmp_path)
+    monkeypatch.setattr("lth_core.results.timings.HERE", tmp_path)
     assert results.bench()[1].empty
     manifest.commit(tmp_path, {"bench.json": content})
     with pytest.raises(StoreError, match=r"bench\.json"):

@@ -1,0 +1,37 @@
+"""The published benchmark (`results/bench.json`) as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lth_core.plaintext import faults
+from lth_core.results import manifest
+from lth_core.results.manifest import Damaged
+from lth_core.results.published import HERE
+
+BENCH = ("benchmark", "engine", "setting", "median", "unit", "ratio", "arch", "density", "cohort", "precision")
+
+
+def bench(root: str | Path | None = None) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The published benchmark: who made it ("" for what it does not say), and its rows (`BENCH`); both empty where
+    there is none."""
+    folder = Path(root or HERE)
+    if (found := manifest.document(folder, "bench.json")) is None:
+        found = {"made": {}, "rows": []}
+    try:
+        made, rows = dict(found["made"]), [{name: row.get(name) for name in BENCH} for row in found["rows"]]
+        odd = faults(made) or next(filter(None, map(faults, rows)), "")
+        odd = odd or ("a row lacks its texts or its median" if not all(map(_timed, rows)) else "")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Damaged(f"{folder / 'bench.json'} is no benchmark: {manifest.remedy('bench.json')}.") from error
+    if odd:
+        raise Damaged(f"{folder / 'bench.json'} cannot be shown ({odd}): {manifest.remedy('bench.json')}.")
+    return made, pd.DataFrame(rows, columns=list(BENCH))
+
+
+def _timed(row: dict[str, Any]) -> bool:
+    numbers = isinstance(row["median"], int | float) and isinstance(row["ratio"], int | float | None)
+    return numbers and all(isinstance(row[name], str) for name in ("benchmark", "engine", "setting", "unit"))
