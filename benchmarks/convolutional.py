@@ -25,7 +25,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 import dense
 
-from lth_companion.experiments import images
+from lth_companion.experiments import nets
 from lth_core import data, prune
 from lth_core.engines import dense as train
 from lth_core.engines.cohort import Cohort
@@ -33,7 +33,7 @@ from lth_core.engines.convolutional import engine
 from lth_core.models import Network, initial
 
 CASES = {"resnet-18": (0, 4, 8, 11, 13), "vgg-19": (8, 12, 20), "conv-2": (5, 10, 21)}
-NETS = {net.arch: net for net in (*images.CONV, images.RESNET, images.VGG)}
+NETS = {net.arch: net for net in (*nets.CONV, nets.RESNET, nets.VGG)}
 STEPS = 200  # of the schedule that is timed: batches of so many steps are drawn
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

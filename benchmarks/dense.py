@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from lth_companion.experiments.images import RESNET, VGG
+from lth_companion.experiments.nets import RESNET, VGG
 from lth_core import arms, data, models
 from lth_core.engines import dense as train
 from lth_core.engines.cohort import Cohort

@@ -23,7 +23,7 @@ import pandas as pd
 from lth_companion.claims.statements import Claim, Finding, Part, columns_of, describe, load, measured, said
 from lth_companion.claims.tests import named, number_of, traits, unit_of
 from lth_companion.experiments import catalogue
-from lth_companion.experiments.images import share
+from lth_companion.experiments.nets import share
 from lth_core import results
 from lth_core.analyse import accuracies
 from lth_core.draws import generator
@@ -44,7 +44,7 @@ RANK = {REPRODUCED: 3, DIRECTION: 2, NOT: 1}  # the other two say nothing about 
 
 
 def with_curves(table: pd.DataFrame, columns: Iterable[str], source: Source, specs: list[Spec]) -> pd.DataFrame:
-    """Columns that need whole curves, at iterations of the paper's schedule (see `images.share`). "test@1000": at that
+    """Columns that need whole curves, at iterations of the paper's schedule (see `nets.share`). "test@1000": at that
     one (or the nearest evaluation kept), "val_loss@end";
     "test<5000": mean up to there; "reach@0.97": first iteration with that validation accuracy; "loss_rise": validation
     loss at the end minus its minimum."""

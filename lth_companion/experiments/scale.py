@@ -14,7 +14,7 @@ ONCE = ("ticket", "continued", "prune_at_init", "signs")  # arms in which nothin
 class Scale:
     """How big an experiment is; the defaults are the ICLR paper's for LeNet.
 
-    Networks on CIFAR-10 have iterations and rounds of their own (`cifar.Net`): there these two are upper bounds."""
+    Networks on CIFAR-10 have iterations and rounds of their own (`nets.Net`): there these two are upper bounds."""
 
     dataset: str = "mnist"
     iterations: int = 50_000
@@ -48,7 +48,7 @@ class Figure:
     trained: tuple[int, ...] = ()  # results/ keeps the trained weights of its tickets at these rounds
 
 
-def lenet(scale: Scale, **changes) -> list[Spec]:
+def unpruned(scale: Scale, **changes) -> list[Spec]:
     """Unpruned LeNet-300-100 of ICLR section 2 (Adam 1.2e-3, batch 60), one row per trial."""
     base = Spec(dataset=scale.dataset, iterations=scale.iterations, seed=scale.seed, **changes)
     return [replace(base, trial=t).at_round(0) for t in range(scale.trials)]
@@ -74,7 +74,7 @@ def iterative(
     `each` are fields that only pruned networks have (search, sigma, ...); `changes` are fields of all."""
     rounds = range(1, scale.rounds + 1) if rounds is None else rounds
     pruned = dict(prune_fc=rate, prune_out=rate / 2, **(each or {}))
-    return chains(lenet(scale, **changes), arms, rounds, scale.replicates, **pruned)
+    return chains(unpruned(scale, **changes), arms, rounds, scale.replicates, **pruned)
 
 
 def one_shot(
