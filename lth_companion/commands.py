@@ -21,10 +21,11 @@ import numpy as np
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import store_folder
 from lth_core import results
+from lth_core.errors import StoreError, UsageError, one_line
 from lth_core.results.manifest import Damaged
-from lth_core.spec import Spec, UsageError, one_line
+from lth_core.spec import Spec
 from lth_core.store import Store
-from lth_core.store.cell import StoreError, key_of
+from lth_core.store.cell import key_of
 
 DATA = "own: as the profile says; mnist, cifar10: the papers', each figure's own; digits: images that come along"
 MODULES = {

@@ -8,10 +8,11 @@ import numpy as np
 
 from lth_core import prune
 from lth_core.draws import generator, normal
+from lth_core.errors import UsageError
 from lth_core.method import METHOD, Steps
 from lth_core.mistakes import MISTAKES
 from lth_core.models import Masks, Network, Parameters, init_sd, initial, layers
-from lth_core.spec import Spec, UsageError
+from lth_core.spec import Spec
 from lth_core.store.cell import key_of
 
 # `Spec.search` -> how masks are found. "continued" differs in its arm alone: training goes on where it ended.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from lth_core.spec import Spec
 
 
 def generator(*key: int | str | float) -> np.random.Generator:
@@ -33,6 +32,23 @@ def split(seed: int, trial: int, n_pool: int, n_val: int) -> tuple[NDArray[np.in
     return np.sort(order[n_val:]), np.sort(order[:n_val])
 
 
+class Row(Protocol):
+    """What decides a network's batches: these fields of its `Spec`."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def trial(self) -> int: ...
+    @property
+    def round(self) -> int: ...
+    @property
+    def arm(self) -> str: ...
+    @property
+    def replicate(self) -> int: ...
+    @property
+    def batch_size(self) -> int: ...
+
+
 class BatchOrder:
     """The minibatches of one network: training indices reshuffled every epoch, epochs joined end to end,
     so that each image is seen equally often and no partial batch is dropped.
@@ -40,7 +56,7 @@ class BatchOrder:
     Keyed by trial, round, arm and replicate: a ticket does not see the batches that chose its mask.
     """
 
-    def __init__(self, spec: Spec, train: NDArray[np.int32]) -> None:
+    def __init__(self, spec: Row, train: NDArray[np.int32]) -> None:
         self.key = (spec.seed, spec.trial, "order", spec.round, spec.arm, spec.replicate)
         self.train, self.batch_size = train, spec.batch_size
         self._epochs: dict[int, NDArray[np.int32]] = {}

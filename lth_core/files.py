@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-
-class StoreError(RuntimeError):
-    """What cannot be trusted or written, such as a cell: one sentence naming it and what to do (exit code 1)."""
+from lth_core.errors import StoreError
 
 
 def write(path: Path, data: bytes) -> None:

@@ -9,15 +9,17 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from lth_core.data import KNOWN
 from lth_core.draws import normal
-from lth_core.spec import Spec, UsageError
+from lth_core.errors import UsageError
+from lth_core.spec import Spec
 
 Parameters = dict[str, NDArray[np.float32]]  # as in a PyTorch state dict: "fc1.weight" (out, in), "fc1.bias" (out,)
 Masks = dict[str, NDArray[np.bool_]]  # "fc1.weight" -> same shape, True = kept; biases are never pruned
 
 # What an evaluation measures, as columns: "train_loss", "train_correct", the same of val and test.
 MEASURED = tuple(f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "correct"))
-INPUTS = {"mnist": (784,), "digits": (64,), "cifar10": (3, 32, 32), "digits32": (3, 32, 32)}
+INPUTS = {d.name: d.shape for d in KNOWN.values()}
 CLASSES = 10
 
 

@@ -16,9 +16,8 @@ import numpy as np
 import pandas as pd
 
 from lth_core import results
+from lth_core.errors import StoreError, UsageError
 from lth_core.results import manifest
-from lth_core.spec import UsageError
-from lth_core.store.cell import StoreError
 
 FILE = results.HERE / "reference" / "lenet-mnist.json"
 COLUMNS = ("stop_iteration", "stop_test", "end_test")

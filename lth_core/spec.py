@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lth_core.data import KNOWN
+from lth_core.errors import UsageError
+
 SCHEMA = 1  # raise when the meaning of a field or of a stored cell changes: old cells are then refused, not reused
 
 ARMS = (
@@ -35,7 +38,7 @@ SEARCHES = (  # how masks are found
     *MISTAKES,
 )
 ALLOWED: dict[str, tuple[str, ...]] = {
-    "dataset": ("mnist", "cifar10", "digits", "digits32"),  # those of data.CHECKSUMS
+    "dataset": tuple(KNOWN),
     "inputs": ("unit", "standard"),
     "init": ("glorot", "truncated"),
     "optimizer": ("adam", "sgd", "momentum"),
@@ -49,16 +52,6 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 
 
 LARGE = 2**53  # beyond it, and for all that is no number, `numeric` looks closer
-
-
-class UsageError(ValueError):
-    """A user's mistake: one sentence naming the value, what is allowed and what to do (exit code 2)."""
-
-
-def one_line(text: str) -> str:
-    """The text of an error as one line: what a terminal would not print as itself (a name may hold anything) is written
-    as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
+from lth_core.errors import UsageError
 from lth_core.own import Ticket, masked
 from lth_core.own.rounds import Masks, State
-from lth_core.spec import UsageError
 
 ORIG, MASK = "_orig", "_mask"
 

@@ -20,9 +20,8 @@ from pathlib import Path
 import lth_core
 from lth_companion import ROOT
 from lth_companion.classroom import student
+from lth_core.errors import StoreError, UsageError
 from lth_core.files import replaced
-from lth_core.spec import UsageError
-from lth_core.store.cell import StoreError
 
 NEEDED = ("CITATION.cff", "LICENSE", "README.md", "CHANGELOG.md", "requirements.lock", "results/MANIFEST.json")
 SUMS = "SHA256SUMS"

@@ -86,9 +86,9 @@ def layer_count(*, arch: str, dataset: str, role: str, number: int) -> Result:
 def split_sizes(*, dataset: str, numbers: Sequence[int]) -> Result:
     """Images for training, validation and test; the official sets have 60,000 (MNIST) and 50,000 (CIFAR-10)."""
     train, val, test = numbers
-    pool = {"mnist": 60_000, "cifar10": 50_000}[dataset]
-    holds = data.VALIDATION[dataset] == val and pool - val == train and data.EVALUATED[dataset]["test"] == test
-    return Result(float(pool - data.VALIDATION[dataset]), NAN, NAN, 1, holds, holds, "training images")
+    known = data.KNOWN[dataset]
+    holds = (known.train, known.val, known.test) == (train, val, test)
+    return Result(float(known.train), NAN, NAN, 1, holds, holds, "training images")
 
 
 @claim_test(needs="settings", unit="")

@@ -7,14 +7,16 @@ from dataclasses import replace
 from lth_companion.experiments import images, lenet
 from lth_companion.experiments.lenet import QUICK
 from lth_companion.experiments.scale import Figure, Rows, Scale, iterative, one_shot, rounds_down_to
-from lth_core.spec import Spec, UsageError
+from lth_core.data import KNOWN
+from lth_core.errors import UsageError
+from lth_core.spec import Spec
 
 __all__ = [
     "FIGURES", "NOTEBOOKS", "Figure", "Rows", "Scale", "figures_of", "iterative", "one_shot", "rounds_down_to", "rows",
 ]  # fmt: skip
 
 PROFILES = ("published", "quick", "paper")
-ALONG = {"mnist": "digits", "cifar10": "digits32"}  # data that come along, in place of those that must be fetched
+ALONG = {d.name: d.stand_in for d in KNOWN.values() if d.stand_in}  # what comes along, in place of what must be fetched
 
 FIGURES = {f.id: f for f in [*lenet.figures(), *images.figures()]}
 NOTEBOOKS = tuple(dict.fromkeys(f.notebook for f in FIGURES.values()))

@@ -12,7 +12,8 @@ from tqdm.auto import tqdm
 
 from lth_companion.experiments import catalogue
 from lth_core import data, results
-from lth_core.spec import Spec, UsageError
+from lth_core.errors import UsageError
+from lth_core.spec import Spec
 from lth_core.store import Store
 from lth_core.store.cell import describe
 

@@ -34,7 +34,7 @@ from lth_companion.experiments.xor_counts import (  # fmt: skip
     wilson,
 )
 from lth_core.draws import generator
-from lth_core.spec import UsageError
+from lth_core.errors import UsageError
 
 __all__ = [
     "CLASSES", "CLUSTERS", "CRITERIA", "HIDDEN", "POINTS", "PRINTED", "PRINTED_GIVEN_PARENT", "PRINTED_TRIALS", "TIE",

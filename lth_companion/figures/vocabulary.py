@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lth_core.data import KNOWN
 from lth_core.models import weight_count
 
 NAMES = {
@@ -16,7 +17,7 @@ NAMES = {
     "random_sparsity": "random sparse network", "reinit_from_ticket": "redrawn from the ticket",
     "noise": "ticket plus noise", "prune_at_init": "pruned before training", "continued": "training continued",
 }  # fmt: skip
-DATA = {"mnist": "MNIST", "cifar10": "CIFAR-10"}  # the papers' own
+DATA = {d.name: d.title for d in KNOWN.values() if d.stand_in}  # the papers' own
 NETWORKS = {"conv": "Conv", "resnet": "ResNet", "vgg": "VGG", "lenet": "LeNet"}
 LAYERS = ("layer 1", "layer 2", "output layer")  # of LeNet-300-100
 SENDERS = ("input pixels", "layer 1", "layer 2")  # whose outgoing connections a layer's weights are

@@ -10,8 +10,9 @@ import numpy as np
 from lth_core import arms, results, tickets
 from lth_core.data import EVALUATED, load
 from lth_core.engines import choose
+from lth_core.errors import UsageError
 from lth_core.models import Network
-from lth_core.spec import Spec, UsageError
+from lth_core.spec import Spec
 from lth_core.store import Store
 from lth_core.store.cell import digest_arrays, key_of
 

@@ -24,11 +24,12 @@ from safetensors.numpy import save as save_tensors
 
 from lth_core import prune, results
 from lth_core.arms import start, steps_of
+from lth_core.errors import StoreError, UsageError, one_line
 from lth_core.files import replaced
 from lth_core.models import Masks, Network, Parameters, layers
 from lth_core.plaintext import faults
-from lth_core.spec import Spec, UsageError, from_dict, one_line
-from lth_core.store.cell import UNREADABLE, StoreError, key_of, listed, plain, read_bytes, size_of, taken
+from lth_core.spec import Spec, from_dict
+from lth_core.store.cell import UNREADABLE, key_of, listed, plain, read_bytes, size_of, taken
 
 FORMAT = "lth-ticket-1"
 MOST_HEADER = 1_000_000  # bytes of a file's header that are read before anything else is believed

@@ -28,9 +28,10 @@ from typing import Any
 from lth_companion import ROOT
 from lth_companion.experiments import catalogue
 from lth_core import tickets
-from lth_core.spec import ALLOWED, Spec, UsageError
+from lth_core.errors import StoreError, UsageError
+from lth_core.spec import ALLOWED, Spec
 from lth_core.store import Store
-from lth_core.store.cell import StoreError, key_of
+from lth_core.store.cell import key_of
 
 # Trial by trial, so that what a stop leaves behind is whole trials.
 FIGURES = ("iclr-fig08:1", "iclr-fig08:2", "iclr-fig08")

@@ -18,12 +18,13 @@ from pyarrow import ArrowException
 
 from lth_companion.experiments import catalogue
 from lth_core.analyse import summary
+from lth_core.errors import StoreError, UsageError
 from lth_core.models import initial
 from lth_core.prune import masked
 from lth_core.results import FINER, HERE, NEVER, POINTS, Published, chain_of, manifest, parquet, possible, thinned
-from lth_core.spec import MISTAKES, Spec, UsageError
+from lth_core.spec import MISTAKES, Spec
 from lth_core.store import Store
-from lth_core.store.cell import Cell, StoreError, describe, key_of
+from lth_core.store.cell import Cell, describe, key_of
 
 
 @dataclass(frozen=True)

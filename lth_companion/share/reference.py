@@ -17,9 +17,9 @@ from lth_companion.experiments.study import Study
 from lth_companion.figures import vocabulary
 from lth_companion.pages import landing
 from lth_core import analyse
+from lth_core.errors import StoreError
 from lth_core.reference import FILE
 from lth_core.results import manifest
-from lth_core.store.cell import StoreError
 
 FIGURE = "iclr-fig04"
 DIGITS = {"stop_iteration": 1, "stop_test": 5, "end_test": 5}  # after the point

@@ -17,7 +17,8 @@ from torch.optim import Optimizer
 
 from lth_core.data import SAMPLE
 from lth_core.draws import generator
-from lth_core.spec import UsageError, numeric
+from lth_core.errors import UsageError
+from lth_core.spec import numeric
 
 State = dict[str, Tensor]  # a module's state dict: parameters and buffers by name
 Masks = dict[str, Tensor]  # parameter name -> bool of its shape, True = kept

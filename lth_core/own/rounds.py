@@ -15,10 +15,11 @@ from torch import nn
 
 from lth_core import analyse, prune
 from lth_core.draws import generator
+from lth_core.errors import UsageError
 from lth_core.judge.sizes import NETWORKS
 from lth_core.levels import Lacking, Side, with_depth
 from lth_core.own.network import Experiment, Masks, State, Ticket, Trained, drawn, masked, parts, train
-from lth_core.spec import UsageError, numeric
+from lth_core.spec import numeric
 
 ARMS = ("ticket", "reinit", "shuffle", "random_sparsity")
 NEEDED = ("trial", "round", "arm", "prune_fc", "prune_conv", "density")  # columns that every statement is judged by

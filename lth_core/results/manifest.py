@@ -20,8 +20,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from lth_core.errors import StoreError
 from lth_core.files import flush, unwritable, write
-from lth_core.store.cell import StoreError, digest, read_bytes
+from lth_core.store.cell import digest, read_bytes
 
 MANIFEST, STAGE, PLAN, LOCK = "MANIFEST.json", ".publishing", "PLAN.json", ".lock"
 NAME = re.compile(

@@ -11,13 +11,14 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
+from lth_core.errors import StoreError
 from lth_core.models import Masks, Parameters, initial, layers
 from lth_core.prune import full, masked
 from lth_core.results import manifest, parquet
 from lth_core.results.manifest import Damaged
 from lth_core.results.schema import checked
 from lth_core.spec import Spec, from_dict
-from lth_core.store.cell import UNREADABLE, StoreError, digest_arrays, key_of
+from lth_core.store.cell import UNREADABLE, digest_arrays, key_of
 
 HERE = Path(__file__).resolve().parents[2] / "results"
 POINTS = 125  # evaluations kept of a curve; early stopping and convergence are computed from all of them first

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lth_core.analyse import SUMMARY
+from lth_core.errors import StoreError
 from lth_core.plaintext import MOST, NAME, PLAIN, fault, label
 from lth_core.spec import ALLOWED, KINDS
-from lth_core.store.cell import CURVES, MADE, StoreError
+from lth_core.store.cell import CURVES, MADE
 
 RESTORE = "restore results/ from git"
 BYTES = ("pruned_at", "change")

@@ -30,12 +30,12 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from lth_core.analyse import SUMMARY
-from lth_core.data import CHECKSUMS
-from lth_core.files import StoreError
+from lth_core.data import KNOWN
+from lth_core.errors import StoreError, one_line
 from lth_core.models import MEASURED, Masks, Network, Parameters, Trained, layers
 from lth_core.plaintext import fault, faults, label
 from lth_core.prune import density
-from lth_core.spec import SCHEMA, Spec, from_dict, one_line
+from lth_core.spec import SCHEMA, Spec, from_dict
 from lth_core.store.provenance import device_details, provenance
 
 KEEPS_WEIGHTS = ("ticket", "continued")  # arms from which later rounds grow
@@ -71,7 +71,7 @@ class Cell:
 @lru_cache(maxsize=200_000)
 def key_of(spec: Spec) -> str:
     """A row's identity: see `Spec.key`."""
-    return spec.key(CHECKSUMS[spec.dataset])
+    return spec.key(KNOWN[spec.dataset].checksum)
 
 
 def describe(spec: Spec) -> dict[str, object]:
@@ -100,7 +100,7 @@ def encode(network: Network, trained: Trained) -> dict[str, bytes]:
     losses = curves["val_loss"].to_numpy()
     cell = {
         "schema": SCHEMA,
-        "data": CHECKSUMS[spec.dataset],
+        "data": KNOWN[spec.dataset].checksum,
         "spec": asdict(spec),
         "made": {
             **provenance(),
@@ -138,7 +138,7 @@ def decode(folder: Path, key: str) -> tuple[Cell, dict[str, bytes]]:
             raise StoreError(f"cell {key} is damaged (cell.json does not have its checksum): {remedy}.")
         spec = from_dict(cell["spec"])
         plain(spec)
-        if key_of(spec) != key or cell["data"] != CHECKSUMS[spec.dataset]:
+        if key_of(spec) != key or cell["data"] != KNOWN[spec.dataset].checksum:
             raise StoreError(f"cell {key} is not what its name says: {remedy}.")
         parameters, evaluations = size_of(spec)
         limits = {"curves.parquet": 100 * evaluations + 100_000}

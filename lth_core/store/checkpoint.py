@@ -12,9 +12,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from lth_core.errors import StoreError
 from lth_core.files import replaced
 from lth_core.spec import Spec
-from lth_core.store.cell import StoreError, digest_arrays, key_of
+from lth_core.store.cell import digest_arrays, key_of
 
 
 @dataclass(frozen=True)

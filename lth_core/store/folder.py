@@ -17,11 +17,12 @@ from typing import IO, ClassVar
 import pandas as pd
 
 from lth_core.analyse import summary
+from lth_core.errors import StoreError
 from lth_core.files import alive, write
 from lth_core.models import Masks, Network, Parameters, Trained
 from lth_core.prune import full
 from lth_core.spec import Spec
-from lth_core.store.cell import KEEPS_WEIGHTS, Cell, StoreError, decode, describe, encode, key_of
+from lth_core.store.cell import KEEPS_WEIGHTS, Cell, decode, describe, encode, key_of
 
 AT_ONCE = 128  # cells that one runner holds: each costs an open file, and systems allow as few as 256
 

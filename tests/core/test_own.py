@@ -15,8 +15,8 @@ from torch.nn.utils import prune as torch_prune
 
 from lth_companion import figures
 from lth_core import analyse, data, own, plot, prune, torchprune
+from lth_core.errors import UsageError
 from lth_core.own import network as plain
-from lth_core.spec import UsageError
 
 
 def tiny() -> nn.Module:

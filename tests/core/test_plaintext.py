@@ -34,11 +34,12 @@ from lth_companion.pages import ledger, status
 from lth_companion.share import exchange
 from lth_companion.widgets import TicketExplorer
 from lth_core import analyse, plot, results
+from lth_core.errors import StoreError
 from lth_core.plaintext import code, fault, shown, tidied
 from lth_core.results import manifest
 from lth_core.spec import Spec
 from lth_core.store import Store
-from lth_core.store.cell import MADE, TAKEN, StoreError, key_of
+from lth_core.store.cell import MADE, TAKEN, key_of
 
 # Harmless, and each piece would leave a trace if something obeyed it: 1337, a bold word, code, a formula, a link.
 MARK = "{{ 7*191 }} <b data-mark>x</b> `y` | $z$ [l](t.example) www.mark.example *e* {doc}`intro` \\ &lt;"

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from lth_core import data
-from lth_core.spec import ALLOWED, Spec, UsageError, from_dict
+from lth_core.errors import UsageError
+from lth_core.spec import ALLOWED, Spec, from_dict
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"optimizer": "lion"}, "optimizer = 'lion' does not exist; allowed: adam"),
@@ -39,7 +40,7 @@ def test_a_row_that_means_nothing_is_refused(fields: dict[str, Any], sentence: s
 
 
 def test_the_data_sets_of_a_row_are_those_that_can_be_read() -> None:
-    assert ALLOWED["dataset"] == tuple(data.CHECKSUMS)
+    assert ALLOWED["dataset"] == tuple(data.KNOWN)
 
 
 def test_numbers_that_are_whole_are_taken_as_such() -> None:

@@ -49,9 +49,10 @@ from lth_companion.commands import main
 from lth_companion.experiments import catalogue
 from lth_core import arms, data, tickets
 from lth_core.engines import choose
-from lth_core.spec import Spec, UsageError
+from lth_core.errors import StoreError, UsageError
+from lth_core.spec import Spec
 from lth_core.store import Store
-from lth_core.store.cell import StoreError, key_of
+from lth_core.store.cell import key_of
 
 CLOSED = "http://127.0.0.1:9/"  # nobody listens there
 COMMAND = ["run", "iclr-fig03", "--profile", "quick", "--dataset", "digits", "--trials", "1", "--device", "cpu"]
@@ -462,7 +463,10 @@ def test_damaged_mnist(mnist: Path) -> None:
     tried("Data", "an MNIST file truncated, too long, zeroed, not unpacked, or another", n, "refused by name, exit 2")
 
 
-def test_damaged_cifar10(tmp_path: Path) -> None:
+def test_damaged_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.datasets import CIFAR10
+
+    monkeypatch.setattr(CIFAR10, "url", CLOSED + "cifar.tar.gz")
     folder = tmp_path / "cifar-10-batches-bin"
     folder.mkdir()
     for name in [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]:
@@ -474,7 +478,7 @@ def test_damaged_cifar10(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="incomplete"):
         data.load("cifar10", tmp_path)
     (folder / "data_batch_3.bin").unlink()
-    with pytest.raises(UsageError, match="incomplete"):
+    with pytest.raises(UsageError, match=r"could not be downloaded.*wanted are data_batch_1\.bin"):
         data.load("cifar10", tmp_path)
     tried("Data", "a CIFAR-10 file truncated, missing, or zeroed", 3, "refused, exit 2")
 

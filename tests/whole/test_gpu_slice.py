@@ -20,8 +20,9 @@ from lth_companion.commands import main
 from lth_companion.experiments import catalogue
 from lth_companion.share import gpu_slice
 from lth_core import tickets
+from lth_core.errors import StoreError
 from lth_core.store import Store
-from lth_core.store.cell import StoreError, key_of
+from lth_core.store.cell import key_of
 
 TOY = ["--device", "cpu", "--profile", "quick"]
 STEPS = ["iclr-fig08:1"]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from places import ROOT
 
-from lth_core.spec import UsageError
+from lth_core.errors import UsageError
 
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NAMES = ("profile", "trials", "device", "seed", "data_dir", "dataset")

@@ -27,9 +27,8 @@ from lth_companion.pages import faq
 from lth_companion.share import publish
 from lth_companion.share import reference as reference_make
 from lth_core import own, reference, results
+from lth_core.errors import StoreError, UsageError
 from lth_core.results import manifest
-from lth_core.spec import UsageError
-from lth_core.store.cell import StoreError
 
 NAMES = [(module, name) for module, names in lth_core.PUBLIC.items() for name in names]
 # Every public function there has an example.

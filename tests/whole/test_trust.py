@@ -29,10 +29,11 @@ from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
 from lth_companion.share import exchange
 from lth_core import data
+from lth_core.errors import StoreError, UsageError
 from lth_core.models import MEASURED
-from lth_core.spec import ALLOWED, Spec, UsageError, from_dict
+from lth_core.spec import ALLOWED, Spec, from_dict
 from lth_core.store import Store
-from lth_core.store.cell import StoreError, digest, key_of, own_digest
+from lth_core.store.cell import digest, key_of, own_digest
 
 INPUTS = 500  # of each property; the slow run tries twenty times as many
 MORE = 20

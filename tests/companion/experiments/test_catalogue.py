@@ -9,7 +9,8 @@ from places import SHARED
 
 from lth_companion.experiments import catalogue
 from lth_core import analyse, models, prune
-from lth_core.spec import Spec, UsageError
+from lth_core.errors import UsageError
+from lth_core.spec import Spec
 
 DECLARED = SHARED / "paper/experiments.yaml"
 

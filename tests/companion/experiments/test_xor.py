@@ -10,7 +10,7 @@ import pytest
 from places import ROOT
 
 from lth_companion.experiments import xor
-from lth_core.spec import UsageError
+from lth_core.errors import UsageError
 
 NOTEBOOK = ROOT / "notebooks" / "v1_2_xor.ipynb"
 

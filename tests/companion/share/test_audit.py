@@ -20,7 +20,8 @@ from lth_core.data import load
 from lth_core.engines import choose
 from lth_core.engines import dense as train
 from lth_core.engines.images import keyed_uniform
-from lth_core.spec import Spec, UsageError
+from lth_core.errors import UsageError
+from lth_core.spec import Spec
 from lth_core.store import Store
 from lth_core.store.cell import key_of
 

@@ -18,10 +18,11 @@ from lth_companion.figures import inside
 from lth_companion.share import exchange, publish
 from lth_companion.share.audit import allowed_difference
 from lth_core import arms, data, prune, results, tickets
+from lth_core.errors import StoreError, UsageError
 from lth_core.models import Network, initial
-from lth_core.spec import MISTAKES, Spec, UsageError
+from lth_core.spec import MISTAKES, Spec
 from lth_core.store import Store
-from lth_core.store.cell import StoreError, digest_arrays, key_of
+from lth_core.store.cell import digest_arrays, key_of
 
 TICKET = next(s for s in tiny_rows() if s.arm == "ticket" and s.round == 2)
 

@@ -29,12 +29,13 @@ from lth_companion.commands import main
 from lth_companion.experiments import catalogue
 from lth_companion.share import exchange, publish
 from lth_core import files, results, tickets
+from lth_core.errors import StoreError
 from lth_core.models import layers
 from lth_core.prune import plan
 from lth_core.results import manifest, parquet
 from lth_core.spec import Spec
 from lth_core.store import Store
-from lth_core.store.cell import StoreError, describe, digest, digest_arrays, key_of
+from lth_core.store.cell import describe, digest, digest_arrays, key_of
 
 OLD: dict[str, bytes | None] = {
     "a/cells.parquet": b"old cells", "a/curves.parquet": b"old curves", "a/masks.parquet": b"old masks",

@@ -16,9 +16,10 @@ from lth_companion.commands import main
 from lth_companion.experiments import catalogue
 from lth_companion.share import publish
 from lth_core import results, tickets
-from lth_core.spec import Spec, UsageError
+from lth_core.errors import StoreError, UsageError
+from lth_core.spec import Spec
 from lth_core.store import Store
-from lth_core.store.cell import StoreError, device_details, key_of
+from lth_core.store.cell import device_details, key_of
 
 
 @pytest.fixture

@@ -1,0 +1,105 @@
+"""MNIST: 70,000 handwritten digits of 28 x 28 pixels, and the forms in which its files are found on disks."""
+
+from __future__ import annotations
+
+import math
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lth_core.data.facts import Facts, Layout, Parts, downloaded, from_parquet, has_column
+from lth_core.errors import UsageError
+
+NAMES = [f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+MOST = 60_000_000  # bytes of an unpacked file
+DAMAGED = (ValueError, KeyError, OSError, EOFError, NotImplementedError, struct.error, zipfile.BadZipFile, zlib.error)
+
+
+def _flat(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(images.reshape(len(images), -1))
+
+
+def idx(file: Path) -> NDArray[np.uint8]:
+    """An array of MNIST's own format, packed by gzip or not: two zero bytes, 8 for uint8, the number of dimensions,
+    each as four bytes, values. A file that is not so, or not whole, is a `UsageError`.
+
+    Read here, not by torchvision, which prefers a pickle of its own making (processed/*.pt) if it finds one."""
+    data = file.read_bytes()
+    if file.suffix == ".gz":
+        try:
+            unpack = zlib.decompressobj(wbits=31)
+            data = unpack.decompress(data, MOST)
+        except zlib.error:
+            data = b""
+    shape = tuple(int(n) for n in np.frombuffer(data[4 : 4 + 4 * data[3]], ">u4")) if len(data) >= 16 else ()
+    if data[:3] != b"\0\0\x08" or len(data) != 4 + 4 * len(shape) + math.prod(shape):
+        raise UsageError(
+            f"{file} is damaged or only half there ({len(data):,} bytes): delete it to have it downloaded again, or "
+            "name another folder with data_dir or LTH_DATA_DIR."
+        )
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * len(shape)).reshape(shape).copy()  # torch wants it writable
+
+
+def _from_idx(files: list[Path]) -> Parts:
+    images, labels, test_images, test_labels = map(idx, files)
+    return _flat(images), labels, _flat(test_images), test_labels
+
+
+def _from_npz(files: list[Path]) -> Parts:
+    try:
+        with np.load(files[0], allow_pickle=False) as held:
+            found = [np.asarray(held[n], np.uint8) for n in ("x_train", "y_train", "x_test", "y_test")]
+    except DAMAGED as error:
+        raise UsageError(f"{files[0]} is damaged, or not MNIST as Keras keeps it ({type(error).__name__}).") from error
+    return _flat(found[0]), found[1], _flat(found[2]), found[3]
+
+
+def _from_hub(files: list[Path]) -> Parts:
+    (images, labels), (test_images, test_labels) = from_parquet(files, "image")
+    return _flat(images), labels, _flat(test_images), test_labels
+
+
+def _fetch(where: Path) -> Parts:
+    raw = where / "MNIST" / "raw"
+    downloaded("MNIST", where, lambda: _download(raw))
+    return _from_idx([raw / f"{n}-ubyte" for n in NAMES])
+
+
+def _download(raw: Path) -> None:
+    from torchvision.datasets import MNIST as FILES  # imported late: reading published results needs no torch
+    from torchvision.datasets.utils import download_and_extract_archive
+
+    raw.mkdir(parents=True, exist_ok=True)
+    for file, md5 in FILES.resources:
+        errors = []
+        for mirror in FILES.mirrors:
+            try:
+                download_and_extract_archive(mirror + file, str(raw), filename=file, md5=md5)
+                break
+            except (RuntimeError, OSError) as error:
+                errors.append(f"{mirror}: {error}")
+        else:
+            raise RuntimeError("; ".join(errors))
+
+
+MNIST = Facts(
+    name="mnist", title="MNIST", checksum="06b0d1f124c4e5fa", shape=(784,), train=55_000, val=5_000, test=10_000,
+    stand_in="digits", fetch=_fetch, places=("MNIST/raw", "", "raw", "MNIST", "mnist"),
+    layouts=(
+        Layout(
+            "four IDX files, packed or not, named with a dash or a dot",
+            tuple((f"{n}-ubyte", f"{n}-ubyte.gz", f"{dotted}-ubyte", f"{dotted}-ubyte.gz")
+                  for n in NAMES for dotted in [n.replace("-idx", ".idx")]),
+            _from_idx,
+        ),
+        Layout("one file of Keras", (("mnist.npz",),), _from_npz),
+        Layout(
+            "Parquet files of the Hugging Face hub",
+            (("train-00000-of-00001.parquet",), ("test-00000-of-00001.parquet",)), _from_hub, has_column("image"),
+        ),
+    ),
+)  # fmt: skip
