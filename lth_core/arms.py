@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,10 @@ import numpy as np
 from lth_core import prune
 from lth_core.draws import generator, normal
 from lth_core.errors import UsageError
+from lth_core.known_arms import ARMS
 from lth_core.method import METHOD, Steps
 from lth_core.mistakes import MISTAKES
-from lth_core.models import Masks, Network, Parameters, init_sd, initial, layers
+from lth_core.models import Layer, Masks, Network, Parameters, init_sd, initial, layers
 from lth_core.spec import Spec
 from lth_core.store.cell import key_of
 
@@ -37,9 +39,10 @@ def network(spec: Spec, found: Network | None = None, rewound: Parameters | None
     if spec.round == 0:
         return Network(spec, initial(spec), prune.full(spec))
     weights, steps = rewound or initial(spec), steps_of(spec)
-    if spec.arm == "random_sparsity" and not spec.grown:
+    mask = ARMS[spec.arm].mask
+    if mask == "random" and not spec.grown:
         masks = prune.random(spec, prune.plan(spec))
-    elif spec.arm == "prune_at_init":
+    elif mask == "initial":
         masks = prune.cut(spec, weights, prune.full(spec))
     else:
         if found is None:
@@ -47,7 +50,7 @@ def network(spec: Spec, found: Network | None = None, rewound: Parameters | None
         if not all(np.isfinite(w).all() for w in found.weights.values()):
             raise Diverged(f"{key_of(found.spec)} diverged: weights that are no numbers have no magnitudes to prune by")
         masks = steps.cut(spec, found.weights, found.masks)
-        if spec.arm == "random_sparsity":
+        if mask == "random":
             masks = prune.random(spec, {name: int(mask.sum()) for name, mask in masks.items()})
         weights = found.weights if spec.arm == "continued" else steps.back(spec, weights, found.weights)
     made = start(spec, masks, weights)
@@ -60,40 +63,54 @@ def start(spec: Spec, masks: Masks, weights: Parameters | None = None) -> Networ
     `spec.rescale` = 0.5 is Glorot's rule for the pruned layer: at density d its units have on average d times the
     incoming and outgoing connections, so that sqrt(2 / (fan in + fan out)) grows by d**-0.5. One factor per layer, as
     Glorot's rule has one; units that lost more of their connections than others get no more. Biases start at 0."""
-    masks, weights = _arm(spec, masks, weights or initial(spec))
+    masks, weights = STARTS[spec.arm](spec, masks, dict(weights or initial(spec)))
     if spec.rescale:
         for name, mask in masks.items():
             weights[name] = weights[name] * np.float32(max(mask.mean(), 1e-9) ** -spec.rescale)
     return Network(spec, prune.masked(weights, masks), masks)
 
 
-def _arm(spec: Spec, masks: Masks, weights: Parameters) -> tuple[Masks, Parameters]:
-    redraw = (spec.arm, spec.round, spec.replicate)
-    if spec.arm in ("reinit", "random_sparsity"):
-        return masks, initial(spec, redraw)
-    if spec.arm in ("signs", "random_signs", "reinit_signs"):
-        return masks, _signed(spec, weights)
-    if spec.arm not in ("shuffle", "reinit_from_ticket", "noise"):
-        return masks, dict(weights)
-    masks, weights = dict(masks), dict(weights)
-    for layer in layers(spec.arch, spec.dataset):
-        name, key = layer.weight, (spec.seed, spec.trial, *redraw, layer.name)
-        mask, values = masks[name], weights[name]
-        if spec.arm == "noise":
-            noise = normal(key, values.shape) * np.float32(spec.sigma * init_sd(spec, layer))
-            weights[name] = values + noise
-        elif spec.arm == "shuffle":
-            order = prune.shuffled(key, mask)
-            masks[name] = mask.ravel()[order].reshape(mask.shape)
-            weights[name] = prune.masked({name: values}, {name: mask})[name].ravel()[order].reshape(mask.shape)
-        else:
-            drawn = np.zeros_like(values)
-            drawn[mask] = generator(*key).choice(values[mask], int(mask.sum()))
-            weights[name] = drawn
+def _kept(spec: Spec, masks: Masks, weights: Parameters) -> tuple[Masks, Parameters]:
     return masks, weights
 
 
-def _signed(spec: Spec, weights: Parameters) -> Parameters:
+def _redrawn(spec: Spec, masks: Masks, weights: Parameters) -> tuple[Masks, Parameters]:
+    return masks, initial(spec, (spec.arm, spec.round, spec.replicate))
+
+
+def _key(spec: Spec, layer: Layer) -> tuple[int | str, ...]:
+    """What a draw of an arm for one layer depends on."""
+    return (spec.seed, spec.trial, spec.arm, spec.round, spec.replicate, layer.name)
+
+
+def _noisy(spec: Spec, masks: Masks, weights: Parameters) -> tuple[Masks, Parameters]:
+    for layer in layers(spec.arch, spec.dataset):
+        values = weights[layer.weight]
+        noise = normal(_key(spec, layer), values.shape) * np.float32(spec.sigma * init_sd(spec, layer))
+        weights[layer.weight] = values + noise
+    return masks, weights
+
+
+def _shuffled(spec: Spec, masks: Masks, weights: Parameters) -> tuple[Masks, Parameters]:
+    moved = dict(masks)
+    for layer in layers(spec.arch, spec.dataset):
+        name, mask = layer.weight, masks[layer.weight]
+        order = prune.shuffled(_key(spec, layer), mask)
+        moved[name] = mask.ravel()[order].reshape(mask.shape)
+        weights[name] = prune.masked({name: weights[name]}, masks)[name].ravel()[order].reshape(mask.shape)
+    return moved, weights
+
+
+def _drawn_from_ticket(spec: Spec, masks: Masks, weights: Parameters) -> tuple[Masks, Parameters]:
+    for layer in layers(spec.arch, spec.dataset):
+        mask, values = masks[layer.weight], weights[layer.weight]
+        drawn = np.zeros_like(values)
+        drawn[mask] = generator(*_key(spec, layer)).choice(values[mask], int(mask.sum()))
+        weights[layer.weight] = drawn
+    return masks, weights
+
+
+def _signed(spec: Spec, masks: Masks, weights: Parameters) -> tuple[Masks, Parameters]:
     """Starts that take signs and magnitudes from different places (Zhou et al. 2019, section 4.1).
 
     Both come from the ticket's `weights`, from `reinit` of this round and replicate, or are one constant per layer, so
@@ -104,4 +121,20 @@ def _signed(spec: Spec, weights: Parameters) -> Parameters:
         signs = redrawn if spec.arm == "random_signs" else weights
         sizes = redrawn[layer.weight] if spec.arm == "reinit_signs" else np.float32(init_sd(spec, layer))
         made[layer.weight] = np.copysign(sizes, signs[layer.weight])
-    return made
+    return masks, made
+
+
+# How an arm's network starts: (row, masks of its ticket, weights to go back to) -> (masks, weights).
+STARTS: dict[str, Callable[[Spec, Masks, Parameters], tuple[Masks, Parameters]]] = {
+    "ticket": _kept,
+    "reinit": _redrawn,
+    "shuffle": _shuffled,
+    "random_sparsity": _redrawn,
+    "reinit_from_ticket": _drawn_from_ticket,
+    "signs": _signed,
+    "random_signs": _signed,
+    "reinit_signs": _signed,
+    "noise": _noisy,
+    "prune_at_init": _kept,
+    "continued": _kept,
+}

@@ -22,23 +22,16 @@ from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLoca
 
 from lth_core.html import DASH, Html, signed
 from lth_core.html import table as html_table
+from lth_core.known_arms import KNOWN_ARMS
 from lth_core.plaintext import shown
 
 LABEL = 0.45  # inches that a tick's label takes along the x axis
 INK, PAGE = "#010203", "#fefdfc"  # what is drawn in these takes the page's own text and background colours
-# arm: (colour on a light page, on a dark page, marker, dashes). Lightness alone tells the arms apart (5 steps of L* or
-# more), so greyscale print and colour-blind readers lose nothing; marker and dashes say it once more.
+# arm: (colour on a light page, on a dark page, marker, dashes)
 ARMS: dict[str, tuple[str, str, str, tuple[float, ...]]] = {
     "unpruned": (INK, INK, "", (1, 2)),
-    "ticket": ("#00528f", "#adc9fe", "o", ()),
-    "reinit": ("#dd5b26", "#fa733c", "s", (5, 2)),
-    "shuffle": ("#018945", "#08bf64", "^", (7, 2, 1, 2)),
-    "random_sparsity": ("#ae33a6", "#fe84f3", "D", (2, 1.5)),
+    **{arm.name: arm.look for arm in KNOWN_ARMS if arm.look},
     "random_pruning": ("#b70056", "#ffa3b8", "v", (3, 1.5, 1, 1.5)),  # blind pruning, original weights (XOR's control)
-    "reinit_from_ticket": ("#bb8901", "#ba8800", "P", (4, 1.5, 1, 1.5, 1, 1.5)),
-    "noise": ("#004b55", "#44e7ff", "X", (1, 1)),
-    "prune_at_init": ("#76001a", "#fed6d4", "<", (9, 2)),
-    "continued": ("#201584", "#f0e7fe", ">", (6, 1.5, 2, 1.5)),
 }
 # values of a sweep, from low to high: middle lightness, so that one list serves light and dark pages
 SEQUENCE = (

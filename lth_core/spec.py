@@ -13,22 +13,10 @@ from numpy.typing import NDArray
 
 from lth_core.data import KNOWN
 from lth_core.errors import UsageError
+from lth_core.known_arms import ARMS
 
 SCHEMA = 1  # raise when the meaning of a field or of a stored cell changes: old cells are then refused, not reused
 
-ARMS = (
-    "ticket",  # mask with its initial weights
-    "reinit",  # same mask, weights redrawn from the initial distribution
-    "shuffle",  # v1: surviving initial values moved to random positions inside their layer
-    "random_sparsity",  # random mask of the ticket's size, weights redrawn
-    "reinit_from_ticket",  # F.3: same mask, weights redrawn from the ticket's own initial values
-    "signs",  # beyond: the ticket's signs, one magnitude per layer (its initial standard deviation; Zhou et al. 2019)
-    "random_signs",  # beyond: the signs of `reinit` of the same replicate, one magnitude per layer
-    "reinit_signs",  # beyond: the ticket's signs, the magnitudes of `reinit` of the same replicate
-    "noise",  # F.7: ticket plus Gaussian noise of `sigma` standard deviations of the layer's initialisation
-    "prune_at_init",  # F.4: mask from the magnitudes at iteration 0
-    "continued",  # Appendix B: training goes on after each cut, without a reset
-)
 MISTAKES = (  # of reimplementations, measured on purpose: see mistakes
     "signed", "one_threshold", "rewound_first", "other_trial", "not_rewound", "drawn_again", "unmasked", "own_masks",
 )  # fmt: skip
@@ -47,7 +35,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "scope": ("layer", "global"),
     "search": SEARCHES,
     "criterion": ("magnitude",),
-    "arm": ARMS,
+    "arm": tuple(ARMS),
 }
 
 
@@ -147,7 +135,8 @@ class Spec:
     def grown(self) -> bool:
         """Whether a trained network decides this row's masks. How many weights a layer of a random mask keeps is known
         beforehand, except where one threshold serves all layers."""
-        chance = self.arm == "prune_at_init" or (self.arm == "random_sparsity" and self.scope == "layer")
+        mask = ARMS[self.arm].mask
+        chance = mask == "initial" or (mask == "random" and self.scope == "layer")
         return self.round > 0 and not chance
 
     @property

@@ -12,6 +12,7 @@ from lth_core.arms import Diverged, network, start, steps_of
 from lth_core.data import load
 from lth_core.engines.choose import Tick, check_how, train_all
 from lth_core.errors import UsageError
+from lth_core.known_arms import ARMS
 from lth_core.models import Network
 from lth_core.results import Source
 from lth_core.spec import Spec
@@ -37,7 +38,7 @@ def spared(spec: Spec, known: Source | None) -> bool:
     """Whether a known mask of its ticket decides how this row starts, so that nothing need be trained before it."""
     if known is None or not spec.grown or spec.rewind or spec.search != "reset":
         return False
-    return spec.arm not in ("continued", "random_sparsity") and known.has_masks(spec)
+    return spec.arm != "continued" and ARMS[spec.arm].mask != "random" and known.has_masks(spec)
 
 
 def needs(spec: Spec, known: Source | None = None) -> list[Spec]:

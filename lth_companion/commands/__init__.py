@@ -1,31 +1,25 @@
-"""The command line: python -m lth_core run | status | audit | merge | publish | export | import | claims | book |
-archive | student."""
+"""The command line: python -m lth_core run | status | data | audit | merge | publish | export | import | claims, and
+book | archive | student."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import os
-import re
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from lth_companion.commands.asked import seconds, shard
+from lth_companion.commands.check import audit, claims
+from lth_companion.commands.data import data
+from lth_companion.commands.run import STOPPED, run, status
+from lth_companion.commands.share import export, import_, merge, publish
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import store_folder
 from lth_core import results
 from lth_core.errors import StoreError, UsageError, one_line
-from lth_core.results.manifest import Damaged
-from lth_core.spec import Spec
-from lth_core.store import Store
-from lth_core.store.cell import key_of
+
+__all__ = ["main", "parser", "seconds", "shard"]
 
 DATA = "own: as the profile says; mnist, cifar10: the papers', each figure's own; digits: images that come along"
 MODULES = {
@@ -38,288 +32,6 @@ WITH_OWN_OPTIONS = {
     "archive": "this commit as one file with checksums (--help: its options)",
     "student": "the exercises without their solutions (--help: its options)",
 }
-STOPPED = "lth_core: stopped; nothing stored is lost. Run the same command again to go on."
-
-
-def seconds(text: str) -> float:
-    """ "90", "90s", "9m" or "2h" in seconds."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh]?)", text)
-    if not match:
-        raise UsageError(f"budget {text!r} is not a duration: give for example 90s, 9m or 2h.")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
-
-
-def shard(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
-    if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise UsageError(f"shard {text!r} does not exist: give i/n with i from 1 to n, for example 1/4.")
-    return int(match[1]), int(match[2])
-
-
-def rows_of(args: argparse.Namespace) -> list[Spec]:
-    """The networks that the figures on the command line stand for, each once."""
-    options = dict(trials=args.trials, seed=args.seed, dataset=args.dataset)
-    return list(dict.fromkeys(s for f in args.figures for s in catalogue.rows(f, args.profile, **options)))
-
-
-@contextmanager
-def stoppable() -> Iterator[list[int]]:
-    """Ctrl-C, or the SIGTERM of a scheduler, asks a run to stop where nothing is lost; a second one stops it at once.
-
-    Yields a list that holds the signal once it came."""
-    asked: list[int] = []
-
-    def ask(number: int, frame: Any) -> None:
-        if asked:  # not an exception: on its way out that would wait for kernels in other threads
-            os.write(2, f"\n{STOPPED}\n".encode())
-            os._exit(128 + number)
-        asked.append(number)
-        os.write(2, b"\nlth_core: stopping at the next safe point; once more stops at once.\n")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def run(args: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
-    from lth_core import tickets
-    from lth_core.engines import choose
-
-    published = results.Published() if args.published else None
-    rows = [s for s in rows_of(args) if published is None or not published.has(s)]
-    budget = seconds(args.budget) if args.budget else None
-    choose.check_how(args.device, args.engine)
-    if args.shard:
-        rows = tickets.shard_of(rows, *shard(args.shard))
-    bar = tqdm(unit="it", unit_scale=True, dynamic_ncols=True, disable=args.quiet)
-    with stoppable() as asked, bar:
-
-        def begin(cells: int, iterations: int) -> None:
-            bar.reset(total=iterations)
-            bar.set_description(f"{cells} networks")
-
-        def progress(message: str, iterations: int) -> None:
-            bar.set_postfix_str(message, refresh=False)
-            bar.update(iterations)
-
-        report = tickets.run(
-            rows, Store(args.store), data_dir=args.data_dir, device=args.device, engine=args.engine,
-            budget=budget, begin=begin, progress=progress, stop=lambda: bool(asked),
-            known=published,
-        )  # fmt: skip
-    lacking = len(report.missing) + len(report.refused)
-    print(f"{len(report.trained)} trained, {report.stored} were there, {lacking} missing.")
-    for why in dict.fromkeys(report.refused.values()):
-        n = sum(w == why for w in report.refused.values())
-        print(f"lth_core: {n} networks cannot be made: {why}.", file=sys.stderr)
-    if report.missing and asked:
-        print(STOPPED, file=sys.stderr)
-        return 128 + asked[0]
-    if report.missing:
-        print("Run the same command again to go on.")
-    return int(bool(report.refused))
-
-
-def status(args: argparse.Namespace) -> int:
-    """What each figure has and lacks, in the store or in results/."""
-    source: results.Source = results.Published() if args.published else Store(args.store)
-    profile = "published" if args.published else args.profile
-    lines: list[dict[str, Any]] = []
-    for name in args.figures:
-        for figure in catalogue.figures_of(name):
-            declared = catalogue.rows(figure.id, profile, trials=args.trials, seed=args.seed, dataset=args.dataset)
-            rows = results.possible(declared, source)
-            have = sum(source.has(s) for s in rows)
-            scale = catalogue.scale_of(figure, profile, trials=args.trials)
-            lines.append(
-                {"figure": figure.id, "notebook": figure.notebook, "title": figure.title, "profile": profile,
-                 "have": have, "of": len(rows), "ended": len(declared) - len(rows),
-                 "iterations": scale.iterations, "trials": scale.trials}
-            )  # fmt: skip
-    if args.json:
-        print(json.dumps(lines, indent=1))
-    else:
-        for x in lines:
-            ended = f" ({x['ended']} cannot be: their chains diverged)" if x["ended"] else ""
-            print(f"{x['figure']:<18} {x['have']:>5} of {x['of']:>5}  {x['notebook']:<34} {x['title']}{ended}")
-    return int(any(x["have"] < x["of"] for x in lines))
-
-
-def audit(args: argparse.Namespace) -> int:
-    import tempfile
-
-    from lth_companion.share.audit import audit as audit_one
-
-    source: results.Source = Store(args.store) if args.from_store else results.Published()
-    specs = _chosen(args, source)
-    verdicts = []
-    with tempfile.TemporaryDirectory() as scratch:
-        for spec in specs:
-            verdict = audit_one(
-                spec, source, Store(scratch), data_dir=args.data_dir, device=args.device, engine=args.engine,
-                iterations=args.iterations,
-            )  # fmt: skip
-            verdicts.append(verdict)
-            if not args.json:
-                how = "identical" if verdict.identical else (
-                    f"loss after the first evaluation differs by {verdict.first_difference:.1e}, "
-                    f"test accuracy by {verdict.test_difference:.4f} (allowed {verdict.allowed:.4f})"
-                )  # fmt: skip
-                word = "agrees" if verdict.agrees else "DISAGREES"
-                other = "ANOTHER START (its chain was trained again)" if verdict.rebuilt else "ANOTHER START"
-                start = "same start" if verdict.same_start else other
-                print(
-                    f"{verdict.key} {spec.arm} round {spec.round} trial {spec.trial}: {word}; {start}; {how}",
-                    flush=True,
-                )
-    if args.json:
-        print(json.dumps([v.as_dict() for v in verdicts], indent=1))
-    return int(not all(v.agrees for v in verdicts))
-
-
-def _chosen(args: argparse.Namespace, source: results.Source) -> list[Spec]:
-    """Cells named on the command line, or all of a figure; with --sample K of them, drawn anew each time."""
-    keys = set(source.keys())
-    specs: list[Spec] = []
-    for name in args.figures:
-        if name in keys:
-            specs.append(source.spec(name))
-        elif name == "all":
-            specs += [source.spec(k) for k in sorted(keys)]
-        else:
-            profile = args.profile if args.from_store else "published"
-            rows = catalogue.rows(name, profile, trials=args.trials, seed=args.seed, dataset=args.dataset)
-            specs += [s for s in rows if key_of(s) in keys]
-    if not specs:
-        raise UsageError(f"nothing measured matches {', '.join(args.figures)}: see `python -m lth_core status`.")
-    if args.sample < 0:
-        raise UsageError(f"sample = {args.sample} must be positive, or 0 for all.")
-    if args.sample and args.sample < len(specs):
-        specs = [specs[i] for i in np.random.default_rng().choice(len(specs), args.sample, replace=False)]
-    return specs
-
-
-def merge(args: argparse.Namespace) -> int:
-    """Import other stores' cells, each verified first."""
-    target = Store(args.store)
-    target.refuse_links()
-    added = kept = busy = 0
-    for folder in args.folders:
-        other = Store(folder)
-        if not (Path(folder) / "cells").is_dir():
-            raise UsageError(f"{folder} is not a store: it has no folder 'cells'.")
-        other.refuse_links()
-        for key in other.keys():
-            if target.folder(key).exists():
-                kept += 1
-                continue
-            taken = target.adopt(other, key)
-            added, busy = added + taken, busy + (not taken)
-    print(f"{added} cells imported, {kept} were there{f', {busy} are being trained here' if busy else ''}.")
-    return 0
-
-
-def publish(args: argparse.Namespace) -> int:
-    from lth_companion.share import publish as publishing
-
-    asked = [f for name in args.figures for f in catalogue.figures_of(name)]
-    for file in publishing.publish(asked, Store(args.store), args.results, masks=args.masks, drop=args.drop):
-        print(f"{file.stat().st_size / 1e6:6.2f} MB  {file.relative_to(args.results)}")
-    return 0
-
-
-def export(args: argparse.Namespace) -> int:
-    """Tickets as files: one a network named by its key, or all tickets of a figure."""
-    from lth_companion.share import exchange
-
-    source: results.Source = Store(args.store) if args.from_store else results.Published(args.results)
-    where = "the store" if args.from_store else "results/ (train them with `run`, then export --from-store)"
-    chosen: list[Spec] = []
-    left: dict[str, int] = {}  # why -> how many of a figure's networks are no files; one named by its key is an error
-    for spec in dict.fromkeys(_chosen(args, source)):
-        why = (
-            "" if key_of(spec) in args.figures
-            else "unpruned" if spec.round == 0
-            else "of other arms than 'ticket'" if spec.arm != "ticket"
-            else "that did not start from their initial values under a mask" if not exchange.portable(spec)
-            else f"whose masks are not in {where}" if not source.has_masks(spec)
-            else ""
-        )  # fmt: skip
-        if why:
-            left[why] = left.get(why, 0) + 1
-        else:
-            chosen.append(spec)
-    said = ", ".join(f"{n} {why}" for why, n in left.items())
-    if not chosen:
-        raise StoreError(f"{', '.join(args.figures)} has no ticket to export: {said}.")
-    if left:
-        print(f"lth_core: left out of {', '.join(args.figures)}: {said}.", file=sys.stderr)
-    for spec in chosen:
-        made = exchange.ticket(spec, source, trained=args.trained)
-        file = exchange.write(made, args.out)
-        print(f"{file.stat().st_size / 1e6:6.2f} MB  {made}  {file}")
-    return 0
-
-
-def import_(args: argparse.Namespace) -> int:
-    """Read tickets that `export` wrote, here or elsewhere; a file that cannot be trusted is refused."""
-    from lth_companion.share import exchange
-
-    source: results.Source = Store(args.store) if args.from_store else results.Published(args.results)
-    where = "the store" if args.from_store else "results/"
-    differ = 0
-    for file in args.files:
-        found = exchange.read(file)
-        same = exchange.agreement(found, source)
-        differ += same is False
-        masks = {True: f"masks as in {where}", False: f"OTHER MASKS than in {where}", None: f"masks not in {where}"}[
-            same
-        ]
-        print(f"{found}: initial weights are those its row draws, {masks}")
-    return int(differ > 0)
-
-
-def claims(args: argparse.Namespace) -> int:
-    """The ledger as text or JSON; with --strict, 1 if a verdict fell below the accepted one."""
-    from lth_companion.claims import verdicts as ledger
-
-    if args.verdict and args.verdict not in ledger.VERDICTS:
-        raise UsageError(f"verdict {args.verdict!r} does not exist; allowed: {', '.join(ledger.VERDICTS)}.")
-    sections = {c.notebook for c in ledger.load()} | {c.paper for c in ledger.load()}
-    if args.section and args.section not in sections:
-        raise UsageError(f"section {args.section!r} does not exist; allowed: {', '.join(sorted(sections))}.")
-    if args.from_store:
-        verdicts = ledger.judge(Store(args.store), profile=args.profile, dataset=args.dataset)
-    else:
-        verdicts = ledger.judge(results.Published(args.results))
-    accepted = Path(args.results) / ledger.ACCEPTED.name
-    try:
-        fallen = [] if args.from_store else ledger.worse(verdicts, ledger.accepted(accepted))
-    except Damaged:
-        if not args.accept:  # which mends it
-            raise
-        fallen = []
-    if args.accept:
-        if args.from_store:
-            raise UsageError("--accept is for results/: publish the store first.")
-        ledger.accept(verdicts, accepted)
-    shown = verdicts[[args.section in ("", n, p) for n, p in zip(verdicts.notebook, verdicts.paper, strict=True)]]
-    shown = shown[shown.verdict == args.verdict] if args.verdict else shown
-    if args.json:
-        print(ledger.as_json(shown))
-    else:
-        ledger.text(shown)
-    for name, before, now in fallen:
-        print(f"lth_core: {name} was {before!r} and is now {now!r}.", file=sys.stderr)
-    return int(bool(fallen) and args.strict and not args.accept)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -359,6 +71,10 @@ def parser() -> argparse.ArgumentParser:
     scale(p)
     p.add_argument("--published", action="store_true", help="look in results/ instead of the store")
     p.add_argument("--json", action="store_true")
+    p = command("data", data, "what data sets are there; MNIST and CIFAR-10 are fetched where they are not", None)
+    p.add_argument("names", nargs="*", metavar="NAME", help="mnist, cifar10 (default: both)")
+    p.add_argument("--data-dir", default=None, help="folder of the data sets (default: $LTH_DATA_DIR)")
+    p.add_argument("--no-fetch", action="store_true", help="only say what is there (exit 1 if something is missing)")
     p = command("audit", audit, "train stored networks again and compare (exit 1 on disagreement)", "CELL|FIGURE")
     scale(p)
     engines(p)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from lth_core.known_arms import ARMS
 from lth_core.spec import Spec
-
-ONCE = ("ticket", "continued", "prune_at_init", "signs")  # arms in which nothing is drawn, so that one copy is all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +59,7 @@ def chains(unpruned: list[Spec], arms: Iterable[str], rounds: Iterable[int], rep
     for first in unpruned:
         for r in rounds:
             for arm in arms:
-                copies = 1 if arm in ONCE else replicates
+                copies = replicates if ARMS[arm].redrawn else 1
                 rows += [first.at_round(r, arm=arm, replicate=i, **pruned) for i in range(copies)] if r else []
     return rows
 

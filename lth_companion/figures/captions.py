@@ -16,11 +16,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lth_companion.experiments import catalogue, costs
-from lth_companion.experiments.scale import ONCE
 from lth_companion.experiments.study import Study
 from lth_companion.figures.vocabulary import DATA, NAMES
 from lth_core import html, plot
 from lth_core.html import Html
+from lth_core.known_arms import ARMS
 from lth_core.plaintext import shown
 from lth_core.spec import Spec
 
@@ -151,7 +151,7 @@ def redraws(rows: list[Spec]) -> str:
     """How often each control is drawn for a ticket: "1", or "2 to 3" where controls differ."""
     copies: dict[str, int] = {}
     for s in rows:
-        if s.arm not in ONCE:
+        if ARMS[s.arm].redrawn:
             copies[s.arm] = max(copies.get(s.arm, 0), s.replicate + 1)
     return " to ".join(f"{n}" for n in dict.fromkeys((min(copies.values()), max(copies.values())))) if copies else ""
 

@@ -10,13 +10,10 @@ import numpy as np
 import pandas as pd
 
 from lth_core.data import KNOWN
+from lth_core.known_arms import KNOWN_ARMS
 from lth_core.models import weight_count
 
-NAMES = {
-    "unpruned": "unpruned network", "ticket": "winning ticket", "reinit": "reinitialised", "shuffle": "shuffled",
-    "random_sparsity": "random sparse network", "reinit_from_ticket": "redrawn from the ticket",
-    "noise": "ticket plus noise", "prune_at_init": "pruned before training", "continued": "training continued",
-}  # fmt: skip
+NAMES = {"unpruned": "unpruned network", **{arm.name: arm.title for arm in KNOWN_ARMS}}
 DATA = {d.name: d.title for d in KNOWN.values() if d.stand_in}  # the papers' own
 NETWORKS = {"conv": "Conv", "resnet": "ResNet", "vgg": "VGG", "lenet": "LeNet"}
 LAYERS = ("layer 1", "layer 2", "output layer")  # of LeNet-300-100

@@ -26,6 +26,7 @@ from lth_core import prune, results
 from lth_core.arms import start, steps_of
 from lth_core.errors import StoreError, UsageError, one_line
 from lth_core.files import replaced
+from lth_core.known_arms import ARMS
 from lth_core.models import Masks, Network, Parameters, layers
 from lth_core.plaintext import faults
 from lth_core.spec import Spec, from_dict
@@ -56,8 +57,8 @@ def portable(spec: Spec) -> bool:
 
     Of the mistakes, those that only choose other masks still start from initial values ("signed", "one_threshold",
     "rewound_first", "other_trial"). The others start from other values or hold no mask."""
-    arms = ("shuffle", "continued", "prune_at_init", "random_sparsity")
-    return steps_of(spec).starts_from_initial and not spec.rewind and spec.arm not in arms
+    from_its_masks = ARMS[spec.arm].mask == "ticket" and spec.arm != "continued"
+    return steps_of(spec).starts_from_initial and not spec.rewind and from_its_masks
 
 
 def ticket(spec: Spec, source: results.Source, *, trained: bool = False) -> Ticket:

@@ -32,13 +32,13 @@ from safetensors.numpy import save as save_tensors
 from lth_core.analyse import SUMMARY
 from lth_core.data import KNOWN
 from lth_core.errors import StoreError, one_line
+from lth_core.known_arms import ARMS
 from lth_core.models import MEASURED, Masks, Network, Parameters, Trained, layers
 from lth_core.plaintext import fault, faults, label
 from lth_core.prune import density
 from lth_core.spec import SCHEMA, Spec, from_dict
 from lth_core.store.provenance import device_details, provenance
 
-KEEPS_WEIGHTS = ("ticket", "continued")  # arms from which later rounds grow
 MOST_BYTES = 1_000_000  # of cell.json
 MOST_EVALUATIONS = 1_000_000  # of a cell: what hostile cells may declare is bounded before anything is allocated
 MOST_PARAMETERS = 500_000_000
@@ -95,7 +95,7 @@ def encode(network: Network, trained: Trained) -> dict[str, bytes]:
     spec, curves, buffer = network.spec, pd.DataFrame(trained.curves), io.BytesIO()
     curves.to_parquet(buffer, compression="zstd")
     files = {"curves.parquet": buffer.getvalue()}
-    if spec.arm in KEEPS_WEIGHTS:
+    if ARMS[spec.arm].grows:
         files["tensors.safetensors"] = save_tensors(_pack(network.masks, trained.weights))
     losses = curves["val_loss"].to_numpy()
     cell = {
@@ -142,7 +142,7 @@ def decode(folder: Path, key: str) -> tuple[Cell, dict[str, bytes]]:
             raise StoreError(f"cell {key} is not what its name says: {remedy}.")
         parameters, evaluations = size_of(spec)
         limits = {"curves.parquet": 100 * evaluations + 100_000}
-        if spec.arm in KEEPS_WEIGHTS:
+        if ARMS[spec.arm].grows:
             limits["tensors.safetensors"] = 5 * parameters + 100_000
         if odd := set(cell["files"]) ^ set(limits):
             raise StoreError(f"cell {key} lacks or lists {listed(odd)}, which its arm does not have: {remedy}.")

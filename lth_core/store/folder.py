@@ -19,10 +19,11 @@ import pandas as pd
 from lth_core.analyse import summary
 from lth_core.errors import StoreError
 from lth_core.files import alive, write
+from lth_core.known_arms import ARMS
 from lth_core.models import Masks, Network, Parameters, Trained
 from lth_core.prune import full
 from lth_core.spec import Spec
-from lth_core.store.cell import KEEPS_WEIGHTS, Cell, decode, describe, encode, key_of
+from lth_core.store.cell import Cell, decode, describe, encode, key_of
 
 AT_ONCE = 128  # cells that one runner holds: each costs an open file, and systems allow as few as 256
 
@@ -68,7 +69,7 @@ class Store:
         return full(spec) if spec.round == 0 else self.read(key_of(_holder(spec))).masks
 
     def has_trained(self, spec: Spec) -> bool:
-        return spec.arm in KEEPS_WEIGHTS and self.has(spec)
+        return ARMS[spec.arm].grows and self.has(spec)
 
     def trained(self, spec: Spec) -> Parameters:
         """A ticket's parameters after its last iteration."""
@@ -175,4 +176,4 @@ class Store:
 
 def _holder(spec: Spec) -> Spec:
     """The row whose cell has the masks of this row's ticket: control arms keep none."""
-    return spec if spec.arm in KEEPS_WEIGHTS else spec.ticket(spec.round)
+    return spec if ARMS[spec.arm].grows else spec.ticket(spec.round)

@@ -19,7 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from places import ROOT
 
+from lth_companion.commands import main
 from lth_core import data
 from lth_core.data import cifar10
 from lth_core.errors import UsageError
@@ -267,3 +269,20 @@ def test_several_fetch_once(tmp_path: Path, digits28: Arrays, monkeypatch: pytes
     for t in threads:
         t.join()
     assert len(got) == 6 and len(fetched) == 1
+
+
+def test_the_page_lists_every_layout() -> None:
+    page = (ROOT / "book" / "howto.md").read_text()
+    for facts in data.KNOWN.values():
+        for layout in facts.layouts:
+            assert f"| {layout.says} |" in page
+
+
+def test_the_command_says_what_is_there(tmp_path: Path, digits28: Arrays, capsys: pytest.CaptureFixture) -> None:
+    assert main(["data", "mnist", "--data-dir", str(tmp_path), "--no-fetch"]) == 1
+    assert "nothing was found" in capsys.readouterr().out
+    MNIST_LAYOUTS["one file of Keras"](tmp_path, digits28)
+    assert main(["data", "mnist", "digits", "--data-dir", str(tmp_path), "--no-fetch"]) == 0
+    said = capsys.readouterr().out
+    assert "one file of Keras" in said and "comes along" in said
+    assert main(["data", "minst", "--data-dir", str(tmp_path)]) == 2

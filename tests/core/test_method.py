@@ -18,8 +18,9 @@ from lth_core.data import Dataset, load
 from lth_core.engines import choose, cohort
 from lth_core.engines.cohort import Cohort
 from lth_core.engines.sparse import engine as sparse
+from lth_core.known_arms import ARMS
 from lth_core.models import Network, Trained, initial, layers
-from lth_core.spec import ARMS, Spec, learning_rates
+from lth_core.spec import Spec, learning_rates
 from lth_core.store import Store
 from lth_core.store.cell import key_of
 

@@ -1,0 +1,57 @@
+"""What a command line asks for: durations, shards, rows."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+import numpy as np
+
+from lth_companion.experiments import catalogue
+from lth_core import results
+from lth_core.errors import UsageError
+from lth_core.spec import Spec
+from lth_core.store.cell import key_of
+
+
+def seconds(text: str) -> float:
+    """ "90", "90s", "9m" or "2h" in seconds."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh]?)", text)
+    if not match:
+        raise UsageError(f"budget {text!r} is not a duration: give for example 90s, 9m or 2h.")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def shard(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise UsageError(f"shard {text!r} does not exist: give i/n with i from 1 to n, for example 1/4.")
+    return int(match[1]), int(match[2])
+
+
+def rows_of(args: argparse.Namespace) -> list[Spec]:
+    """The networks that the figures on the command line stand for, each once."""
+    options = dict(trials=args.trials, seed=args.seed, dataset=args.dataset)
+    return list(dict.fromkeys(s for f in args.figures for s in catalogue.rows(f, args.profile, **options)))
+
+
+def chosen(args: argparse.Namespace, source: results.Source) -> list[Spec]:
+    """Cells named on the command line, or all of a figure; with --sample K of them, drawn anew each time."""
+    keys = set(source.keys())
+    specs: list[Spec] = []
+    for name in args.figures:
+        if name in keys:
+            specs.append(source.spec(name))
+        elif name == "all":
+            specs += [source.spec(k) for k in sorted(keys)]
+        else:
+            profile = args.profile if args.from_store else "published"
+            rows = catalogue.rows(name, profile, trials=args.trials, seed=args.seed, dataset=args.dataset)
+            specs += [s for s in rows if key_of(s) in keys]
+    if not specs:
+        raise UsageError(f"nothing measured matches {', '.join(args.figures)}: see `python -m lth_core status`.")
+    if args.sample < 0:
+        raise UsageError(f"sample = {args.sample} must be positive, or 0 for all.")
+    if args.sample and args.sample < len(specs):
+        specs = [specs[i] for i in np.random.default_rng().choice(len(specs), args.sample, replace=False)]
+    return specs

@@ -1,0 +1,111 @@
+"""`run` and `status`: training what a store lacks, and what each figure has."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lth_companion.commands.asked import rows_of, seconds, shard
+from lth_companion.experiments import catalogue
+from lth_core import results
+from lth_core.store import Store
+
+STOPPED = "lth_core: stopped; nothing stored is lost. Run the same command again to go on."
+
+
+@contextmanager
+def stoppable() -> Iterator[list[int]]:
+    """Ctrl-C, or the SIGTERM of a scheduler, asks a run to stop where nothing is lost; a second one stops it at once.
+
+    Yields a list that holds the signal once it came."""
+    asked: list[int] = []
+
+    def ask(number: int, frame: Any) -> None:
+        if asked:  # not an exception: on its way out that would wait for kernels in other threads
+            os.write(2, f"\n{STOPPED}\n".encode())
+            os._exit(128 + number)
+        asked.append(number)
+        os.write(2, b"\nlth_core: stopping at the next safe point; once more stops at once.\n")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from lth_core import tickets
+    from lth_core.engines import choose
+
+    published = results.Published() if args.published else None
+    rows = [s for s in rows_of(args) if published is None or not published.has(s)]
+    budget = seconds(args.budget) if args.budget else None
+    choose.check_how(args.device, args.engine)
+    if args.shard:
+        rows = tickets.shard_of(rows, *shard(args.shard))
+    bar = tqdm(unit="it", unit_scale=True, dynamic_ncols=True, disable=args.quiet)
+    with stoppable() as asked, bar:
+
+        def begin(cells: int, iterations: int) -> None:
+            bar.reset(total=iterations)
+            bar.set_description(f"{cells} networks")
+
+        def progress(message: str, iterations: int) -> None:
+            bar.set_postfix_str(message, refresh=False)
+            bar.update(iterations)
+
+        report = tickets.run(
+            rows, Store(args.store), data_dir=args.data_dir, device=args.device, engine=args.engine,
+            budget=budget, begin=begin, progress=progress, stop=lambda: bool(asked),
+            known=published,
+        )  # fmt: skip
+    lacking = len(report.missing) + len(report.refused)
+    print(f"{len(report.trained)} trained, {report.stored} were there, {lacking} missing.")
+    for why in dict.fromkeys(report.refused.values()):
+        n = sum(w == why for w in report.refused.values())
+        print(f"lth_core: {n} networks cannot be made: {why}.", file=sys.stderr)
+    if report.missing and asked:
+        print(STOPPED, file=sys.stderr)
+        return 128 + asked[0]
+    if report.missing:
+        print("Run the same command again to go on.")
+    return int(bool(report.refused))
+
+
+def status(args: argparse.Namespace) -> int:
+    """What each figure has and lacks, in the store or in results/."""
+    source: results.Source = results.Published() if args.published else Store(args.store)
+    profile = "published" if args.published else args.profile
+    lines: list[dict[str, Any]] = []
+    for name in args.figures:
+        for figure in catalogue.figures_of(name):
+            declared = catalogue.rows(figure.id, profile, trials=args.trials, seed=args.seed, dataset=args.dataset)
+            rows = results.possible(declared, source)
+            have = sum(source.has(s) for s in rows)
+            scale = catalogue.scale_of(figure, profile, trials=args.trials)
+            lines.append(
+                {"figure": figure.id, "notebook": figure.notebook, "title": figure.title, "profile": profile,
+                 "have": have, "of": len(rows), "ended": len(declared) - len(rows),
+                 "iterations": scale.iterations, "trials": scale.trials}
+            )  # fmt: skip
+    if args.json:
+        print(json.dumps(lines, indent=1))
+    else:
+        for x in lines:
+            ended = f" ({x['ended']} cannot be: their chains diverged)" if x["ended"] else ""
+            print(f"{x['figure']:<18} {x['have']:>5} of {x['of']:>5}  {x['notebook']:<34} {x['title']}{ended}")
+    return int(any(x["have"] < x["of"] for x in lines))
