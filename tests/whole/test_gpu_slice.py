@@ -42,10 +42,10 @@ def slice_of(minutes: float, out: Path, *options: str) -> dict:
 def test_a_slice_comes_home_and_the_next_goes_on(tmp_path: Path) -> None:
     rows = catalogue.rows("iclr-fig08", "quick", trials=1)
     before = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
-    first = slice_of(60, tmp_path / "one", "--no-benchmark", "--no-tests", "--mib", "0.7", "--files", "8")
+    first = slice_of(60, tmp_path / "one", "--no-benchmark", "--no-tests", "--mib", "0.35", "--files", "8")
     assert first["cells"] == len(rows) and not first["left_out"] and first["network_steps"] == 30 * len(rows)
     parts = sorted((tmp_path / "one").glob("store-*.tar"))
-    assert len(parts) > 1 and all(p.stat().st_size <= 0.7 * gpu_slice.MIB for p in parts)
+    assert len(parts) > 1 and all(p.stat().st_size <= 0.35 * gpu_slice.MIB for p in parts)
     for part in parts:
         with tarfile.open(part) as tar:
             tar.extractall(tmp_path / "home", filter="data")

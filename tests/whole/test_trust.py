@@ -569,13 +569,13 @@ FLAGS = ("--json", "--published", "--from-store")  # take no value
 
 
 @property_of(
-    st.sampled_from(["status", "audit", "run", "merge", "import", "claims"]), st.lists(VALUES, max_size=2),
+    st.sampled_from(["status", "audit", "run", "merge", "import", "claims", "data"]), st.lists(VALUES, max_size=2),
     st.lists(st.tuples(st.sampled_from(OPTIONS), VALUES), max_size=3),
 )  # fmt: skip
 def any_command(name: str, words: list[str], options: list[tuple[str, str]]) -> None:
     """any values on the command line: a result, or one sentence and exit 2"""
     out, err = io.StringIO(), io.StringIO()
-    harmless = {"run": ["--budget=0"], "audit": ["--from-store"]}.get(name, [])
+    harmless = {"run": ["--budget=0"], "audit": ["--from-store"], "data": ["--no-fetch"]}.get(name, [])
     given = [o if o in FLAGS else f"{o}={v}" for o, v in options]
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         before = os.getcwd()
@@ -630,6 +630,7 @@ def test_any_store(one_cell: tuple[str, dict[str, bytes]], exported: bytes) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     "check", [spec_round_trip, any_spec, durations_and_shards, any_command, any_parameters], ids=range(5)
 )
@@ -638,6 +639,7 @@ def test_any_input_longer(check: Callable[[int], None]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_any_store_longer(one_cell: tuple[str, dict[str, bytes]], exported: bytes) -> None:
     for check in (*store_properties(*one_cell), ticket_property(exported)):
         check(INPUTS * MORE)

@@ -289,7 +289,7 @@ def trained_plainly(file: Path, iterations: int) -> tuple[float, dict[str, int]]
 
 
 @pytest.mark.parametrize("iterations", [2_000, pytest.param(50_000, marks=pytest.mark.slow)])
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_five_lines_of_pytorch_train_to_the_stored_accuracy(iterations: int, mnist_dir: Path, tmp_path: Path) -> None:
     """To what is stored at that iteration, within four standard errors of two accuracies on 10,000 images (`audit`'s
     bound): batches come in another order."""
