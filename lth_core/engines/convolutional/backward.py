@@ -2,7 +2,7 @@
 
 Rows of the gradient of the outputs are packed with their margins, through batch normalisation on the way. For a tile
 of input pixels, each living weight loads the gradients that it meets once: times the weight they add to the tile's
-gradient, times the tile to the weight's own vector of 16 images.
+gradient, times the tile to the weight's own four sums.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from lth_core.engines.convolutional.vectors import (
     IMAGES,
     NARROW,
     NORMED,
+    SUMS,
     TILE,
     WIDE,
     ask_to_read,
@@ -23,6 +24,7 @@ from lth_core.engines.convolutional.vectors import (
     clear,
     folded,
     folded_product,
+    fourfold,
     inlined,
     load_apart,
     move,
@@ -125,7 +127,7 @@ def _tiles(like, width, conv, outputs, first, inputs, scratch, rows, row0, d, we
     """Gradients of the inputs that `rows` packed rows reach; `row0`: first row of inputs among all groups'.
 
     Meanwhile the caches are asked for what the next strip packs, from row `first` of outputs on, and the next tile."""
-    none = zero(16)
+    none, four = zero(16), zero(SUMS)
     side, stride = conv.side // conv.stride, conv.stride
     parities = stride * stride
     down = conv.outputs * (side + 2) * IMAGES
@@ -168,7 +170,7 @@ def _tiles(like, width, conv, outputs, first, inputs, scratch, rows, row0, d, we
                                 place = base + np.int64(number(conv.back_offset, t))
                                 s = folded_product(p, load(like, scratch, place), none)
                                 s = folded_product(q, load(like, scratch, place + down), s)
-                                store(add(s, load(none, weight_lanes, t * IMAGES)), weight_lanes, t * IMAGES)
+                                store(add(fourfold(s), load(four, weight_lanes, t * SUMS)), weight_lanes, t * SUMS)
                             continue
                         to, below = (upper * conv.inputs + c) * line + at, (lower * conv.inputs + c) * line + at
                         if block == 0:
@@ -186,7 +188,7 @@ def _tiles(like, width, conv, outputs, first, inputs, scratch, rows, row0, d, we
                             u, v = load(like, scratch, place), load(like, scratch, place + down)
                             s = folded_product(q, v, folded_product(p, u, none))  # rounds less than adding each pixel
                             a, b = fma(w, u, a), fma(w, v, b)
-                            store(add(s, load(none, weight_lanes, t * IMAGES)), weight_lanes, t * IMAGES)
+                            store(add(fourfold(s), load(four, weight_lanes, t * SUMS)), weight_lanes, t * SUMS)
                         if last:
                             rows_z = inputs.z_channels * line
                             rows_other = inputs.other_channels * line
@@ -207,7 +209,7 @@ def _tiles(like, width, conv, outputs, first, inputs, scratch, rows, row0, d, we
 def _gradients(like, width, conv, outputs, inputs, images, scratch, d, weight_lanes, lanes, there, sums, gradient):
     side = conv.side // conv.stride
     row = conv.outputs * (side + 2) * IMAGES
-    clear(weight_lanes, 0, gradient.size * IMAGES)
+    clear(weight_lanes, 0, (gradient.size * SUMS + IMAGES - 1) // IMAGES * IMAGES)
     for i in range(sums.size):
         sums[i] = 0
     for g in range((images + IMAGES - 1) // IMAGES):
@@ -236,8 +238,8 @@ def _gradients(like, width, conv, outputs, inputs, images, scratch, d, weight_la
                     sums[i] += np.float64(lanes[i * IMAGES + image])
     for t in range(gradient.size):
         s = 0.0
-        for image in range(IMAGES):
-            s += np.float64(weight_lanes[t * IMAGES + image])
+        for part in range(SUMS):
+            s += np.float64(weight_lanes[t * SUMS + part])
         gradient[t] = s
 
 
@@ -245,7 +247,7 @@ def _gradients(like, width, conv, outputs, inputs, images, scratch, d, weight_la
 def gradients(conv, outputs, inputs, images, scratch, d, weight_lanes, lanes, there, sums, gradient):
     """Gradients of a convolution's inputs, `d`, and of its living weights, `gradient` `(entry,)` in backward order.
 
-    - `weight_lanes`: `(entry * 16,)` work space; `lanes`: `(input * 3 * 16,)`; `there`: `(16,)`
+    - `weight_lanes`: `(entry * 4,)` work space; `lanes`: `(input * 3 * 16,)`; `there`: `(16,)`
     - `sums`: `(input * 3,)` float64, see `Inputs`
     """
     _gradients(

@@ -24,7 +24,7 @@ from lth_core.engines.convolutional.plan import (
     walks,
 )
 from lth_core.engines.convolutional.pooling import activate, from_units, pool, to_units, unpool
-from lth_core.engines.convolutional.vectors import IMAGES, RAW, TILE, zeros
+from lth_core.engines.convolutional.vectors import IMAGES, RAW, SUMS, TILE, zeros
 from lth_core.engines.sparse.kernels import CLASSES, LANES, Rule, loss_gradient, score
 from lth_core.models import Layer, Masks, Parameters
 
@@ -81,7 +81,7 @@ class Convolutional:
         rows = [(c.strip * c.stride + 3 - c.stride) * c.inputs * (c.side + 2) for c in conv]
         rows += [(c.back_strip + 2) * c.outputs * (c.side // c.stride + 2) for c in conv]
         self.scratch = zeros(max(rows) * IMAGES)
-        self.weight_lanes = zeros(max(c.back_w.size for c in conv) * IMAGES)
+        self.weight_lanes = zeros(max(c.back_w.size for c in conv) * SUMS + IMAGES)
         channels = max(max(c.inputs, c.outputs) for c in conv)
         self.lanes, self.there = zeros(3 * channels * IMAGES), zeros(IMAGES)
         self.sums = np.zeros(3 * channels)
