@@ -1,10 +1,11 @@
 """All benchmarks in one run, as a table to read and as rows: `make bench`.
 
-    python benchmarks/bench.py [--publish] [lenet] [xor] [memory] [dense] [pages]
+    python benchmarks/bench.py [--publish] [lenet] [xor] [memory] [dense] [pages] [conv-2] ... [resnet-18] [vgg-19]
 
 Writes _build/bench.json: benchmark, engine, setting, median, unit, ratio to the plain loop of the same run, and where
 they apply the setting's own fields: arch, density (a fraction), cohort (networks) and precision. With --publish the
-rows also go to results/bench.json, with the machine they were measured on: the book's performance page.
+rows also go to results/bench.json, with the machine they were measured on: the book's performance page. There they
+take the place of what the same benchmarks measured before; other rows stay, with the day and commit they are of.
 """
 
 from __future__ import annotations
@@ -13,17 +14,21 @@ import argparse
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+import convolutional
 import dense
 import lenet
 import memory
 import pages
 import xor
 
+from lth_core import manifest
+from lth_core.engines.convolutional.vectors import WIDE_REGISTERS
 from lth_core.files import replaced
 from lth_core.results import manifest
 from lth_core.store.cell import device_details, provenance
@@ -36,7 +41,9 @@ BENCHMARKS = {
     "memory": memory.rows,
     "dense": lambda: dense.rows(DEVICE),
     "pages": pages.rows,
+    **{arch: partial(convolutional.rows, cases={arch: rounds}) for arch, rounds in convolutional.ROUNDS.items()},
 }
+SAID_ONCE = ("commit", "when")  # of `made`, kept beside rows that stay when others are measured
 
 
 def table(rows: list[dict]) -> str:
@@ -51,6 +58,19 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def beside(old: dict, made: dict, rows: list[dict]) -> dict:
+    """What is published once `rows` are measured: they replace rows of the same benchmarks of the same architecture;
+    rows that stay say whose they are where it is not the newest's, and a note names them."""
+    measured = {(r["benchmark"], r.get("arch")) for r in rows}
+    was = {name: old["made"][name] for name in SAID_ONCE if name in old["made"]}
+    kept = [{**was, **r} for r in old["rows"] if (r["benchmark"], r.get("arch")) not in measured]
+    now = {name: made[name] for name in SAID_ONCE if name in made}
+    kept = [{n: v for n, v in r.items() if not (n in now and now[n] == v)} for r in kept]
+    others = sorted({f"{r['when']} (commit {r['commit']})" for r in kept if "when" in r and "commit" in r})
+    note = {"note": f"Rows of other benchmarks are of {', '.join(others)}."[:200]} if others else {}
+    return {"made": {**made, **note}, "rows": kept + rows}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"{', '.join(BENCHMARKS)}; default: all")
@@ -61,11 +81,14 @@ def main() -> None:
     rows = [row for name in args.names or BENCHMARKS for row in BENCHMARKS[name]()]
     print(table(rows))
     made = {**provenance(), **device_details(DEVICE), "when": time.strftime("%Y-%m-%d", time.gmtime())}
+    made["vectors"] = "AVX-512" if WIDE_REGISTERS else "narrower than AVX-512"
     text = json.dumps({"made": made, "rows": rows}, indent=1) + "\n"
     with replaced(ROOT / "_build" / "bench.json") as temporary:
         temporary.write_text(text)
     if args.publish:
-        manifest.commit(ROOT / "results", {"bench.json": text.encode()})
+        folder = ROOT / "results"
+        both = beside(manifest.document(folder, "bench.json") or {"made": {}, "rows": []}, made, rows)
+        manifest.commit(folder, {"bench.json": (json.dumps(both, indent=1) + "\n").encode()})
 
 
 if __name__ == "__main__":

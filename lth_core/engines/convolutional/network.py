@@ -29,6 +29,7 @@ from lth_core.engines.sparse.kernels import CLASSES, LANES, Rule, loss_gradient,
 from lth_core.models import Layer, Masks, Parameters
 
 NOTHING = np.zeros(0, np.int64)
+PIECE = 48  # images of an evaluation's piece at most: fewer maps, of which more stay in the caches
 
 
 class Convolutional:
@@ -135,7 +136,7 @@ class Convolutional:
                 if n.layer.norm:
                     scale, shift = stage.arrays["scale"][n.part], stage.arrays["shift"][n.part]
                     norm.freeze(n.gain, n.bias, *n.running, scale, shift)
-        piece = self.batch if self.batch % LANES == 0 else max(self.batch // IMAGES * IMAGES, min(self.batch, IMAGES))
+        piece = max(IMAGES, min(self.batch // IMAGES * IMAGES, PIECE))
         for begin in range(0, len(index), piece):
             some = index[begin : begin + piece]
             lay(pixels, some, value, NOTHING, self.stages[0].maps.channels, self.stages[0].maps.side, self.x)
