@@ -44,8 +44,20 @@ CHAINS = {"resnet-18": 13, "vgg-19": 20, "conv-2": 21, "conv-4": 20, "conv-6": 2
 NETS = {net.arch: net for net in (*images.CONV, images.RESNET, images.VGG)}
 STEPS = 200  # of the schedule that is timed: batches of so many steps are drawn
 LOOKED_AT = 384  # images of a call of evaluation
+WAYS = [(1, CORES), (CORES, 1)] if CORES > 1 else [(1, 1)]  # processes and threads in which torch is tried
+Rates = dict[tuple[int, int, str, int, str], list[float]]
 Works = dict[str, Callable[[int], float]]
 UNITS = {"step": "network-steps/s", "evaluate": "images/s", "peak": "GFLOP/s"}
+
+
+def _flags() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return ""
+
+
+PRECISIONS = ("fp32", "bf16") if "avx512_bf16" in _flags() else ("fp32",)  # bf16 where the processor multiplies in it
 
 
 def network(arch: str, round: int, trial: int = 0, precision: str = "fp32") -> Network:
@@ -144,67 +156,74 @@ def plain(arch: str) -> list[Works]:
     return [{"step": step}]
 
 
-def work(name: str, arch: str, threads: int, number: int) -> None:
-    """Answer as the contender `name`; `number`: a round of the compiled engine, networks of the dense one."""
+def work(kind: str, arch: str, threads: int, numbers: Sequence[int]) -> None:
+    """Answer as torch, by `ENGINE/networks/WHAT`, or as the compiled engine and the peak, by `ENGINE/round/WHAT`."""
     train.keep_freed_memory()
-    torch.set_num_threads(1 if name == "convolutional" else threads)
-    memory = 0
-    if name == "peak":
-        made: list[Works] = [{"peak": peak.work} for _ in range(threads)]
-    elif name == "convolutional":
-        made, memory = compiled(arch, number)
-    elif name == "plain loop":
-        made = plain(arch)
+    torch.set_num_threads(threads if kind == "torch" else 1)
+    calls: dict[str, list[Works]] = {}
+    memory = []
+    if kind == "torch":
+        calls["plain_loop/1"] = plain(arch)
+        for precision in PRECISIONS:
+            for n in numbers if precision == "fp32" else (1,):
+                calls[f"dense_{precision}/{n}"] = masked(arch, precision, n)
     else:
-        made = masked(arch, name.removeprefix("dense "), number)
-    calls = {what: [works[what] for works in made] for what in made[0]}
-    turns.serve({what: partial(turns.rate_of, own) for what, own in calls.items()}, f"ready {memory}")
+        calls["peak/0"] = [{"peak": peak.work} for _ in range(threads)]
+        for r in numbers:
+            calls[f"convolutional/{r}"], bytes_ = compiled(arch, r)
+            memory.append(bytes_)
+    works = {
+        f"{name}/{what}": partial(turns.rate_of, [own[what] for own in made])
+        for name, made in calls.items()
+        for what in made[0]
+    }
+    turns.serve(works, " ".join(map(str, ["ready", *memory])))
 
 
 # --- The comparison ---------------------------------------------------------------------------------------------------
 
 
-def contender(name: str, arch: str, processes: int, threads: int, number: int = 1) -> Contender:
-    what = f"{name} {number}, {processes} of {threads}"
-    arguments = ("--work", name, arch, str(threads), str(number))
-    return Contender(what, str(Path(__file__).resolve()), arguments, processes)
-
-
-def settings(arch: str, rounds: Sequence[int]) -> list[Contender]:
-    """Torch in its settings, the compiled engine by round, the peak."""
-    ways = [(1, CORES), (CORES, 1)] if CORES > 1 else [(1, 1)]
-    made = [contender("plain loop", arch, *way) for way in ways]
-    made += [contender("dense fp32", arch, *way) for way in ways]
-    if arch.startswith("conv-"):
-        made.append(contender("dense fp32", arch, 1, CORES, 2))
-    if "avx512_bf16" in _flags():
-        made += [contender("dense bf16", arch, *way) for way in ways]
-    made += [contender("convolutional", arch, 1, CORES, r) for r in rounds]
-    return [*made, contender("peak", arch, 1, CORES)]
-
-
-def _can(name: str) -> tuple[str, ...]:
-    if name.startswith("peak"):
-        return ("peak",)
-    return ("step",) if name.startswith(("plain", "dense bf16")) else ("step", "evaluate")
-
-
-def measured(arch: str, rounds: Sequence[int], seconds: float, repeats: int) -> tuple[turns.Rates, dict[str, float]]:
-    """Rates by (contender, work), and bytes of a network of the compiled engine by round's contender."""
-    own = settings(arch, rounds)
+def measured(arch: str, rounds: Sequence[int], seconds: float, repeats: int) -> tuple[Rates, dict[int, float]]:
+    """Rates by (processes, threads, engine, number, work), and bytes of a network of the compiled engine by round."""
+    own, works = [], {}
+    for processes, threads in WAYS:
+        cohorts = (1, 2) if arch.startswith("conv-") and processes == 1 else (1,)
+        own.append(_contender("torch", arch, processes, threads, cohorts))
+        whats = ["plain_loop/1/step", *(f"dense_fp32/{n}/step" for n in cohorts), "dense_fp32/1/evaluate"]
+        works[own[-1].name] = whats + ["dense_bf16/1/step"] * ("bf16" in PRECISIONS)
+    own.append(_contender("compiled", arch, 1, CORES, rounds))
+    works[own[-1].name] = [f"convolutional/{r}/{what}" for r in rounds for what in ("step", "evaluate")] + [
+        "peak/0/peak"
+    ]
     with turns.teams(own) as found:
-        rates = turns.in_turns(found, {c.name: _can(c.name) for c in own}, seconds, repeats)
-        memory = {name: float(team.told[0].split()[1]) for name, team in found.items()}
-    return rates, memory
+        rates = turns.in_turns(found, works, seconds, repeats)
+        memory = map(float, found[own[-1].name].told[0].split()[1:])
+    made: Rates = {}
+    for (name, what), values in rates.items():
+        processes, threads = _way(name)
+        engine_name, number, did = what.split("/")
+        made[processes, threads, engine_name.replace("_", " "), int(number), did] = values
+    return made, dict(zip(rounds, memory, strict=True))
 
 
-def best(rates: turns.Rates, engine_name: str, what: str) -> tuple[str, float]:
-    """An engine's contender with the highest median."""
-    own = {
-        name: statistics.median(v) for (name, did), v in rates.items() if did == what and name.startswith(engine_name)
-    }
-    name = max(own, key=lambda n: own[n])
-    return name, own[name]
+def _contender(kind: str, arch: str, processes: int, threads: int, numbers: Sequence[int]) -> Contender:
+    arguments = ("--work", kind, arch, str(threads), *map(str, numbers))
+    return Contender(f"{kind} {processes} {threads}", str(Path(__file__).resolve()), arguments, processes)
+
+
+def _way(name: str) -> tuple[int, int]:
+    processes, threads = name.split()[1:]
+    return int(processes), int(threads)
+
+
+def best(rates: Rates, engine_name: str, what: str) -> float:
+    """The median of an engine in its best setting."""
+    return max(statistics.median(v) for k, v in rates.items() if k[2] == engine_name and k[4] == what)
+
+
+def of_round(rates: Rates, round: int, what: str) -> float:
+    """The median of the compiled engine at a round."""
+    return statistics.median(rates[1, CORES, "convolutional", round, what])
 
 
 def rows(
@@ -214,52 +233,46 @@ def rows(
     made = []
     for arch, rounds in (cases or ROUNDS).items():
         rates, memory = measured(arch, rounds, seconds, repeats)
-        made += _rows(arch, rounds, rates, memory)
+        made += _rows(arch, rates) + _chain(arch, rounds, rates)
+        made += [_memory(arch, r, memory[r]) for r in (rounds[0], rounds[-1])]
     return made
 
 
-def _rows(arch: str, rounds: Sequence[int], rates: turns.Rates, memory: dict[str, float]) -> list[dict[str, Any]]:
+def _rows(arch: str, rates: Rates) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
-    bases = {"step": best(rates, "plain", "step")[1], "evaluate": best(rates, "dense fp32", "evaluate")[1]}
-    for (name, what), values in rates.items():
-        engine_name, _, how = name.partition(", ")
-        *words, number = engine_name.split()
-        engine_name = " ".join(words)
-        processes, threads = how.split(" of ")
+    bases = {"step": best(rates, "plain loop", "step"), "evaluate": best(rates, "dense fp32", "evaluate")}
+    for (processes, threads, engine_name, number, what), values in rates.items():
         row: dict[str, Any] = {"benchmark": f"convolutional tickets, {what}", "engine": engine_name, "arch": arch}
+        row["setting"] = f"{arch}, {processes} x {threads} threads"
         if engine_name == "convolutional":
-            share = density(arch, int(number))
+            share = density(arch, number)
             row |= {"density": share, "setting": f"{arch}, round {number}, density {share:.3g}, a network a core"}
         elif engine_name == "peak":
             row["setting"] = f"multiply-adds in registers, {threads} threads, beside {arch}"
-        else:
-            row |= {
-                "cohort": int(number),
-                "precision": engine_name.removeprefix("dense ") if "dense" in engine_name else "fp32",
-            }
-            row["setting"] = f"{arch}, {processes} x {threads} threads" + (
-                f", cohort of {number}" if "dense" in engine_name else ""
-            )
+        elif engine_name.startswith("dense"):
+            row |= {"cohort": number, "precision": engine_name.removeprefix("dense ")}
+            row["setting"] += f", cohort of {number}"
         row |= turns.spread(values) | {"unit": UNITS[what]}
         made.append({**row, "ratio": row["median"] / bases[what] if what in bases else None})
-    made += _chain(arch, rounds, rates)
-    made += [{
-        "benchmark": "convolutional tickets, memory", "engine": "convolutional", "arch": arch, "ratio": None,
-        "density": density(arch, r),
-        "setting": f"{arch}, round {r}, density {density(arch, r):.3g}: arrays of a network", "unit": "MB",
-        "median": memory[contender("convolutional", arch, 1, CORES, r).name] / 1e6,
-    } for r in (rounds[0], rounds[-1])]  # fmt: skip
     return made
 
 
-def _chain(arch: str, rounds: Sequence[int], rates: turns.Rates) -> list[dict[str, Any]]:
+def _memory(arch: str, round: int, bytes_: float) -> dict[str, Any]:
+    share = density(arch, round)
+    return {
+        "benchmark": "convolutional tickets, memory", "engine": "convolutional", "arch": arch, "density": share,
+        "setting": f"{arch}, round {round}, density {share:.3g}: arrays of a network", "median": bytes_ / 1e6,
+        "unit": "MB", "ratio": None,
+    }  # fmt: skip
+
+
+def _chain(arch: str, rounds: Sequence[int], rates: Rates) -> list[dict[str, Any]]:
     """Seconds of a whole chain by round, extrapolated: between the rounds that were timed, times are interpolated in
     density; a round is the paper's iterations with its evaluations."""
     if rounds[0] != 0 or len(rounds) < 3:
         return []
     net, last = NETS[arch], CHAINS[arch]
     looked_at = (net.iterations // net.eval_every + 1) * sum(EVALUATED["cifar10"].values())
-    name = lambda r: contender("convolutional", arch, 1, CORES, r).name  # noqa: E731
     at = [density(arch, r) for r in rounds][::-1]
     made, total = [], {}
     for engine_name in ("dense fp32", "convolutional"):
@@ -267,10 +280,10 @@ def _chain(arch: str, rounds: Sequence[int], rates: turns.Rates) -> list[dict[st
         for r in range(last + 1):
             for what, amount in (("step", net.iterations), ("evaluate", looked_at)):
                 if engine_name == "convolutional":
-                    times = [1 / statistics.median(rates[name(q), what]) for q in rounds][::-1]
+                    times = [1 / of_round(rates, q, what) for q in rounds][::-1]
                     seconds += amount * float(np.interp(density(arch, r), at, times))
                 else:
-                    seconds += amount / best(rates, engine_name, what)[1]
+                    seconds += amount / best(rates, engine_name, what)
         total[engine_name] = seconds
         made.append({
             "benchmark": "convolutional tickets, chains (extrapolated)", "engine": engine_name, "arch": arch,
@@ -278,13 +291,6 @@ def _chain(arch: str, rounds: Sequence[int], rates: turns.Rates) -> list[dict[st
             "ratio": total["dense fp32"] / seconds,
         })  # fmt: skip
     return made
-
-
-def _flags() -> str:
-    try:
-        return Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return ""
 
 
 def main() -> None:
@@ -305,6 +311,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--work"]:
-        work(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+        work(sys.argv[2], sys.argv[3], int(sys.argv[4]), [int(n) for n in sys.argv[5:]])
     else:
         main()
