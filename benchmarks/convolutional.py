@@ -13,178 +13,38 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-import dense
-import peak
 import turns
+from contenders import NETS, PRECISIONS, row
 from turns import CORES, Contender
 
-from lth_companion.experiments import images
 from lth_companion.experiments.costs import EVALUATED
-from lth_core import data, prune
-from lth_core.engines import dense as train
-from lth_core.engines.cohort import EVALUATE_AT_ONCE, Cohort
-from lth_core.engines.convolutional import engine
-from lth_core.engines.forward import forward
-from lth_core.models import Network, initial
+from lth_core import prune
+from lth_core.engines.convolutional import crossover
 
 ROUNDS = {
     "resnet-18": (0, 2, 4, 8, 11, 13), "vgg-19": (0, 4, 8, 12, 20), "conv-2": (0, 2, 5, 10, 21),
     "conv-4": (0, 3, 10, 20), "conv-6": (0, 3, 10, 20),
 }  # fmt: skip
 CHAINS = {"resnet-18": 13, "vgg-19": 20, "conv-2": 21, "conv-4": 20, "conv-6": 20}  # last round of a chain
-NETS = {net.arch: net for net in (*images.CONV, images.RESNET, images.VGG)}
-STEPS = 200  # of the schedule that is timed: batches of so many steps are drawn
-LOOKED_AT = 384  # images of a call of evaluation
 WAYS = [(1, CORES), (CORES, 1)] if CORES > 1 else [(1, 1)]  # processes and threads in which torch is tried
 Rates = dict[tuple[int, int, str, int, str], list[float]]
-Works = dict[str, Callable[[int], float]]
 UNITS = {"step": "network-steps/s", "evaluate": "images/s", "peak": "GFLOP/s"}
 
 
-def _flags() -> str:
-    try:
-        return Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return ""
-
-
-PRECISIONS = ("fp32", "bf16") if "avx512_bf16" in _flags() else ("fp32",)  # bf16 where the processor multiplies in it
-
-
-def network(arch: str, round: int, trial: int = 0, precision: str = "fp32") -> Network:
-    """The network of a round, with masks cut at once from its initial weights."""
-    base = dense.recipe(arch, dense.CASES[arch], precision=precision, trial=trial, iterations=STEPS, eval_every=STEPS)
-    spec = base.at_round(round, **NETS[arch].prune)
-    weights = initial(spec)
-    masks = prune.cut(spec, weights, prune.full(spec)) if round else prune.full(spec)
-    return Network(spec, prune.masked(weights, masks), masks)
-
-
 def density(arch: str, round: int) -> float:
-    base = dense.recipe(arch, dense.CASES[arch], iterations=STEPS, eval_every=STEPS)
-    return prune.density(base.at_round(round, **NETS[arch].prune))
+    """Share of a network's weights that is left."""
+    return prune.density(row(arch, round))
 
 
-# --- In a contender's process -----------------------------------------------------------------------------------------
-
-
-def compiled(arch: str, round: int) -> tuple[list[Works], int]:
-    """Works of the compiled engine, a network for every core; bytes that one holds."""
-    job, made = engine._Training(network(arch, round), data.load("cifar10"), None), []
-    batches, index = job.order.batches(0, STEPS), np.arange(LOOKED_AT, dtype=np.int32)
-    for _ in range(CORES):
-        net = job._made()
-
-        def step(i: int, net=net) -> float:
-            job.step(net, batches[i % STEPS], i % STEPS)
-            return 1
-
-        def evaluate(i: int, net=net) -> float:
-            net.evaluate(job.pool, index, job.data.pool_labels, job.value)
-            return LOOKED_AT
-
-        made.append({"step": step, "evaluate": evaluate})
-    return made, held(net)
-
-
-def held(network: object) -> int:
-    """Bytes of all arrays that an object and its parts hold, each counted once."""
-    arrays: dict[int, int] = {}
-    seen: set[int] = set()
-
-    def walk(x: object) -> None:
-        if id(x) in seen or isinstance(x, (str, int, float, type(None))):
-            return
-        seen.add(id(x))
-        if isinstance(x, np.ndarray):
-            while isinstance(x.base, np.ndarray):
-                x = x.base
-            arrays[id(x)] = x.nbytes
-        elif isinstance(x, dict):
-            for part in x.values():
-                walk(part)
-        elif isinstance(x, (list, tuple)):
-            for part in x:
-                walk(part)
-        elif hasattr(x, "__dict__"):
-            walk(vars(x))
-
-    walk(network)
-    return sum(arrays.values())
-
-
-def masked(arch: str, precision: str, networks: int) -> list[Works]:
-    """Works of the dense engine, the same at every density."""
-    nets = [network(arch, 0, trial, precision) for trial in range(networks)]
-    cohort = Cohort(nets, data.load("cifar10"), torch.device("cpu"))
-    cohort.load(cohort.chunk(0))
-
-    def step(i: int) -> float:
-        if i % STEPS == 0:
-            cohort.step_at.zero_()
-        cohort.step()
-        return networks
-
-    @torch.no_grad()
-    def evaluate(i: int) -> float:
-        index = cohort.parts["train"][:, : EVALUATE_AT_ONCE["cpu"]]
-        x, _ = cohort.images.take("pool", index)
-        with cohort.autocast():
-            forward(cohort.table, cohort.weights, x)
-        return index.numel()
-
-    return [{"step": step, "evaluate": evaluate}]
-
-
-def plain(arch: str) -> list[Works]:
-    """One step of the loop that people write."""
-    loop = dense.plain(arch, dense.CASES[arch], 1, "cpu")
-
-    def step(i: int) -> float:
-        loop()
-        return 1
-
-    return [{"step": step}]
-
-
-def work(kind: str, arch: str, threads: int, numbers: Sequence[int]) -> None:
-    """Answer as torch, by `ENGINE/networks/WHAT`, or as the compiled engine and the peak, by `ENGINE/round/WHAT`."""
-    train.keep_freed_memory()
-    torch.set_num_threads(threads if kind == "torch" else 1)
-    calls: dict[str, list[Works]] = {}
-    memory = []
-    if kind == "torch":
-        calls["plain_loop/1"] = plain(arch)
-        for precision in PRECISIONS:
-            for n in numbers if precision == "fp32" else (1,):
-                calls[f"dense_{precision}/{n}"] = masked(arch, precision, n)
-    else:
-        calls["peak/0"] = [{"peak": peak.work} for _ in range(threads)]
-        for r in numbers:
-            calls[f"convolutional/{r}"], bytes_ = compiled(arch, r)
-            memory.append(bytes_)
-    works = {
-        f"{name}/{what}": partial(turns.rate_of, [own[what] for own in made])
-        for name, made in calls.items()
-        for what in made[0]
-    }
-    turns.serve(works, " ".join(map(str, ["ready", *memory])))
-
-
-# --- The comparison ---------------------------------------------------------------------------------------------------
-
-
-def measured(arch: str, rounds: Sequence[int], seconds: float, repeats: int) -> tuple[Rates, dict[int, float]]:
-    """Rates by (processes, threads, engine, number, work), and bytes of a network of the compiled engine by round."""
+def measured(arch: str, rounds: Sequence[int], seconds: float, repeats: int) -> tuple[Rates, dict[int, list[float]]]:
+    """Rates by (processes, threads, engine, number, work); by round bytes and share of multiply-adds of a network."""
     own, works = [], {}
     for processes, threads in WAYS:
         cohorts = (1, 2) if arch.startswith("conv-") and processes == 1 else (1,)
@@ -197,18 +57,18 @@ def measured(arch: str, rounds: Sequence[int], seconds: float, repeats: int) -> 
     ]
     with turns.teams(own) as found:
         rates = turns.in_turns(found, works, seconds, repeats)
-        memory = map(float, found[own[-1].name].told[0].split()[1:])
+        facts = [[float(x) for x in fact.split(":")] for fact in found[own[-1].name].told[0].split()[1:]]
     made: Rates = {}
     for (name, what), values in rates.items():
         processes, threads = _way(name)
         engine_name, number, did = what.split("/")
         made[processes, threads, engine_name.replace("_", " "), int(number), did] = values
-    return made, dict(zip(rounds, memory, strict=True))
+    return made, dict(zip(rounds, facts, strict=True))
 
 
 def _contender(kind: str, arch: str, processes: int, threads: int, numbers: Sequence[int]) -> Contender:
-    arguments = ("--work", kind, arch, str(threads), *map(str, numbers))
-    return Contender(f"{kind} {processes} {threads}", str(Path(__file__).resolve()), arguments, processes)
+    script = str(Path(__file__).with_name("contenders.py"))
+    return Contender(f"{kind} {processes} {threads}", script, (kind, arch, str(threads), *map(str, numbers)), processes)
 
 
 def _way(name: str) -> tuple[int, int]:
@@ -232,9 +92,10 @@ def rows(
     """Rows for `bench`; ratio to the plain loop in its best setting, of evaluations to the dense engine in its best."""
     made = []
     for arch, rounds in (cases or ROUNDS).items():
-        rates, memory = measured(arch, rounds, seconds, repeats)
-        made += _rows(arch, rates) + _chain(arch, rounds, rates)
-        made += [_memory(arch, r, memory[r]) for r in (rounds[0], rounds[-1])]
+        rates, facts = measured(arch, rounds, seconds, repeats)
+        made += _rows(arch, rates) + _chain(arch, rounds, rates) + [_crossover(arch, rounds, rates)]
+        made += [_fact("memory", arch, r, facts[r][0] / 1e6, "MB") for r in rounds]
+        made += [_fact("living multiply-adds", arch, r, facts[r][1], "of the dense network") for r in rounds]
     return made
 
 
@@ -242,27 +103,39 @@ def _rows(arch: str, rates: Rates) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     bases = {"step": best(rates, "plain loop", "step"), "evaluate": best(rates, "dense fp32", "evaluate")}
     for (processes, threads, engine_name, number, what), values in rates.items():
-        row: dict[str, Any] = {"benchmark": f"convolutional tickets, {what}", "engine": engine_name, "arch": arch}
-        row["setting"] = f"{arch}, {processes} x {threads} threads"
+        found: dict[str, Any] = {"benchmark": f"convolutional tickets, {what}", "engine": engine_name, "arch": arch}
+        found["setting"] = f"{arch}, {processes} x {threads} threads"
         if engine_name == "convolutional":
             share = density(arch, number)
-            row |= {"density": share, "setting": f"{arch}, round {number}, density {share:.3g}, a network a core"}
+            found |= {"density": share, "setting": f"{arch}, round {number}, density {share:.3g}, a network a core"}
         elif engine_name == "peak":
-            row["setting"] = f"multiply-adds in registers, {threads} threads, beside {arch}"
+            found["setting"] = f"multiply-adds in registers, {threads} threads, beside {arch}"
         elif engine_name.startswith("dense"):
-            row |= {"cohort": number, "precision": engine_name.removeprefix("dense ")}
-            row["setting"] += f", cohort of {number}"
-        row |= turns.spread(values) | {"unit": UNITS[what]}
-        made.append({**row, "ratio": row["median"] / bases[what] if what in bases else None})
+            found |= {"cohort": number, "precision": engine_name.removeprefix("dense ")}
+            found["setting"] += f", cohort of {number}"
+        found |= turns.spread(values) | {"unit": UNITS[what]}
+        made.append({**found, "ratio": found["median"] / bases[what] if what in bases else None})
     return made
 
 
-def _memory(arch: str, round: int, bytes_: float) -> dict[str, Any]:
+def _fact(what: str, arch: str, round: int, value: float, unit: str) -> dict[str, Any]:
     share = density(arch, round)
     return {
-        "benchmark": "convolutional tickets, memory", "engine": "convolutional", "arch": arch, "density": share,
-        "setting": f"{arch}, round {round}, density {share:.3g}: arrays of a network", "median": bytes_ / 1e6,
-        "unit": "MB", "ratio": None,
+        "benchmark": f"convolutional tickets, {what}", "engine": "convolutional", "arch": arch, "density": share,
+        "setting": f"{arch}, round {round}, density {share:.3g}", "median": value, "unit": unit, "ratio": None,
+    }  # fmt: skip
+
+
+def _crossover(arch: str, rounds: Sequence[int], rates: Rates) -> dict[str, Any]:
+    """The share of a row's work (`crossover.share`) up to which the compiled engine does more steps than the dense one
+    in its best setting; between rounds times are interpolated."""
+    share = [crossover.share(row(arch, r)) for r in rounds]
+    lead = [best(rates, "dense fp32", "step") / of_round(rates, r, "step") - 1 for r in rounds]  # below 0: faster
+    at = 1.0 if lead[0] <= 0 else float(np.interp(0, lead[::-1], share[::-1]))
+    return {
+        "benchmark": "convolutional tickets, crossover", "engine": "convolutional", "arch": arch, "median": at,
+        "setting": f"{arch}, faster than the dense engine up to this share of the work", "unit": "of the dense network",
+        "ratio": None,
     }  # fmt: skip
 
 
@@ -310,7 +183,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--work"]:
-        work(sys.argv[2], sys.argv[3], int(sys.argv[4]), [int(n) for n in sys.argv[5:]])
-    else:
-        main()
+    main()

@@ -4,18 +4,23 @@
 
 Masks are random with a ticket's number of weights in each layer: speed depends on the number, hardly on the places.
 Every contender takes its turn in every repetition, so that a busy neighbour slows all of them; medians are reported.
+The plain loop is tried as one process with all threads and as one process a core with one thread each, which together
+do more: ratios are to the better of the two.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from statistics import median
 
 import numpy as np
 import torch
+import turns
 from torch.nn.functional import cross_entropy
 
 from lth_core import data as data_sets
@@ -102,14 +107,33 @@ class PlainLoop:
             out = self.model(x)
             float(cross_entropy(out, y)), int((out.argmax(1) == y).sum())
 
-    def schedule(self, iterations: int) -> int:
+    def schedule(self) -> int:
+        """A hundred iterations of every round, and an evaluation after them."""
         for round in SCHEDULE:
-            run = self.steps(network(round), self.in_memory())
+            self.steps(network(round), self.in_memory())(100)
             self.evaluate()
-            for _ in range(0, iterations, 100):
-                run(100)
-                self.evaluate()
-        return len(SCHEDULE) * iterations
+        return 100 * len(SCHEDULE)
+
+
+def plain_loops(threads: int) -> None:
+    """In a process of its own: answer with steps a second of the plain loop, by density, or over the schedule."""
+    torch.set_num_threads(threads)
+    plain, works = PlainLoop(data_sets.load("mnist")), {}
+    for density, round in ROUNDS.items():
+        for name, batches in (("memory", plain.in_memory), ("loader", plain.with_loader)):
+            works[f"{density}/{name}"] = _repeated(plain.steps(network(round), batches()), threads)
+    works["schedule"] = partial(turns.rate_of, [lambda i: plain.schedule()], threads)
+    turns.serve(works)
+
+
+def _repeated(run: Callable[[int], None], threads: int) -> Callable[[float], float]:
+    """Steps a second of a loop, ten at a time."""
+
+    def ten(i: int) -> float:
+        run(10)
+        return 10
+
+    return partial(turns.rate_of, [ten], threads)
 
 
 class SparseSteps:
@@ -143,10 +167,10 @@ class SparseSteps:
 
 
 def rate(run: Callable[[int], object], iterations: int, networks: int = 1) -> float:
-    """Network-iterations per second of one call."""
-    began = time.perf_counter()
+    """Network-iterations per second of one call on a core for each network, by processor time as in `turns`."""
+    began = time.process_time()
     run(iterations)
-    return networks * iterations / (time.perf_counter() - began)
+    return networks**2 * iterations / (time.process_time() - began)
 
 
 def compare(contenders: dict[tuple[str, str], Callable[[], float]], repetitions: int) -> dict[tuple[str, str], float]:
@@ -160,58 +184,67 @@ def compare(contenders: dict[tuple[str, str], Callable[[], float]], repetitions:
     return {name: median(values) for name, values in found.items()}
 
 
-def best_threads(run: Callable[[int], object], cores: int) -> int:
-    """torch's own best number of threads for these small matrices."""
-    rates = {}
-    for n in {1, cores}:
-        torch.set_num_threads(n)
-        run(20)
-        rates[n] = max(rate(run, 50) for _ in range(3))
-    return max(rates, key=lambda n: rates[n])
-
-
-def rows(data_dir: str | None = None, repetitions: int = 5, cores: int | None = None) -> Rows:
+def rows(repetitions: int = 3, seconds: float = 0.6) -> Rows:
     """All measurements: benchmark, engine, setting, arch, density (a fraction, or None: all of the schedule), median,
-    unit, ratio to the plain loop with data in memory."""
-    data, cores = data_sets.load("mnist", data_dir), cores or torch.get_num_threads()
-    plain = PlainLoop(data)
-    torch.set_num_threads(best_threads(plain.steps(network(0), plain.in_memory()), cores))
+    unit, ratio to the plain loop with data in memory in its best setting."""
+    data, cores = data_sets.load("mnist"), turns.CORES
     made: Rows = []
 
     def add(
         benchmark: str, engine: str, density: float | None, value: float, unit: str, ratio: float | None, how: str = ""
     ) -> None:
-        setting = "all densities" if density is None else f"density {density}{how}"
+        setting = ("all densities" if density is None else f"density {density}") + how
         what = dict(benchmark=benchmark, engine=engine, setting=setting, arch=ARCH, density=density)
         made.append({**what, "median": value, "unit": unit, "ratio": ratio})
 
-    contenders: dict[tuple[str, float], Callable[[], float]] = {}
-    for density, round in ROUNDS.items():
-        loop = plain.steps(network(round), plain.in_memory())
-        loader = plain.steps(network(round), plain.with_loader())
-        nets = SparseSteps(data, round, cores)
-        contenders["plain loop", density] = lambda run=loop: rate(run, 200)
-        contenders["plain loop, DataLoader", density] = lambda run=loader: rate(run, 100)
-        contenders["sparse", density] = lambda nets=nets: rate(nets.run, 1000, cores)
-    for (engine, density), value in (found := compare(contenders, repetitions)).items():
-        ratio = value / found["plain loop", density]
-        add("lenet steps", engine, density, value, "network-steps/s", ratio)
+    def side_by_side(
+        benchmark: str, density: float | None, found: dict[tuple[str, str], list[float]], what: str
+    ) -> None:
+        """Rows of the plain loop in its settings and of the sparse engine."""
+        medians = {name: median(values) for (name, did), values in found.items() if did == what}
+        loops = sorted((name for name in medians if name != "sparse"), key=lambda name: -medians[name])
+        for name in (*loops, "sparse"):
+            engine = (
+                "sparse" if name == "sparse" else "plain loop" if name == loops[0] else "plain loop, slower setting"
+            )
+            how = f", {cores} networks" if name == "sparse" else f", {name} threads"
+            add(benchmark, engine, density, medians[name], "network-steps/s", medians[name] / medians[loops[0]], how)
+        if loader := {n: median(v) for (n, did), v in found.items() if did == what.replace("memory", "loader") != what}:
+            name = max(loader, key=lambda n: loader[n])
+            ratio = loader[name] / medians[loops[0]]
+            how = f", {name} threads"
+            add(benchmark, "plain loop, DataLoader", density, loader[name], "network-steps/s", ratio, how)
 
-    def by_sparse(iterations: int) -> None:
-        nets = [network(round, iterations=iterations) for round in SCHEDULE for _ in range(cores)]
-        for _ in sparse.train(nets, data, threads=cores):
+    nets = {density: SparseSteps(data, round, cores) for density, round in ROUNDS.items()}
+
+    def by_sparse() -> float:
+        iterations = 400
+        networks = [network(round, iterations=iterations) for round in SCHEDULE for _ in range(cores)]
+        for _ in sparse.train(networks, data, threads=cores):
             pass
+        return iterations * len(networks)
 
-    found = compare(
-        {
-            ("plain loop", ""): lambda: rate(plain.schedule, 200, len(SCHEDULE)),
-            ("sparse", ""): lambda: rate(by_sparse, 400, len(SCHEDULE) * cores),
-        },
-        repetitions,
-    )
-    for (engine, _), value in found.items():
-        ratio = value / found["plain loop", ""]
-        add("lenet 27 rounds, evaluated every 100", engine, None, value, "network-steps/s", ratio)
+    ways = [(1, cores), (cores, 1)] if cores > 1 else [(1, 1)]
+    loops = [turns.Contender(f"{p} x {t}", __file__, ("--loops", str(t)), p) for p, t in ways]
+    with turns.teams(loops) as teams:
+        found: dict[tuple[str, str], list[float]] = {}
+        for repetition in range(repetitions + 1):
+            for density in ROUNDS:
+                rates = {
+                    (name, f"{density}/{kind}"): team.rate(f"{density}/{kind}", seconds)
+                    for name, team in teams.items() for kind in ("memory", "loader")
+                }  # fmt: skip
+                rates["sparse", f"{density}/memory"] = rate(nets[density].run, 1000, cores)
+                for which, value in rates.items() if repetition else ():  # the first warms up
+                    found.setdefault(which, []).append(value)
+        for density in ROUNDS:
+            side_by_side("lenet steps", density, found, f"{density}/memory")
+        for _ in range(2):
+            for name, team in teams.items():
+                found.setdefault((name, "schedule"), []).append(team.rate("schedule", 1))
+            began = time.process_time()
+            found.setdefault(("sparse", "schedule"), []).append(by_sparse() * cores / (time.process_time() - began))
+        side_by_side("lenet 27 rounds, evaluated every 100", None, found, "schedule")
 
     for density, round in ROUNDS.items():
         one, all_cores = SparseSteps(data, round, 1), SparseSteps(data, round, cores)
@@ -234,6 +267,9 @@ def rows(data_dir: str | None = None, repetitions: int = 5, cores: int | None = 
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--loops"]:
+        plain_loops(int(sys.argv[2]))
+        sys.exit()
     for row in rows():
         ratio = f"{row['ratio']:8.2f}x" if row["ratio"] else ""
         print("{benchmark:38} {engine:24} {setting:28} {median:12,.2f} {unit:16}".format(**row), ratio)

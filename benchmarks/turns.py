@@ -1,6 +1,9 @@
 """Contenders in processes of their own, which take turns: a busy moment of the machine slows all of them.
 
-A process says what it is ready for, then answers each line `WHAT SECONDS` on its standard input with a rate.
+A process says what it is ready for, then answers each line `WHAT SECONDS` on its standard input with a rate. Rates are
+by processor time: units of work, over the processor time of all threads, times the threads that may run. On a machine
+with nothing else to do this is the rate by the clock; beside other work it is what the machine does without that. Where
+a thread waits without spinning it flatters those who wait: torch with several threads, not loops of one thread.
 """
 
 from __future__ import annotations
@@ -97,23 +100,26 @@ def serve(works: Mapping[str, Callable[[float], float]], told: str = "ready") ->
         print(works[what](float(seconds)), flush=True)
 
 
-def rate_of(works: Sequence[Callable[[int], float]], seconds: float) -> float:
-    """Units a second of `works`, each in a thread of its own: `work(i)` is its i-th call and returns its units."""
-    rates = [0.0] * len(works)
+def rate_of(works: Sequence[Callable[[int], float]], threads: int, seconds: float) -> float:
+    """Units a second of `works`, each in a thread of its own: `work(i)` is its i-th call and returns its units.
+
+    - `threads`: how many of this process may run at once, those of torch included
+    - `seconds`: how long to go on, by the clock"""
+    done = [0.0] * len(works)
+    began, spent = time.perf_counter(), time.process_time()
 
     def loop(which: int) -> None:
-        began, done, i = time.perf_counter(), 0.0, 0
+        i = 0
         while time.perf_counter() - began < seconds:
-            done += works[which](i)
+            done[which] += works[which](i)
             i += 1
-        rates[which] = done / (time.perf_counter() - began)
 
     jobs = [threading.Thread(target=loop, args=(i,)) for i in range(len(works))]
     for job in jobs:
         job.start()
     for job in jobs:
         job.join()
-    return sum(rates)
+    return sum(done) * threads / (time.process_time() - spent)
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from lth_core.data import Dataset
 from lth_core.draws import BatchOrder, generator
+from lth_core.engines.convolutional import crossover
 from lth_core.engines.convolutional.forward import convolve
 from lth_core.engines.convolutional.images import draw
 from lth_core.engines.convolutional.network import NOTHING, Convolutional
@@ -39,9 +40,8 @@ def supports(spec: Spec) -> bool:
 
 
 def preferred(spec: Spec) -> bool:
-    """Not yet: where it outruns the dense engine with all cores at work is to be measured on several machines
-    (benchmarks/convolutional.py). Until then it trains what `--engine convolutional` asks for."""
-    return False
+    """On a CPU: where it was measured to be faster than the dense engine, both with all cores at work."""
+    return supports(spec) and crossover.wins(spec)
 
 
 def train(
@@ -134,16 +134,9 @@ def train_all(
 
 def _work(network: Network) -> float:
     """How long a training is, beside others: living weights times the pixels they meet."""
-    total, side = 0.0, INPUTS[network.spec.dataset][-1]
-    for layer in layers(network.spec.arch, network.spec.dataset):
-        alive = float(network.masks[layer.weight].sum()) if layer.weight in network.masks else 0.0
-        if len(layer.shape) == 4 and layer.shortcut != "projected":
-            side //= layer.stride
-            total += alive * side**2
-            side //= 2 if layer.pool == "max" else 1
-        else:
-            total += alive
-    return total * network.spec.iterations
+    area = crossover.pixels(network.spec.arch, network.spec.dataset)
+    alive = {name: float(mask.sum()) for name, mask in network.masks.items()}
+    return sum(area[name] * count for name, count in alive.items()) * network.spec.iterations
 
 
 def input_values(spec: Spec, data: Dataset) -> NDArray[np.float32]:

@@ -1,0 +1,116 @@
+"""What `benchmarks/convolutional.py` measured, as tables of Markdown for the page about sparse training on a CPU."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lth_companion.experiments.costs import multiplications
+from lth_core import results
+from lth_core.engines.convolutional.crossover import FASTER_UP_TO
+from lth_core.plaintext import shown
+
+NAME = "convolutional tickets, {}"
+BATCH = {"resnet-18": 128, "vgg-19": 64}  # others: 60
+NOTHING = "*Not measured yet:* `python benchmarks/bench.py --publish resnet-18 vgg-19 conv-2 conv-4 conv-6`."
+
+
+def rows(what: str) -> pd.DataFrame:
+    """Rows of one of the comparison's benchmarks: "step", "evaluate", "peak", "memory", "chains (extrapolated)"."""
+    every = results.bench()[1]
+    return every[every["benchmark"] == NAME.format(what)]
+
+
+def best(found: pd.DataFrame, engine: str, arch: str) -> float:
+    """Median of an engine for a network in its fastest setting."""
+    return found.loc[(found["engine"] == engine) & (found["arch"] == arch), "median"].max()
+
+
+def compared() -> pd.DataFrame:
+    """A row for each network and density that was timed.
+
+    `arch`, `density`; `steps` and `images` a second; `of_dense`, `of_plain`, `of_bf16`: how many times as many steps as
+    the dense engine, the plain loop and the dense engine in bfloat16 in their best settings (NaN: not timed);
+    `looks`: how many times as many evaluated images as the dense engine; `megabytes` of a network, or NaN"""
+    steps, looks, memory = rows("step"), rows("evaluate"), rows("memory")
+    at = ["arch", "density"]
+    own, seen = (part[part["engine"] == "convolutional"].set_index(at)["median"] for part in (steps, looks))
+    fp32 = "dense fp32"
+    held = memory.set_index(at)["median"]
+    made = [
+        {
+            "arch": arch, "density": density, "steps": speed, "images": seen[arch, density],
+            "of_dense": speed / best(steps, fp32, arch), "of_plain": speed / best(steps, "plain loop", arch),
+            "of_bf16": speed / best(steps, "dense bf16", arch), "looks": seen[arch, density] / best(looks, fp32, arch),
+            "megabytes": held.get((arch, density), float("nan")),
+        }
+        for (arch, density), speed in own.items()
+    ]  # fmt: skip
+    return pd.DataFrame(made)
+
+
+def _times(value: float) -> str:
+    return f"{value:.1f}" if pd.notna(value) else "–"
+
+
+def convolutional() -> str:
+    """Speed of training and evaluation by network and density."""
+    found = compared()
+    if found.empty:
+        return NOTHING
+    lines = [
+        "| network | weights left | steps/s | × dense engine | × plain loop | × dense, bf16 | evaluation, × dense engine "
+        "| MB a network |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for r in found.itertuples():
+        held = f"{r.megabytes:,.0f}" if pd.notna(r.megabytes) else ""
+        lines.append(
+            f"| {shown(r.arch)} | {100 * r.density:.3g}% | {r.steps:.3g} | {_times(r.of_dense)} | {_times(r.of_plain)} "
+            f"| {_times(r.of_bf16)} | {_times(r.looks)} | {held} |"
+        )
+    return "\n".join([*lines, "", measured_on()])
+
+
+def measured_on() -> str:
+    """A sentence about the machine and how it was measured."""
+    made, _ = results.bench()
+    who = {name: shown(made.get(name, "")) for name in ("device", "vectors", "cores", "torch", "when", "commit")}
+    peak = rows("peak")["median"]
+    return (
+        "Medians of three turns on all cores ({device}, {vectors}, {cores} cores, torch {torch}, {when}, commit "
+        "{commit}); each contender in its best setting of processes and threads, all of which are on "
+        "{{doc}}`performance`. Batches are the paper's. ".format(**who)
+        + (f"The peak of the machine was {peak.median():.0f} GFLOP/s." if len(peak) else "")
+    )  # fmt: skip
+
+
+def limits() -> pd.DataFrame:
+    """For each network the dense step's share of the machine's peak, and how fast its dense product could be at most:
+    `arch`, `dense_share`, `at_peak` (steps a second of the dense network if every core multiplied at its peak)."""
+    steps, peak = rows("step"), rows("peak").set_index("arch")["median"]
+    made = []
+    for arch in peak.index:
+        work = 6 * BATCH.get(arch, 60) * multiplications(arch, "cifar10") / 1e9  # forward, and two products backward
+        dense_share = best(steps, "dense fp32", arch) * work / peak[arch]
+        made.append({"arch": arch, "at_peak": peak[arch] / work, "dense_share": dense_share})
+    return pd.DataFrame(made)
+
+
+def crossover() -> str:
+    """From which density on the engine is chosen."""
+    lines = ["| network | chosen up to this share of living multiply-adds |", "|---|---:|"]
+    return "\n".join([*lines, *(f"| {shown(arch)} | {100 * share:.3g}% |" for arch, share in FASTER_UP_TO.items())])
+
+
+def chains() -> str:
+    """Hours of whole chains, extrapolated."""
+    found = rows("chains (extrapolated)")
+    if found.empty:
+        return NOTHING
+    lines = ["| chain | dense engine | compiled engine | ratio |", "|---|---:|---:|---:|"]
+    for _, part in found.groupby("arch", sort=False):
+        by = part.set_index("engine")
+        dense, ours = by.loc["dense fp32", "median"], by.loc["convolutional", "median"]
+        setting = shown(by.loc["convolutional", "setting"])
+        lines.append(f"| {setting} | {dense:,.1f} h | {ours:,.1f} h | {dense / ours:.1f} |")
+    return "\n".join(lines)

@@ -1,0 +1,48 @@
+"""Which rows train faster on the compiled convolutional engine than on the dense one, on a CPU with a network a core.
+
+Measured by `benchmarks/convolutional.py` with the papers' batches, on two cores with AVX-512: between the rounds that
+were timed, times per step are interpolated in density. Whoever has one network and many cores, or a processor with
+other vectors, may find other numbers, and asks for an engine by name.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lth_core import prune
+from lth_core.models import INPUTS, layers
+from lth_core.spec import Spec
+
+# Up to which `share` the compiled engine does more steps a second than the dense one in its fastest setting.
+FASTER_UP_TO = {"conv-2": 0.9, "conv-4": 0.9, "conv-6": 0.9, "resnet-18": 0.9, "vgg-19": 0.6}
+LONG = 1_000  # iterations from which on a training repays half a minute of compiling, which is needed once
+
+
+def pixels(arch: str, dataset: str) -> dict[str, int]:
+    """How many pixels of an image each layer's weights are multiplied with, by the weights' name."""
+    side, made = INPUTS[dataset][-1], {}
+    for layer in layers(arch, dataset):
+        if len(layer.shape) == 2:
+            made[layer.weight] = 1
+            continue
+        after = side // layer.stride
+        made[layer.weight] = after**2
+        if layer.shortcut != "projected":  # lies beside the block's first convolution, which has the same stride
+            side = after // 2 if layer.pool == "max" else after
+    return made
+
+
+def share(spec: Spec) -> float:
+    """What pruning leaves of a row's work: of its multiply-adds where each layer has its rate; of its weights where one
+    threshold for all decides. (Large maps then keep more than their part, which `FASTER_UP_TO` allows for.)"""
+    if spec.scope != "layer":
+        return prune.density(spec)
+    area, left = pixels(spec.arch, spec.dataset), prune.plan(spec)
+    table = layers(spec.arch, spec.dataset)
+    whole = sum(area[x.weight] * int(np.prod(x.shape)) for x in table)
+    return sum(area[x.weight] * left.get(x.weight, int(np.prod(x.shape))) for x in table) / whole
+
+
+def wins(spec: Spec) -> bool:
+    """Whether the compiled engine was measured to train such a row faster."""
+    return spec.iterations >= LONG and share(spec) <= FASTER_UP_TO.get(spec.arch, 0)
