@@ -58,7 +58,7 @@ def convolutional() -> str:
     if found.empty:
         return NOTHING
     lines = [
-        "| network | weights left | steps/s | × dense engine | × plain loop | × dense, bf16 | evaluation, × dense engine "
+        "| network | weights left | steps/s | × dense engine | × plain loop | × dense, bf16 | evaluation, × dense "
         "| MB a network |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
