@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from lth_companion.experiments.costs import multiplications
-from lth_core import results
+from lth_core import plot, results
 from lth_core.engines.convolutional.crossover import FASTER_UP_TO
 from lth_core.plaintext import shown
 
@@ -28,17 +28,17 @@ def best(found: pd.DataFrame, engine: str, arch: str) -> float:
 def compared() -> pd.DataFrame:
     """A row for each network and density that was timed.
 
-    `arch`, `density`; `steps` and `images` a second; `of_dense`, `of_plain`, `of_bf16`: how many times as many steps as
+    `arch`, `density`; `living`: share of its multiply-adds; `steps` and `images` a second; `of_dense`, `of_plain`, `of_bf16`: how many times as many steps as
     the dense engine, the plain loop and the dense engine in bfloat16 in their best settings (NaN: not timed);
     `looks`: how many times as many evaluated images as the dense engine; `megabytes` of a network, or NaN"""
     steps, looks, memory = rows("step"), rows("evaluate"), rows("memory")
     at = ["arch", "density"]
     own, seen = (part[part["engine"] == "convolutional"].set_index(at)["median"] for part in (steps, looks))
     fp32 = "dense fp32"
-    held = memory.set_index(at)["median"]
+    held, living = (part.set_index(at)["median"] for part in (memory, rows("living multiply-adds")))
     made = [
         {
-            "arch": arch, "density": density, "steps": speed, "images": seen[arch, density],
+            "arch": arch, "density": density, "living": living[arch, density], "steps": speed, "images": seen[arch, density],
             "of_dense": speed / best(steps, fp32, arch), "of_plain": speed / best(steps, "plain loop", arch),
             "of_bf16": speed / best(steps, "dense bf16", arch), "looks": seen[arch, density] / best(looks, fp32, arch),
             "megabytes": held.get((arch, density), float("nan")),
@@ -58,14 +58,14 @@ def convolutional() -> str:
     if found.empty:
         return NOTHING
     lines = [
-        "| network | weights left | steps/s | × dense engine | × plain loop | × dense, bf16 | evaluation, × dense "
+        "| network | weights left | work left | steps/s | × dense engine | × plain loop | × dense, bf16 | evaluation, × dense "
         "| MB a network |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for r in found.itertuples():
         held = f"{r.megabytes:,.0f}" if pd.notna(r.megabytes) else ""
         lines.append(
-            f"| {shown(r.arch)} | {100 * r.density:.3g}% | {r.steps:.3g} | {_times(r.of_dense)} | {_times(r.of_plain)} "
+            f"| {shown(r.arch)} | {100 * r.density:.3g}% | {100 * r.living:.3g}% | {r.steps:.3g} | {_times(r.of_dense)} | {_times(r.of_plain)} "
             f"| {_times(r.of_bf16)} | {_times(r.looks)} | {held} |"
         )
     return "\n".join([*lines, "", measured_on()])
@@ -114,3 +114,52 @@ def chains() -> str:
         setting = shown(by.loc["convolutional", "setting"])
         lines.append(f"| {setting} | {dense:,.1f} h | {ours:,.1f} h | {dense / ours:.1f} |")
     return "\n".join(lines)
+
+
+def told() -> str:
+    """A sentence for the frequent questions: the sparsest ResNet-18 and Conv-2 that were timed, against the dense
+    engine."""
+    found = compared()
+    if found.empty:
+        return ""
+    last = found.sort_values("density").groupby("arch").first()
+    parts = [
+        f"{shown(arch)} with {100 * last.loc[arch, 'density']:.2g}% of its weights {last.loc[arch, 'of_dense']:.1f} times"
+        for arch in ("resnet-18", "conv-2") if arch in last.index
+    ]  # fmt: skip
+    return (
+        f"The engine for convolutions trains {' and '.join(parts)} as fast as torch trains the whole network, each in its "
+        "best setting on the same cores ({doc}`sparse_cpu`)."
+    )
+
+
+def figure() -> plot.Html:
+    """Steps a second by density for each network, with the dense engine, the plain loop, and the most that the
+    machine's peak allows."""
+    found, most = compared(), limits().set_index("arch")["at_peak"]
+    archs, steps = list(dict.fromkeys(found["arch"])), rows("step")
+    columns = min(3, len(archs))
+    deep = -(-len(archs) // columns)
+    fig, axes = plot.canvas(deep, columns, height=2.5 * deep, squeeze=False)
+    for ax in axes.flat[len(archs) :]:
+        ax.set_axis_off()
+    for ax, arch in zip(axes.flat, archs, strict=False):
+        part = found[found["arch"] == arch].sort_values("density")
+        percent = 100 * part["density"]
+        plot.line(ax, percent, most[arch] / part["living"], arm="unpruned", marker="", label="peak of the machine")
+        plot.line(ax, percent, part["steps"], arm="ticket", label="compiled engine")
+        for engine, arm, name in (("dense fp32", "reinit", "dense engine"), ("plain loop", "shuffle", "plain loop")):
+            ends = [percent.min(), percent.max()]
+            plot.line(ax, ends, [best(steps, engine, arch)] * 2, arm=arm, marker="", label=name)
+        plot.percent_axis(ax, list(percent))
+        ax.set(yscale="log", title=arch, xlabel="% of weights", ylabel="steps/s")
+    axes.flat[0].legend(fontsize=7)
+    ends = found.sort_values("density").groupby("arch", sort=False).first()
+    said = ", ".join(f"{r.Index} {r.of_dense:.1f} times at {100 * r.density:.2g}%" for r in ends.itertuples())
+    return plot.show(
+        fig,
+        name="performance-convolutional",
+        alt=f"Training speed by density, one panel a network. Compiled engine against the dense engine: {said}.",
+        caption="Network-steps per second of all cores, each contender in its best setting. Where the line with circles "
+        "crosses the dense engine's is the break-even. Dotted: living multiply-adds at the peak of registers alone.",
+    )
