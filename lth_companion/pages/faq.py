@@ -23,8 +23,8 @@ def _by_density(rows: pd.DataFrame, benchmark: str, engine: str) -> pd.Series:
 
 
 def faster() -> str:
-    """Speed of a masked network in a plain torch loop in its best setting, and of the sparse engine, which leaves absent
-    weights out; and of convolutional networks against the dense engine."""
+    """Speed of a masked network in a plain torch loop in its best setting, and of the compiled engines, which leave
+    absent weights out."""
     made, rows = results.bench()
     plain, fast = (_by_density(rows, "lenet steps", e) for e in ("plain loop", "sparse"))
     looks = _by_density(rows, "lenet evaluation", "sparse")

@@ -28,9 +28,10 @@ def best(found: pd.DataFrame, engine: str, arch: str) -> float:
 def compared() -> pd.DataFrame:
     """A row for each network and density that was timed.
 
-    `arch`, `density`; `living`: share of its multiply-adds; `steps` and `images` a second; `of_dense`, `of_plain`, `of_bf16`: how many times as many steps as
-    the dense engine, the plain loop and the dense engine in bfloat16 in their best settings (NaN: not timed);
-    `looks`: how many times as many evaluated images as the dense engine; `megabytes` of a network, or NaN"""
+    - `arch`, `density`; `living`: share of its multiply-adds; `steps` and `images` a second; `megabytes` of a network
+    - `of_dense`, `of_plain`, `of_bf16`: how many times as many steps as the dense engine, the plain loop and the dense
+      engine in bfloat16, each in its best setting (NaN: not timed)
+    - `looks`: how many times as many evaluated images as the dense engine"""
     steps, looks, memory = rows("step"), rows("evaluate"), rows("memory")
     at = ["arch", "density"]
     own, seen = (part[part["engine"] == "convolutional"].set_index(at)["median"] for part in (steps, looks))
@@ -38,7 +39,8 @@ def compared() -> pd.DataFrame:
     held, living = (part.set_index(at)["median"] for part in (memory, rows("living multiply-adds")))
     made = [
         {
-            "arch": arch, "density": density, "living": living[arch, density], "steps": speed, "images": seen[arch, density],
+            "arch": arch, "density": density, "living": living[arch, density],
+            "steps": speed, "images": seen[arch, density],
             "of_dense": speed / best(steps, fp32, arch), "of_plain": speed / best(steps, "plain loop", arch),
             "of_bf16": speed / best(steps, "dense bf16", arch), "looks": seen[arch, density] / best(looks, fp32, arch),
             "megabytes": held.get((arch, density), float("nan")),
@@ -58,15 +60,15 @@ def convolutional() -> str:
     if found.empty:
         return NOTHING
     lines = [
-        "| network | weights left | work left | steps/s | × dense engine | × plain loop | × dense, bf16 | evaluation, × dense "
-        "| MB a network |",
+        "| network | weights left | work left | steps/s | × dense engine | × plain loop | × dense, bf16 "
+        "| evaluation, × dense | MB a network |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for r in found.itertuples():
         held = f"{r.megabytes:,.0f}" if pd.notna(r.megabytes) else ""
         lines.append(
-            f"| {shown(r.arch)} | {100 * r.density:.3g}% | {100 * r.living:.3g}% | {r.steps:.3g} | {_times(r.of_dense)} | {_times(r.of_plain)} "
-            f"| {_times(r.of_bf16)} | {_times(r.looks)} | {held} |"
+            f"| {shown(r.arch)} | {100 * r.density:.3g}% | {100 * r.living:.3g}% | {r.steps:.3g} "
+            f"| {_times(r.of_dense)} | {_times(r.of_plain)} | {_times(r.of_bf16)} | {_times(r.looks)} | {held} |"
         )
     return "\n".join([*lines, "", measured_on()])
 
@@ -124,12 +126,13 @@ def told() -> str:
         return ""
     last = found.sort_values("density").groupby("arch").first()
     parts = [
-        f"{shown(arch)} with {100 * last.loc[arch, 'density']:.2g}% of its weights {last.loc[arch, 'of_dense']:.1f} times"
-        for arch in ("resnet-18", "conv-2") if arch in last.index
-    ]  # fmt: skip
+        f"{shown(arch)} with {100 * last.density[arch]:.2g}% of its weights {last.of_dense[arch]:.1f} times"
+        for arch in ("resnet-18", "conv-2")
+        if arch in last.index
+    ]
     return (
-        f"The engine for convolutions trains {' and '.join(parts)} as fast as torch trains the whole network, each in its "
-        "best setting on the same cores ({doc}`sparse_cpu`)."
+        f"The engine for convolutions trains {' and '.join(parts)} as fast as torch trains the whole network, each in "
+        "its best setting on the same cores ({doc}`sparse_cpu`)."
     )
 
 
@@ -160,6 +163,6 @@ def figure() -> plot.Html:
         fig,
         name="performance-convolutional",
         alt=f"Training speed by density, one panel a network. Compiled engine against the dense engine: {said}.",
-        caption="Network-steps per second of all cores, each contender in its best setting. Where the line with circles "
-        "crosses the dense engine's is the break-even. Dotted: living multiply-adds at the peak of registers alone.",
+        caption="Network-steps per second of all cores, each contender in its best setting. Where the line with "
+        "circles crosses the dense engine's is the break-even. Dotted: living multiply-adds at the peak of registers alone.",
     )
