@@ -164,5 +164,5 @@ def figure() -> plot.Html:
         name="performance-convolutional",
         alt=f"Training speed by density, one panel a network. Compiled engine against the dense engine: {said}.",
         caption="Network-steps per second of all cores, each contender in its best setting. Where the line with "
-        "circles crosses the dense engine's is the break-even. Dotted: living multiply-adds at the peak of registers alone.",
+        "circles crosses the dense engine's is the break-even. Dotted: living multiply-adds at the machine's peak.",
     )

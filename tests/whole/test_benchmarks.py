@@ -1,48 +1,74 @@
-"""The benchmark's contenders do the same work: the paper's networks and recipes, in a plain loop and as a cohort."""
+"""The benchmarks' own parts: how rows join what is published, and how contenders take turns."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import sys
+import time
+from pathlib import Path
 
-import dense
-import networks
 import pytest
 
-from lth_core import models
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import turns  # noqa: E402
+from bench import beside  # noqa: E402
+
+from lth_core.plaintext import fault, faults  # noqa: E402
 
 
-@pytest.mark.parametrize("arch", dense.CASES)
-def test_the_plain_network_is_the_papers(arch: str) -> None:
-    """As many weights (ICLR Figure 2), biases and parameters of batch normalisation as our table of layers has."""
-    dataset, plain = dense.CASES[arch].dataset, [p.shape for p in networks.plain(arch).parameters()]
-    table = models.layers(arch, dataset)
-    assert sum(s.numel() for s in plain if len(s) > 1) == models.weight_count(arch, dataset)
-    assert sum(s.numel() for s in plain if len(s) == 1) == sum(x.shape[0] * len(x.vectors) for x in table)
+def row(benchmark: str, value: float, **fields) -> dict:
+    return {
+        "benchmark": benchmark,
+        "engine": "e",
+        "setting": "s",
+        "median": value,
+        "unit": "u",
+        "ratio": None,
+        **fields,
+    }
 
 
-@pytest.mark.parametrize(
-    ("arch", "recipe"),
-    [("lenet-300-100", ("adam", 60, 0.0, "none")), ("conv-6", ("adam", 60, 0.0, "none")),
-     ("resnet-18", ("momentum", 128, 1e-4, "flip_crop")), ("vgg-19", ("momentum", 64, 1e-4, "flip_crop"))],
-)  # fmt: skip
-def test_the_recipe_is_the_papers(arch: str, recipe: tuple) -> None:
-    timed = dense.recipe(arch, dense.CASES[arch])
-    assert (timed.optimizer, timed.batch_size, timed.weight_decay, timed.augment) == recipe
+def test_new_rows_replace_those_of_their_benchmark_and_network_and_others_keep_their_day():
+    old = {
+        "made": {"commit": "aaa", "when": "2026-11-22", "device": "D"},
+        "rows": [row("steps", 1, arch="a"), row("steps", 2, arch="b"), row("xor", 3)],
+    }
+    now = beside(old, {"commit": "bbb", "when": "2026-11-27", "device": "D"}, [row("steps", 9, arch="a")])
+    assert [(r["median"], r.get("when")) for r in now["rows"]] == [(2, "2026-11-22"), (3, "2026-11-22"), (9, None)]
+    assert "2026-11-22 (commit aaa)" in now["made"]["note"] and not faults(now["made"])
+    assert not fault("note", now["made"]["note"])
+    third = beside(now, {"commit": "ccc", "when": "2026-11-28", "device": "D"}, [row("xor", 4)])
+    days = {r["median"]: r.get("when") for r in third["rows"]}
+    assert days == {2: "2026-11-22", 9: "2026-11-27", 4: None}
+    again = beside(third, {"commit": "ccc", "when": "2026-11-28", "device": "D"}, third["rows"])
+    assert "note" not in again["made"] or again["rows"] == third["rows"]
 
 
-@pytest.mark.parametrize("arch", ["conv-2", "resnet-18-4", "vgg-19-4"])
-def test_every_contender_runs(arch: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same calls as on a GPU, eagerly and on enlarged digits."""
-    case = dense.CASES[arch.removesuffix("-4")]
-    few = {"dataset": "digits32", "on": {"cpu": (1, 2)}, "steps": {"cpu": 1}}
-    monkeypatch.setattr(dense, "CASES", {arch: replace(case, recipe={**case.recipe, "batch_size": 8}, **few)})
-    monkeypatch.setattr(dense, "REPEATS", 1)
-    monkeypatch.setattr(dense, "convolutions", lambda device: [])
-    made = dense.rows("cpu")
-    assert [(r["engine"], r["setting"]) for r in made] == [
-        ("plain loop", arch),
-        *((f"dense {p}", f"{arch}, cohort of {n}") for p in ("fp32", "bf16") for n in (1, 2)),
-    ]
-    fields = [(r["arch"], r.get("precision"), r.get("cohort")) for r in made]
-    assert fields == [(arch, None, None), *((arch, p, n) for p in ("fp32", "bf16") for n in (1, 2))]
-    assert made[0]["ratio"] == 1 and all(r["median"] > 0 for r in made)
+def test_contenders_answer_in_turns_and_those_that_fail_are_named(tmp_path):
+    script = tmp_path / "worker.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT / 'benchmarks')!r})\n"
+        "import turns\n"
+        "if sys.argv[1] == 'bad': sys.exit(1)\n"
+        "turns.serve({'count': lambda seconds: 10 * seconds})\n"
+    )
+    two, bad = (turns.Contender(name, str(script), (name,), 2) for name in ("good", "bad"))
+    with turns.teams([two]) as found:
+        rates = turns.in_turns(found, {"good": ["count"]}, seconds=0.25, repeats=3)
+    assert rates == {("good", "count"): [5.0, 5.0, 5.0]}  # both processes, without the round that warms up
+    with pytest.raises(RuntimeError, match="bad"), turns.teams([bad]):
+        pass
+
+
+def test_rates_are_by_processor_time():
+    """Sleeping costs the clock and no processor time: the rate is that of the work alone, within a factor."""
+
+    def work(i: int) -> float:
+        began = time.thread_time()
+        while time.thread_time() - began < 0.01:
+            pass
+        time.sleep(0.03)
+        return 1
+
+    assert 50 < turns.rate_of([work], 1, 0.3) < 110

@@ -1,0 +1,64 @@
+"""Which convolutional rows the compiled engine takes by itself: where it was measured to be faster, and only there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lth_core import prune, results
+from lth_core.engines import choose
+from lth_core.engines.convolutional import crossover
+from lth_core.models import layers
+from lth_core.spec import Spec
+
+LONG = dict(dataset="cifar10", iterations=20_000, eval_every=100)
+CONV = Spec(**LONG, arch="conv-2")
+RESNET = Spec(**LONG, arch="resnet-18", optimizer="momentum")
+LAYER = dict(prune_conv=0.1, prune_fc=0.2, prune_out=0.1)
+GLOBAL = dict(prune_conv=0.2, prune_fc=0.0, prune_out=0.0, scope="global")
+
+
+@pytest.mark.parametrize(("spec", "rates"), [(CONV, LAYER), (RESNET, GLOBAL)])
+def test_sparse_rows_go_to_the_compiled_engine_and_dense_ones_do_not(spec, rates):
+    """Keys of rows know nothing of engines, so that published ones stay what they are."""
+    by_round = [choose.engine_for(spec.at_round(r, **rates), "cpu", "auto") for r in range(15)]
+    first = by_round.index("convolutional")
+    assert by_round == ["dense"] * first + ["convolutional"] * (15 - first) and by_round[-1] == "convolutional"
+    share = [crossover.share(spec.at_round(r, **rates)) for r in range(15)]
+    assert share[first] <= crossover.FASTER_UP_TO[spec.arch] and all(
+        s > crossover.FASTER_UP_TO[spec.arch] for s in share[:first]
+    )
+
+
+def test_what_was_not_measured_stays_on_the_dense_engine():
+    sparse = RESNET.at_round(10, **GLOBAL)
+    others = [
+        replace(sparse, arch="resnet-18-4"), replace(sparse, precision="bf16"),
+        replace(sparse, iterations=200, eval_every=100),  # compiling would take longer than it saves
+    ]  # fmt: skip
+    assert [choose.engine_for(s, "cpu", "auto") for s in (sparse, *others)] == ["convolutional", *["dense"] * 3]
+
+
+def test_pruning_fully_connected_layers_alone_leaves_the_work():
+    """Conv-2 has 98% of its weights there and 80% of its multiply-adds elsewhere."""
+    own = CONV.at_round(20, prune_conv=0.0, prune_fc=0.2, prune_out=0.1)
+    assert prune.density(own) < 0.05 < 0.8 < crossover.share(own)
+    assert crossover.share(CONV.at_round(0)) == 1
+
+
+def test_a_layer_weight_meets_every_pixel_of_its_output():
+    area = crossover.pixels("resnet-18", "cifar10")
+    assert area["conv1.weight"] == 32**2 and area["stage2.block1.conv1.weight"] == 16**2
+    assert area["stage2.block1.shortcut.weight"] == 16**2 and area["stage3.block3.conv2.weight"] == 8**2
+    work = sum(area[x.weight] * np.prod(x.shape) for x in layers("resnet-18", "cifar10"))
+    assert 40e6 < work < 42e6  # 41 million multiply-adds an image
+
+
+def test_the_crossover_is_what_the_published_benchmark_found():
+    found = results.bench()[1]
+    own = found[found["benchmark"] == "convolutional tickets, crossover"].set_index("arch")["median"]
+    assert set(own.index) == set(crossover.FASTER_UP_TO)
+    for arch, share in crossover.FASTER_UP_TO.items():
+        assert own[arch] - 0.05 < share <= own[arch], arch
