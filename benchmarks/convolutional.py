@@ -89,7 +89,9 @@ def of_round(rates: Rates, round: int, what: str) -> float:
 def rows(
     seconds: float = 1.2, repeats: int = 0, cases: dict[str, tuple[int, ...]] | None = None
 ) -> list[dict[str, Any]]:
-    """Rows for `bench`; `repeats`: by default 3, and 2 of VGG-19, a step of which takes seconds. Ratio to the plain loop in its best setting, of evaluations to the dense engine in its best."""
+    """Rows for `bench`; ratio to the plain loop in its best setting, of evaluations to the dense engine in its best.
+
+    `repeats`: by default 3, and 2 of VGG-19, a step of which takes seconds."""
     made = []
     for arch, rounds in (cases or ROUNDS).items():
         rates, facts = measured(arch, rounds, seconds, repeats or (2 if arch == "vgg-19" else 3))
