@@ -100,7 +100,7 @@ def limits() -> pd.DataFrame:
 
 def crossover() -> str:
     """From which density on the engine is chosen."""
-    lines = ["| network | chosen up to this share of living multiply-adds |", "|---|---:|"]
+    lines = ["| network | chosen up to this share of its work |", "|---|---:|"]
     return "\n".join([*lines, *(f"| {shown(arch)} | {100 * share:.3g}% |" for arch, share in FASTER_UP_TO.items())])
 
 
