@@ -27,7 +27,6 @@ import memory
 import pages
 import xor
 
-from lth_core import manifest
 from lth_core.engines.convolutional.vectors import WIDE_REGISTERS
 from lth_core.files import replaced
 from lth_core.results import manifest

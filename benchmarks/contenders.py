@@ -20,7 +20,7 @@ import dense
 import peak
 import turns
 
-from lth_companion.experiments import images
+from lth_companion.experiments import nets
 from lth_core import data, prune
 from lth_core.engines import dense as train
 from lth_core.engines.cohort import EVALUATE_AT_ONCE, Cohort
@@ -29,7 +29,7 @@ from lth_core.engines.forward import forward
 from lth_core.models import Network, initial
 from lth_core.spec import Spec
 
-NETS = {net.arch: net for net in (*images.CONV, images.RESNET, images.VGG)}
+NETS = {net.arch: net for net in (*nets.CONV, nets.RESNET, nets.VGG)}
 STEPS = 200  # of the schedule that is timed: batches of so many steps are drawn
 LOOKED_AT = 384  # images of a call of evaluation
 Works = dict[str, Callable[[int], float]]
@@ -113,8 +113,8 @@ def held(network: object) -> int:
 
 def masked(arch: str, precision: str, networks: int) -> list[Works]:
     """Works of the dense engine, the same at every density."""
-    nets = [network(arch, 0, trial, precision) for trial in range(networks)]
-    cohort = Cohort(nets, data.load("cifar10"), torch.device("cpu"))
+    own = [network(arch, 0, trial, precision) for trial in range(networks)]
+    cohort = Cohort(own, data.load("cifar10"), torch.device("cpu"))
     cohort.load(cohort.chunk(0))
 
     def step(i: int) -> float:

@@ -24,8 +24,8 @@ import turns
 from contenders import NETS, PRECISIONS, row
 from turns import CORES, Contender
 
-from lth_companion.experiments.costs import EVALUATED
 from lth_core import prune
+from lth_core.data import EVALUATED
 from lth_core.engines.convolutional import crossover
 
 ROUNDS = {
