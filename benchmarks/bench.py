@@ -27,7 +27,7 @@ import memory
 import pages
 import xor
 
-from lth_core.engines.convolutional.vectors import WIDE_REGISTERS
+from lth_core.engines.convolutional.vectors import VECTORS
 from lth_core.files import replaced
 from lth_core.results import manifest
 from lth_core.store.cell import device_details, provenance
@@ -80,7 +80,7 @@ def main() -> None:
     rows = [row for name in args.names or BENCHMARKS for row in BENCHMARKS[name]()]
     print(table(rows))
     made = {**provenance(), **device_details(DEVICE), "when": time.strftime("%Y-%m-%d", time.gmtime())}
-    made["vectors"] = "AVX-512" if WIDE_REGISTERS else "narrower than AVX-512"
+    made["vectors"] = VECTORS or "other"
     text = json.dumps({"made": made, "rows": rows}, indent=1) + "\n"
     with replaced(ROOT / "_build" / "bench.json") as temporary:
         temporary.write_text(text)

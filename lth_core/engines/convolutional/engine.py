@@ -23,6 +23,7 @@ from lth_core.engines.convolutional import crossover
 from lth_core.engines.convolutional.forward import convolve
 from lth_core.engines.convolutional.images import draw
 from lth_core.engines.convolutional.network import NOTHING, Convolutional
+from lth_core.engines.convolutional.vectors import VECTORS
 from lth_core.engines.sparse.kernels import ADAM, MOMENTUM, SGD, Rule
 from lth_core.models import INPUTS, Masks, Network, Parameters, Trained, layers
 from lth_core.spec import Spec, UsageError, learning_rates
@@ -41,7 +42,7 @@ def supports(spec: Spec) -> bool:
 
 def preferred(spec: Spec) -> bool:
     """On a CPU: where it was measured to be faster than the dense engine, both with all cores at work."""
-    return supports(spec) and crossover.wins(spec)
+    return supports(spec) and crossover.wins(spec, VECTORS)
 
 
 def train(

@@ -18,7 +18,9 @@ from lth_core.engines.sparse.simd import FLOAT, Lanes, _call, _pointer, intrinsi
 
 SUMS = 4  # of a weight's gradient that are kept apart while images go by
 IMAGES = 16  # images side by side: one AVX-512 register, two of AVX2
-WIDE_REGISTERS = bool(binding.get_host_cpu_features().get("avx512f"))
+_FEATURES = binding.get_host_cpu_features()
+VECTORS = "AVX-512" if _FEATURES.get("avx512f") else "AVX2" if _FEATURES.get("avx2") else ""  # "": others
+WIDE_REGISTERS = VECTORS == "AVX-512"
 TILE = 4 if WIDE_REGISTERS else 2  # pixels of a tile's row, where the map is wide enough
 WIDE, NARROW = IMAGES * TILE, IMAGES * 2  # lanes of a tile's row
 

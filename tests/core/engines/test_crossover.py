@@ -10,6 +10,7 @@ import pytest
 from lth_core import prune, results
 from lth_core.engines import choose
 from lth_core.engines.convolutional import crossover
+from lth_core.engines.convolutional.vectors import VECTORS
 from lth_core.models import layers
 from lth_core.spec import Spec
 
@@ -21,24 +22,32 @@ GLOBAL = dict(prune_conv=0.2, prune_fc=0.0, prune_out=0.0, scope="global")
 
 
 @pytest.mark.parametrize(("spec", "rates"), [(CONV, LAYER), (RESNET, GLOBAL)])
-def test_sparse_rows_go_to_the_compiled_engine_and_dense_ones_do_not(spec, rates):
+@pytest.mark.parametrize("vectors", ["AVX-512", "AVX2"])
+def test_sparse_rows_go_to_the_compiled_engine_and_denser_ones_do_not(spec, rates, vectors):
+    rows = [spec.at_round(r, **rates) for r in range(20)]
+    by_round = [crossover.wins(row, vectors) for row in rows]
+    first = by_round.index(True)
+    assert by_round == [False] * first + [True] * (20 - first)
+    limit = min(crossover.FASTER_UP_TO[spec.arch], 1 if vectors == "AVX-512" else crossover.AVX2)
+    assert [crossover.share(row) <= limit for row in rows] == by_round
+
+
+def test_auto_asks_the_crossover_on_a_cpu():
     """Keys of rows know nothing of engines, so that published ones stay what they are."""
-    by_round = [choose.engine_for(spec.at_round(r, **rates), "cpu", "auto") for r in range(15)]
-    first = by_round.index("convolutional")
-    assert by_round == ["dense"] * first + ["convolutional"] * (15 - first) and by_round[-1] == "convolutional"
-    share = [crossover.share(spec.at_round(r, **rates)) for r in range(15)]
-    assert share[first] <= crossover.FASTER_UP_TO[spec.arch] and all(
-        s > crossover.FASTER_UP_TO[spec.arch] for s in share[:first]
-    )
+    for r in (0, 3, 10):
+        row = RESNET.at_round(r, **GLOBAL)
+        expected = "convolutional" if crossover.wins(row, VECTORS) else "dense"
+        assert choose.engine_for(row, "cpu", "auto") == expected
+        assert choose.engine_for(row, "cpu", "dense") == "dense"
 
 
 def test_what_was_not_measured_stays_on_the_dense_engine():
     sparse = RESNET.at_round(10, **GLOBAL)
-    others = [
-        replace(sparse, arch="resnet-18-4"), replace(sparse, precision="bf16"),
-        replace(sparse, iterations=200, eval_every=100),  # compiling would take longer than it saves
-    ]  # fmt: skip
-    assert [choose.engine_for(s, "cpu", "auto") for s in (sparse, *others)] == ["convolutional", *["dense"] * 3]
+    short = replace(sparse, iterations=200, eval_every=100)  # compiling would take longer than it saves
+    others = [replace(sparse, arch="resnet-18-4"), short]
+    assert [crossover.wins(s, "AVX-512") for s in (sparse, *others)] == [True, False, False]
+    assert not crossover.wins(sparse, "")
+    assert choose.engine_for(replace(sparse, precision="bf16"), "cpu", "auto") == "dense"
 
 
 def test_pruning_fully_connected_layers_alone_leaves_the_work():
