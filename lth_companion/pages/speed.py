@@ -11,6 +11,7 @@ from lth_core.plaintext import shown
 
 NAME = "convolutional tickets, {}"
 BATCH = {"resnet-18": 128, "vgg-19": 64}  # others: 60
+TICKS = (1, 2, 5, 10, 20, 50, 100, 200)  # steps a second
 NOTHING = "*Not measured yet:* `python benchmarks/bench.py --publish resnet-18 vgg-19 conv-2 conv-4 conv-6`."
 
 
@@ -141,7 +142,7 @@ def figure() -> plot.Html:
     machine's peak allows."""
     found, most = compared(), limits().set_index("arch")["at_peak"]
     archs, steps = list(dict.fromkeys(found["arch"])), rows("step")
-    columns = min(3, len(archs))
+    columns = min(2, len(archs))
     deep = -(-len(archs) // columns)
     fig, axes = plot.canvas(deep, columns, height=2.5 * deep, squeeze=False)
     for ax in axes.flat[len(archs) :]:
@@ -156,7 +157,11 @@ def figure() -> plot.Html:
             plot.line(ax, ends, [best(steps, engine, arch)] * 2, arm=arm, marker="", label=name)
         plot.percent_axis(ax, list(percent))
         ax.set(yscale="log", title=arch, xlabel="% of weights", ylabel="steps/s")
-    axes.flat[0].legend(fontsize=7)
+        low, high = ax.get_ylim()
+        ticks = [t for t in TICKS if low <= t <= high]
+        ax.set_yticks(ticks, [str(t) for t in ticks])
+        ax.set_yticks([], minor=True)
+    fig.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     ends = found.sort_values("density").groupby("arch", sort=False).first()
     said = ", ".join(f"{r.Index} {r.of_dense:.1f} times at {100 * r.density:.2g}%" for r in ends.itertuples())
     return plot.show(

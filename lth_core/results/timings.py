@@ -12,7 +12,11 @@ from lth_core.results import manifest
 from lth_core.results.manifest import Damaged
 from lth_core.results.published import HERE
 
-BENCH = ("benchmark", "engine", "setting", "median", "unit", "ratio", "arch", "density", "cohort", "precision")
+# Of a row: what was measured how, the setting's own fields, its spread, and whose it is where not the newest run's.
+BENCH = (
+    "benchmark", "engine", "setting", "median", "unit", "ratio", "arch", "density", "cohort", "precision",
+    "lowest", "highest", "when", "commit",
+)  # fmt: skip
 
 
 def bench(root: str | Path | None = None) -> tuple[dict[str, Any], pd.DataFrame]:
