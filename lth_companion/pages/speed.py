@@ -29,13 +29,15 @@ def best(found: pd.DataFrame, engine: str, arch: str) -> float:
 def compared() -> pd.DataFrame:
     """A row for each network and density that was timed.
 
-    - `arch`, `density`; `living`: share of its multiply-adds; `steps` and `images` a second; `megabytes` of a network
+    - `arch`, `density`; `living`: share of its multiply-adds; `megabytes` of a network
+    - `steps` (also `lowest`, `highest`) and evaluated `images` a second
     - `of_dense`, `of_plain`, `of_bf16`: how many times as many steps as the dense engine, the plain loop and the dense
       engine in bfloat16, each in its best setting (NaN: not timed)
     - `looks`: how many times as many evaluated images as the dense engine"""
     steps, looks, memory = rows("step"), rows("evaluate"), rows("memory")
     at = ["arch", "density"]
     own, seen = (part[part["engine"] == "convolutional"].set_index(at)["median"] for part in (steps, looks))
+    spread = steps[steps["engine"] == "convolutional"].set_index(at)[["lowest", "highest"]].astype(float)
     fp32 = "dense fp32"
     held, living = (part.set_index(at)["median"] for part in (memory, rows("living multiply-adds")))
     made = [
@@ -44,7 +46,7 @@ def compared() -> pd.DataFrame:
             "steps": speed, "images": seen[arch, density],
             "of_dense": speed / best(steps, fp32, arch), "of_plain": speed / best(steps, "plain loop", arch),
             "of_bf16": speed / best(steps, "dense bf16", arch), "looks": seen[arch, density] / best(looks, fp32, arch),
-            "megabytes": held.get((arch, density), float("nan")),
+            "megabytes": held.get((arch, density), float("nan")), **spread.loc[(arch, density)],
         }
         for (arch, density), speed in own.items()
     ]  # fmt: skip
@@ -61,14 +63,15 @@ def convolutional() -> str:
     if found.empty:
         return NOTHING
     lines = [
-        "| network | weights left | work left | steps/s | × dense engine | × plain loop | × dense, bf16 "
+        "| network | weights left | work left | steps/s (spread) | × dense engine | × plain loop | × dense, bf16 "
         "| evaluation, × dense | MB a network |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for r in found.itertuples():
         held = f"{r.megabytes:,.0f}" if pd.notna(r.megabytes) else ""
         lines.append(
-            f"| {shown(r.arch)} | {100 * r.density:.3g}% | {100 * r.living:.3g}% | {r.steps:.3g} "
+            f"| {shown(r.arch)} | {100 * r.density:.3g}% | {100 * r.living:.3g}% "
+            f"| {r.steps:.3g} ({r.lowest:.3g}–{r.highest:.3g}) "
             f"| {_times(r.of_dense)} | {_times(r.of_plain)} | {_times(r.of_bf16)} | {_times(r.looks)} | {held} |"
         )
     return "\n".join([*lines, "", measured_on()])
@@ -80,9 +83,9 @@ def measured_on() -> str:
     who = {name: shown(made.get(name, "")) for name in ("device", "vectors", "cores", "torch", "when", "commit")}
     peak = rows("peak")["median"]
     return (
-        "Medians of three turns on all cores ({device}, {vectors}, {cores} cores, torch {torch}, {when}, commit "
-        "{commit}); each contender in its best setting of processes and threads, all of which are on "
-        "{{doc}}`performance`. Batches are the paper's. ".format(**who)
+        "Medians (lowest–highest) of two or three turns on all cores, by processor time ({device}, {vectors}, {cores} "
+        "cores, torch {torch}, {when}, commit {commit}); each contender in its best setting of processes and threads, "
+        "all of which are on {{doc}}`performance`. Batches are the paper's. ".format(**who)
         + (f"The peak of the machine was {peak.median():.0f} GFLOP/s." if len(peak) else "")
     )  # fmt: skip
 
