@@ -147,7 +147,7 @@ def show(fig: Figure, *, name: str, alt: str, caption: str, made: Html | None = 
     """A figure for the page: `alt` is read to those who cannot see it, `caption` (HTML) says what to look at, `made`
     unfolds who made it. `name` must be unique on its page, such as the figure's id in the experiment list."""
     below = f"<figcaption>{caption}{made.text if made else ''}</figcaption>"
-    return Html(f"<figure>{svg(fig, name=name, alt=alt)}{below}</figure>", f"figure {name}")
+    return Html(f'<figure id="{escape(name)}">{svg(fig, name=name, alt=alt)}{below}</figure>', f"figure {name}")
 
 
 def in_markdown(*pieces: Html) -> str:

@@ -189,9 +189,10 @@ def waiting(study: Study, figure: str, *, again: bool = False) -> Html:
     command = f"python -m lth_core run {figure} --profile published && python -m lth_core publish {figure}"
     time = costs.estimate(s for s in rows if not study.source.has(s))
     text = (
-        f"<p><strong>{escape(figure)} is not measured yet:</strong> {lacking:,} of {len(rows):,} networks are missing "
-        f"({iterations:,} iterations in all). This line measures them:</p>"
+        f"<p>{lacking:,} of the {len(rows):,} networks of {escape(figure)} are missing ({iterations:,} iterations in "
+        "all). This line measures them:</p>"
         f'<div class="highlight"><pre style="white-space: pre-wrap">{escape(command)}</pre></div>'
         f"{f'<p>{escape(time)}</p>' if time else ''}"
     )
-    return Html(f'<div class="admonition note"><p class="admonition-title">Not measured yet</p>{text}</div>', figure)
+    title = f"<summary><strong>{escape(catalogue.FIGURES[figure].title)}.</strong> Not measured yet</summary>"
+    return Html(f'<details class="lth-waits" id="{escape(figure)}">{title}{text}</details>', figure)

@@ -33,7 +33,7 @@ def test_a_figure_has_its_description_caption_and_provenance() -> None:
     assert 'role="img" aria-label="Accuracy &quot;falls&quot; &amp; rises"' in text
     assert "<figcaption>Look.<details>" in text and "-p profile paper" in text
     assert "scale: &lt;small&gt;" in text
-    assert text.count("<figure>") == text.count("</figure>") == text.count("</svg>") == 1
+    assert text.count("<figure id=") == text.count("</figure>") == text.count("</svg>") == 1
 
 
 def test_text_is_text_in_the_pages_own_font_and_colour() -> None:

@@ -274,7 +274,7 @@ def test_a_click_trains_a_chain_and_draws_it() -> None:
     assert made.table["round"].tolist() == [0, 1, 1, 2, 2]
     expected = [prune.density(s) for specs in train_your_own.rows(rate=0.5, rounds=2, iterations=500) for s in specs]
     assert made.table["density"].tolist() == pytest.approx(expected)
-    assert made.figure.value.startswith("<figure>") and not made.train.disabled and made.cancel.disabled
+    assert made.figure.value.startswith("<figure id=") and not made.train.disabled and made.cancel.disabled
 
 
 def test_cancel_stops_soon_and_keeps_finished_rounds() -> None:
