@@ -33,6 +33,11 @@ def result(found: pd.DataFrame, question: str, id: str) -> Markdown:
     return Markdown(f"**{question}** {words.answer(found, id)}")
 
 
+def counts(study: Study, found: pd.DataFrame) -> Markdown:
+    """How the page's claims fare; nothing where none can be judged, which `result` has said."""
+    return words.claims_of(study, found) if words.judged(found) else Markdown("")
+
+
 def figure(study: Study, name: str, column: str, lines: Lines, *, caption: str, **more: Any) -> Html:
     """The key figure: one panel of a figure that the page shows in full further down; nothing while it is not
     measured. `more`: words of a `sheet.View`."""

@@ -80,17 +80,16 @@ function render({ model, el }) {
   const sliders = html("div", { className: "sliders" }, root);
   const speed = slow.length > 1 && control(sliders, "", "input", { type: "range", min: 0, max: slow.length - 1, step: 1 });
   const size = control(sliders, "", "input", { type: "range", min: 0, step: 1 });
-  const choices = html("div", { className: "controls" }, root);
-  const schedule = once && slow.length && choice(choices, "Schedule", [["iterative", "iterative"], ["one-shot", "one-shot"]]);
-  const select = choice(choices, "Trials", [["", `mean of ${trials.length}`], ...trials.map((t, i) => [t, `number ${i + 1}`])]);
-
-  // The charts, and below them what their lines are
+  // The charts, and below them what is chosen less often and what their lines are
   const charts = html("div", { className: "charts" }, root);
   const curves = html("div", { className: "chart" }, charts);
   const measures = [
     { column: "accuracy", title: titles.accuracy, text: accuracy, unit: 1e-4 },
     { column: "stop", title: titles.stop, text: (v) => Math.round(v).toLocaleString("en"), unit: 1 },
   ].map((measure) => ({ ...measure, host: html("div", { className: "chart pick" }, charts) }));
+  const choices = html("div", { className: "controls" }, root);
+  const schedule = once && slow.length && choice(choices, "Schedule", [["iterative", "iterative"], ["one-shot", "one-shot"]]);
+  const select = choice(choices, "Trials", [["", `mean of ${trials.length}`], ...trials.map((t, i) => [t, `number ${i + 1}`])]);
   const boxes = html("fieldset", {}, root);
   html("legend", {}, boxes, "Networks shown, the band from the lowest to the highest trial");
   const key = (parent, attributes) => {
@@ -220,8 +219,8 @@ function render({ model, el }) {
     if (others) others.textContent = shown().length ? `Faint: the other pruning rates, ${data.arms[shown()[0]].label}.` : "";
     if (!curves.clientWidth) return; // not on the page yet: the observer calls again
     const wide = curves.offsetTop === measures[0].host.offsetTop; // beside each other
-    drawCurves(curves.clientWidth, wide ? 330 : 230);
-    for (const measure of measures) drawMeasure(measure, measure.host.clientWidth, wide ? 165 : 180);
+    drawCurves(curves.clientWidth, wide ? 270 : 215);
+    for (const measure of measures) drawMeasure(measure, measure.host.clientWidth, wide ? 135 : 180);
     if (legend) legend.hidden = trial() !== null || !printed.some((p) => p.way === way.index);
     if (told) told.textContent = tell();
     drawLayers(bars, data.layers, i === 0 ? data.layers.map((l) => l.weights) : way.kept[i - 1], arms.length ? data.arms[arms[0]].color : "currentColor");
