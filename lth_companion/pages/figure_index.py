@@ -18,6 +18,12 @@ OTHERS = {
     ("v1", 1): ("v1_2_xor", "v1-fig01", "XOR: how often networks of each size learn it", "measured"),
     ("v1", 2): ("v1_2_xor", "v1-fig02", "XOR: how often their tickets do", "measured"),
 }
+ADDRESS = {"iclr": "https://arxiv.org/pdf/1803.03635v5", "v1": "https://arxiv.org/pdf/1803.03635v1"}
+# Pages of the ICLR paper's figures, from 1 on; of version 1 the text that we have does not tell them.
+ICLR_PAGES = (
+    2, 3, 4, 5, 6, 7, 7, 8, 15, 15, 15, 16, 17, 19, 20, 20, 20, 21, 21, 22, 22, 22, 23, 23, 24, 25, 25, 26, 27, 27, 28,
+    30, 32, 34, 35, 37, 38, 41, 41, 41, 41, 42, 42, 42, 42,
+)  # fmt: skip
 MEASURED, PART, NOT = "measured", "part measured", "not measured"
 
 
@@ -25,6 +31,25 @@ def number(figure: str) -> tuple[str, int] | None:
     """Paper and number of a figure's id, such as ("iclr", 4) of "iclr-fig04c"; None for what no paper draws."""
     found = re.match(r"(iclr|v1)-fig(\d+)", figure)
     return (found[1], int(found[2])) if found else None
+
+
+def in_paper(paper: str, n: int) -> tuple[str, str]:
+    """Where a figure of a paper is printed: in words, and the address of that page."""
+    if paper == "iclr":
+        page = ICLR_PAGES[n - 1]
+        return f"page {page} of the paper", f"{ADDRESS[paper]}#page={page}"
+    return "the paper", ADDRESS[paper]
+
+
+def named(docname: str, title: str) -> list[tuple[str, int]]:
+    """The figures of a paper that a section's title names, on the page of this paper: "Figures 11 and 12: …"."""
+    paper = docname.split("_")[0]
+    found = re.match(r"Figures? (\d+)(?: (and|to) (\d+))?", title)
+    if paper not in PAPERS or not found:
+        return []
+    first, last = int(found[1]), int(found[3] or found[1])
+    numbers = (first, last) if found[2] == "and" and last > first else range(first, last + 1)
+    return [(paper, n) for n in numbers if n <= LAST[paper]]
 
 
 @cache
@@ -47,7 +72,9 @@ def markdown() -> str:
         lines += [f"## {title}", ""]
         for n in range(1, LAST[paper] + 1):
             lines += [f"### {title.split()[0] if paper == 'iclr' else 'v1'} Figure {n}", ""]
+            words, address = in_paper(paper, n)
             lines += [f"- {entry}" for entry in entries(paper, n)]
+            lines += [f'- <a href="{address}">{words}</a>']
             lines.append("")
     return "\n".join(lines)
 

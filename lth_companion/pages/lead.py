@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from IPython.display import Markdown
 
+from lth_companion.claims import verdicts as claims
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
 from lth_companion.experiments.xor_page import Page
@@ -35,7 +36,13 @@ def result(found: pd.DataFrame, question: str, id: str) -> Markdown:
 
 def counts(study: Study, found: pd.DataFrame) -> Markdown:
     """How the page's claims fare; nothing where none can be judged, which `result` has said."""
-    return words.claims_of(study, found) if words.judged(found) else Markdown("")
+    if not words.judged(found):
+        return Markdown("")
+    if study.notebook in catalogue.NOTEBOOKS:
+        return words.claims_of(study, found)
+    fared = found["verdict"].value_counts()  # XOR has no rows of a table, and no scale but its own
+    said = ", ".join(f"{fared[v]} {v}" for v in claims.VERDICTS if v in fared)
+    return Markdown(f"**{len(found)} claims about trained networks are tested below:** {said}.")
 
 
 def figure(study: Study, name: str, column: str, lines: Lines, *, caption: str, **more: Any) -> Html:

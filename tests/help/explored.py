@@ -12,6 +12,8 @@ from typing import Any
 
 from places import ROOT
 
+# Pages of the book that begin with the explorer; `beyond_rates` does too once it is measured.
+EXPLORERS = ("intro", "iclr_2_lenet", "v1_3_mnist_oneshot", "v1_4_mnist_iterative", "v1_6_parameters")
 PAGE = """<!DOCTYPE html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8" /><title>One control</title>
 <meta name="viewport" content="width=device-width" /><style>body {{ margin: 0; font: 16px sans-serif }}
 article {{ max-width: 720px; margin: auto; padding: 0 16px }}
