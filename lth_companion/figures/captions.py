@@ -94,7 +94,7 @@ def again(make: Callable[Concatenate[Study, str, P], Piece]) -> Callable[Concate
 
 
 def tabulated(make: Callable[Concatenate[Study, str, P], Piece]) -> Callable[Concatenate[Study, str, P], Html]:
-    """The frame of a table, which waits in a line: the figures beside it say how to measure."""
+    """The frame of a table, which is left out: the figures beside it say how to measure."""
     return _framed(make, lambda study, figure, name: missing(figure))
 
 
@@ -109,8 +109,8 @@ def frame(rows: pd.DataFrame, caption: str, name: str = "table") -> Html:
 
 
 def missing(figure: str) -> Html:
-    """In place of a table whose networks are not all measured: a line that says so."""
-    return Html(f"<p><em>This table needs the networks of {figure}, which are not measured yet.</em></p>", figure)
+    """In place of a table whose networks are not all measured: nothing, for the figure beside it says how to."""
+    return Html("", figure)
 
 
 def scale_note(study: Study, figure: str) -> str:
@@ -181,9 +181,9 @@ def provenance(study: Study, table: pd.DataFrame) -> Html:
 def waiting(study: Study, figure: str, *, again: bool = False) -> Html:
     """In place of a figure whose networks are not all measured yet: how many, and the line that measures them.
 
-    `again`: another view of networks that the page has asked for already."""
+    `again`: another view of networks that the page has asked for already, of which nothing more is said."""
     if again:
-        return Html(f"<p><em>Another view of {escape(figure)}, not measured yet.</em></p>", figure)
+        return Html("", figure)
     lacking, rows = study.lacking(figure), study.possible(figure)
     iterations = sum(s.iterations for s in rows)
     command = f"python -m lth_core run {figure} --profile published && python -m lth_core publish {figure}"

@@ -1,4 +1,4 @@
-"""Every page begins with its result, the explorer stands on the first screen, and figures are found by their numbers."""
+"""Every page begins with its result, the explorer is on the first screen, and figures are found by their numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lth_companion.experiments import catalogue
 from lth_companion.pages import figure_index, lead
 
 ARTEFACTS = ROOT / "_artefacts"
-FIRST = """() => {  // tops of the sentence that nothing is measured, and of the first figure, control or table of results
+FIRST = """() => {  // tops of the sentence that nothing is measured, and of the first figure, control or table
   const top = (nodes) => Math.round(Math.min(...nodes.map((e) => e.getBoundingClientRect().top + scrollY)));
   const article = document.querySelector("article"), nothing = "Nothing on this page";
   return [top([...article.querySelectorAll("p")].filter((p) => p.textContent.startsWith(nothing))),
