@@ -21,10 +21,11 @@ from lth_core.html import signed
 SIZES = (20.0, 5.0, 1.2)  # percent of the weights at which rates are compared
 
 
-def chains(table: pd.DataFrame) -> pd.DataFrame:
-    """Tickets of each way down with `rate` (percent a round; 0: one cut) and `spent`: iterations of all trainings that
-    it took, from the unpruned network to this ticket. Columns needed: arm, round, prune_fc, percent, iterations."""
-    tickets = table[(table["arm"] == "ticket") & (table["round"] > 0)]
+def chains(table: pd.DataFrame, arm: str = "ticket") -> pd.DataFrame:
+    """Networks of an arm on each way down with `rate` (percent a round; 0: one cut) and `spent`: iterations of all
+    trainings that the ticket took, from the unpruned network on. Columns needed: arm, round, prune_fc, percent,
+    iterations."""
+    tickets = table[(table["arm"] == arm) & (table["round"] > 0)]
     rates = sorted(tickets.loc[tickets["round"] > 1, "prune_fc"].unique())
     slow = tickets[tickets["prune_fc"].isin(rates)].assign(rate=lambda t: (100 * t["prune_fc"]).round(1))
     once = tickets[tickets["round"] == 1].assign(rate=0.0)
@@ -69,7 +70,7 @@ def worth(study: Study, figure: str, *, caption: str, column: str = "end_test") 
     right.legend(fontsize=8, loc="lower right")
     return Picture(
         fig=fig,
-        networks=found.drop_duplicates("key"),
+        networks=table,
         name=figure,
         alt=f"Left: {AXES[column]} against percent of weights remaining, one line a pruning rate. {said[0]} Right: the "
         f"same at some sizes against training iterations spent on the whole chain. {said[1]}",
@@ -77,6 +78,50 @@ def worth(study: Study, figure: str, *, caption: str, column: str = "end_test") 
         "the left; training counts from the unpruned network to the ticket, all rounds together. Sizes between two "
         "rounds are read off the line between them. Bars: smallest and largest trial.",
     )
+
+
+@measured
+def gains(study: Study, figure: str, pairs: dict[str, tuple[str, str]], *, caption: str) -> Picture:
+    """One panel a pair of arms: how far the first lies above the second at the end of training, in points and paired by
+    trial, at some sizes against the training that finding the ticket took."""
+    table = levelled(study.table(figure), study.data(figure))
+    fig, axes = plot.canvas(1, len(pairs), width=width(len(pairs)), height=3.4, squeeze=False, sharey=True)
+    said = []
+    for ax, (title, arms) in zip(axes.flat, pairs.items(), strict=True):
+        one, other = (chains(table, arm) for arm in arms)
+        for i, percent in enumerate(SIZES):
+            keys = ["rate", "trial", "spent"]
+            both = at_size(one, percent, "end_test").merge(at_size(other, percent, "end_test"), on=keys)
+            if both.empty:
+                continue
+            own = spread(both.assign(gain=100 * (both["value_x"] - both["value_y"])), "gain", ["spent"])
+            look = style(2 * i, 2 * len(SIZES) - 1)
+            ax.vlines(own["spent"], own["min"], own["max"], color=look["color"], linewidth=2.2, alpha=0.55)
+            ax.plot(own["spent"], own["mean"], label=f"{percent:g}% of the weights", **look)
+            points = zip(own["spent"], own["mean"], strict=True)
+            said.append(f"{title}, {percent:g}%: {', '.join(f'{m:.2f} for {s:,.0f}' for s, m in points)}.")
+        ax.axhline(0, color=plot.INK, linewidth=1, linestyle=DOTTED)
+        ax.set_title(title, fontsize=9)
+        spending(ax)
+    axes.flat[0].set_ylabel("points of test accuracy at the end")
+    axes.flat[0].legend(fontsize=8)
+    return Picture(
+        fig=fig,
+        networks=table,
+        name=figure,
+        alt=f"Differences in accuracy against training iterations spent on the whole chain. {signed(' '.join(said))}",
+        caption=f"<strong>{caption}</strong> Each point is one rate, the fastest on the left. Bars: smallest and largest "
+        "trial.",
+    )
+
+
+def spending(ax: Axes) -> None:
+    """The x axis of training spent."""
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("training iterations of the whole chain")
 
 
 def against_size(ax: Axes, found: pd.DataFrame, column: str) -> str:
@@ -105,11 +150,7 @@ def against_training(ax: Axes, found: pd.DataFrame, column: str) -> str:
         ax.vlines(x, low, high, color=look["color"], linewidth=2.2, alpha=0.55)
         ax.plot(x, mean, label=f"{percent:g}% of the weights", **look)
         said.append(f"{percent:g}%: {', '.join(f'{m:.2f} for {s:,.0f}' for s, m in zip(x, mean, strict=True))}")
-    ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xlabel("training iterations of the whole chain")
+    spending(ax)
     return f"{'; '.join(said)}."
 
 

@@ -22,8 +22,8 @@ from lth_core import analyse
 from lth_core.html import Html, between
 
 NOTHING = "**Nothing on this page is measured yet.** It tells what the paper shows, and with which lines to measure it."
-GRID = "beyond-rates"  # the figure that has every rate, schedule and arm of ICLR section 2's network
-GRID_ARMS = ("ticket", "reinit", "shuffle", "random_sparsity")
+GRIDS = ("beyond-rates-controls", "beyond-rates")  # every rate and schedule of ICLR section 2's network; tickets alone
+ARMS = ("ticket", "reinit", "shuffle", "random_sparsity")
 V1: dict[str, Any] = {"accuracy": "convergence_test", "stop": "convergence_iteration", "size": "hidden"}
 
 
@@ -67,12 +67,19 @@ def explorer(study: Study, figures: str | Iterable[str], arms: Iterable[str], **
 
 
 def every_rate(study: Study) -> TicketExplorer | Html:
-    """The explorer of the grid of pruning rates where that is published; else the page's own rounds of 20% and one cut.
+    """The explorer of the grid of pruning rates, with its controls where they are published too; while nothing of it
+    is, the page's own rounds of 20% and one cut, and on the grid's own page how to measure it.
 
     The grid is trained as ICLR section 2 trains, for less long."""
-    grid = Study(notebook=catalogue.FIGURES[GRID].notebook)
-    if study.profile == "published" and not grid.lacking(GRID):
-        return explorer(grid, GRID, GRID_ARMS)
+    page = catalogue.FIGURES[GRIDS[0]].notebook
+    grid = study if study.notebook == page else Study(notebook=page)
+    if study is grid or study.profile == "published":
+        for name in GRIDS:
+            if not grid.lacking(name):
+                there = {s.arm for s in grid.rows(name) if s.round}
+                return explorer(grid, name, [arm for arm in ARMS if arm in there])
+    if study is grid:
+        return captions.waiting(study, GRIDS[-1])
     return explorer(study, ["iclr-fig04", "iclr-fig04c"], ["ticket", "reinit"])
 
 
