@@ -110,8 +110,8 @@ def gains(study: Study, figure: str, pairs: dict[str, tuple[str, str]], *, capti
         networks=table,
         name=figure,
         alt=f"Differences in accuracy against training iterations spent on the whole chain. {signed(' '.join(said))}",
-        caption=f"<strong>{caption}</strong> Each point is one rate, the fastest on the left. Bars: smallest and largest "
-        "trial.",
+        caption=f"<strong>{caption}</strong> Each point is one rate, the fastest on the left. Bars: smallest to "
+        "largest trial.",
     )
 
 
