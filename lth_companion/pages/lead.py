@@ -34,10 +34,10 @@ def result(found: pd.DataFrame, question: str, id: str) -> Markdown:
     return Markdown(f"**{question}** {words.answer(found, id)}")
 
 
-def counts(study: Study, found: pd.DataFrame) -> Markdown:
+def counts(study: Study, found: pd.DataFrame) -> Markdown | None:
     """How the page's claims fare; nothing where none can be judged, which `result` has said."""
     if not words.judged(found):
-        return Markdown("")
+        return None
     if study.notebook in catalogue.NOTEBOOKS:
         return words.claims_of(study, found)
     fared = found["verdict"].value_counts()  # XOR has no rows of a table, and no scale but its own
