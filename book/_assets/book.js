@@ -5,14 +5,16 @@ for (const [kind, work] of [["fullscreen", () => toggleFullScreen()], ["download
 // One switch for all folded code of a page.
 (() => {
   const cells = document.querySelectorAll("details.hide");
-  const title = document.querySelector("article h1");
-  if (!cells.length || !title) return;
+  const bar = document.querySelector(".article-header-buttons");
+  if (!cells.length || !bar) return;
   const button = document.createElement("button");
-  button.className = "lth-fold";
+  button.className = "btn btn-sm lth-fold";
   button.type = "button";
   const label = () => {
     const open = [...cells].every((cell) => cell.open);
-    button.textContent = open ? "Hide all code" : "Show all code";
+    button.textContent = "</>";
+    button.title = open ? "Hide all code" : "Show all code";
+    button.setAttribute("aria-label", button.title);
     button.setAttribute("aria-pressed", String(open));
     return open;
   };
@@ -23,7 +25,7 @@ for (const [kind, work] of [["fullscreen", () => toggleFullScreen()], ["download
   });
   cells.forEach((cell) => cell.addEventListener("toggle", label));
   label();
-  title.after(button);
+  bar.prepend(button);
 })();
 
 // The width at which a figure's text has its own size: on a telephone it is not drawn smaller, it scrolls.

@@ -48,7 +48,35 @@
     document.head.append(sheet);
   }
 
-  async function show(place, saved) {
+  // What readers choose stands in the page's address, so that it can be sent, and is there again after a reload. Only
+  // what differs from the page's own choice, for the traits that a widget names (`linked`); a page's second such widget
+  // has names that begin with "2.", and so on.
+  function link(model, number) {
+    const names = model.get("linked"), own = Object.fromEntries(names.map((name) => [name, model.get(name)]));
+    const key = (name) => (number > 1 ? `${number}.${name}` : name);
+    const asked = new URLSearchParams(location.search);
+    for (const name of names) {
+      const text = asked.get(key(name));
+      if (text === null) continue;
+      const value = typeof own[name] === "string" ? text : text === "" ? null : Number(text);
+      if (!Number.isNaN(value)) model.set(name, value);
+    }
+    let waiting = null; // a dragged slider writes once: browsers refuse pages that rewrite their address too often
+    const write = () => {
+      const query = new URLSearchParams(location.search);
+      for (const name of names) {
+        if (model.get(name) === own[name]) query.delete(key(name));
+        else query.set(key(name), model.get(name) ?? "");
+      }
+      const text = query.toString().replaceAll("%2C", ",");
+      try {
+        history.replaceState(history.state, "", `${location.pathname}${text && `?${text}`}${location.hash}`);
+      } catch {} // a page opened from a disk may not
+    };
+    model.on("change", () => { clearTimeout(waiting); waiting = setTimeout(write, 150); });
+  }
+
+  async function show(place, saved, number) {
     const id = JSON.parse(place.textContent).model_id;
     const el = document.createElement("div");
     place.after(el);
@@ -62,6 +90,7 @@
       const widget = await load(state._esm);
       const fresh = !models.has(id);
       if (fresh) models.set(id, new Model(state));
+      if (fresh && number) link(models.get(id), number);
       if (fresh) await widget.initialize?.({ model: models.get(id) });
       await widget.render?.({ model: models.get(id), el });
     } catch (error) {
@@ -74,7 +103,12 @@
   function start() {
     const states = [...document.querySelectorAll(`${WIDGET}state+json"]`)].map((s) => JSON.parse(s.textContent).state);
     const saved = Object.assign({}, ...states);
-    for (const place of document.querySelectorAll(`${WIDGET}view+json"]`)) show(place, saved);
+    const linked = [];
+    for (const place of document.querySelectorAll(`${WIDGET}view+json"]`)) {
+      const id = JSON.parse(place.textContent).model_id;
+      if (saved[id]?.state.linked?.length && !linked.includes(id)) linked.push(id);
+      show(place, saved, linked.indexOf(id) + 1);
+    }
   }
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
   else start();

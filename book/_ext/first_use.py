@@ -13,6 +13,7 @@ from sphinx import addnodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 PAGE = "glossary"
+INDEX = "figures"  # each of its lines is a link already, and no link stands in a link
 # Words that pages use in other senses too; their unambiguous forms are linked (`rounds of pruning`, `winning ticket`).
 AMBIGUOUS = {"round", "store", "cell", "audit", "arm", "ticket", "profile", "shuffle", "trial", "mask"}
 CLOSED = (
@@ -35,7 +36,7 @@ class FirstUse(SphinxPostTransform):
 
     def run(self, **kwargs) -> None:
         docname = self.env.docname
-        if docname == PAGE or not hasattr(self.env, "first_use_terms"):
+        if docname in (PAGE, INDEX) or not hasattr(self.env, "first_use_terms"):
             return
         left = dict(self.env.first_use_terms)
         for text in list(self.document.findall(nodes.Text)):

@@ -15,6 +15,7 @@ from sphinx.util import logging
 
 import lth_companion
 from lth_companion import widgets
+from lth_companion.pages import figure_index
 
 LOG = logging.getLogger(__name__)
 PLACE = re.compile(r"<!-- lth: ([\w.]+)\.(\w+) -->")  # a function of a module of lth_companion that gives Markdown
@@ -116,6 +117,21 @@ def fill_in(app, docname, source):
     source[0] = PLACE.sub(lambda m: getattr(importlib.import_module(f"lth_companion.{m[1]}"), m[2])(), source[0])
 
 
+def name_figures(app):
+    """The sidebar names each page's figures and says what of them is not measured (the rest of a title: _toc.yml)."""
+    for name in app.config.external_site_map:
+        page = app.config.external_site_map[name]
+        if page.title and (figures := figure_index.sidebar(name)):
+            page.title = f"{page.title} · {figures}"
+
+
+def with_host(app, pagename, templatename, context, doctree):
+    """Pages that are no notebook and have a control need our host for it, as myst-nb gives it to notebooks."""
+    if 'type="application/vnd.jupyter.widget-view+json"' in (context.get("body") or ""):
+        for name, settings in app.config.nb_ipywidgets_js.items():
+            app.add_js_file(name, **settings)
+
+
 def without_thebe(app, pagename, templatename, context, doctree):
     """Live code needs a server; stock pages declare thebe's constants twice, which is an error in the browser."""
 
@@ -148,7 +164,9 @@ def finish(app, exception):
 
 
 def setup(app):
+    app.connect("builder-inited", name_figures)
     app.connect("source-read", fill_in)
+    app.connect("html-page-context", with_host)
     app.connect("html-page-context", without_thebe, priority=900)
     app.connect("build-finished", finish)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

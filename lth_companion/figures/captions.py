@@ -94,7 +94,7 @@ def again(make: Callable[Concatenate[Study, str, P], Piece]) -> Callable[Concate
 
 
 def tabulated(make: Callable[Concatenate[Study, str, P], Piece]) -> Callable[Concatenate[Study, str, P], Html]:
-    """The frame of a table, which waits in a line: the figures beside it say how to measure."""
+    """The frame of a table, which is left out: the figures beside it say how to measure."""
     return _framed(make, lambda study, figure, name: missing(figure))
 
 
@@ -109,8 +109,8 @@ def frame(rows: pd.DataFrame, caption: str, name: str = "table") -> Html:
 
 
 def missing(figure: str) -> Html:
-    """In place of a table whose networks are not all measured: a line that says so."""
-    return Html(f"<p><em>This table needs the networks of {figure}, which are not measured yet.</em></p>", figure)
+    """In place of a table whose networks are not all measured: nothing, for the figure beside it says how to."""
+    return Html("", figure)
 
 
 def scale_note(study: Study, figure: str) -> str:
@@ -181,17 +181,18 @@ def provenance(study: Study, table: pd.DataFrame) -> Html:
 def waiting(study: Study, figure: str, *, again: bool = False) -> Html:
     """In place of a figure whose networks are not all measured yet: how many, and the line that measures them.
 
-    `again`: another view of networks that the page has asked for already."""
+    `again`: another view of networks that the page has asked for already, of which nothing more is said."""
     if again:
-        return Html(f"<p><em>Another view of {escape(figure)}, not measured yet.</em></p>", figure)
+        return Html("", figure)
     lacking, rows = study.lacking(figure), study.possible(figure)
     iterations = sum(s.iterations for s in rows)
     command = f"python -m lth_core run {figure} --profile published && python -m lth_core publish {figure}"
     time = costs.estimate(s for s in rows if not study.source.has(s))
     text = (
-        f"<p><strong>{escape(figure)} is not measured yet:</strong> {lacking:,} of {len(rows):,} networks are missing "
-        f"({iterations:,} iterations in all). This line measures them:</p>"
+        f"<p>{lacking:,} of the {len(rows):,} networks of {escape(figure)} are missing ({iterations:,} iterations in "
+        "all). This line measures them:</p>"
         f'<div class="highlight"><pre style="white-space: pre-wrap">{escape(command)}</pre></div>'
         f"{f'<p>{escape(time)}</p>' if time else ''}"
     )
-    return Html(f'<div class="admonition note"><p class="admonition-title">Not measured yet</p>{text}</div>', figure)
+    title = f"<summary><strong>{escape(catalogue.FIGURES[figure].title)}.</strong> Not measured yet</summary>"
+    return Html(f'<details class="lth-waits" id="{escape(figure)}">{title}{text}</details>', figure)

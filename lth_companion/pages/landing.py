@@ -1,12 +1,16 @@
-"""The main result as one picture, for the landing page and the README."""
+"""The landing page's explorer, and the main result as one picture for it and for the README."""
 
 from __future__ import annotations
 
 import io
+import json
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lth_companion.experiments.study import Study
+from lth_companion.pages import lead
+from lth_companion.widgets import TicketExplorer
 from lth_core import plot, reference
 
 
@@ -17,6 +21,39 @@ def draw(levels: pd.DataFrame) -> bytes:
         metadata = {"Date": None, "Creator": None}
         _picture(levels).savefig(made, format="svg", facecolor="white", metadata=metadata)
     return made.getvalue()
+
+
+def explorer() -> str:
+    """The explorer of every pruning rate, for a page that is no notebook (Markdown)."""
+    made = lead.every_rate(Study(notebook="iclr_2_lenet"))
+    if not isinstance(made, TicketExplorer):
+        return plot.in_markdown(made)
+    return f"\n```{{raw}} html\n{embedded(made, 'landing')}\n```\n"
+
+
+def embedded(widget: TicketExplorer, name: str) -> str:
+    """A control as a static page holds it (HTML): what myst-nb writes for a control of a notebook. `name` must be
+    unique on the page."""
+    kept = {k: v for k, v in widget.get_state().items() if k != "layout"}
+    state = {name: {"model_module": "anywidget", "model_name": "AnyModel", "state": kept}}
+    parts = {"state": {"state": state}, "view": {"model_id": name}}
+    texts = {kind: json.dumps(part).replace("</", r"<\/") for kind, part in parts.items()}
+    kind = "application/vnd.jupyter.widget-{}+json"
+    return "\n".join(f'<script type="{kind.format(name)}">{text}</script>' for name, text in texts.items())
+
+
+def answer() -> str:
+    """The main result as one sentence (Markdown)."""
+    levels, about = reference.read()
+    at = {(r.arm, r.round): r.stop_test["mean"] for r in levels.itertuples()}
+    percent = {r.round: 100 * r.density for r in levels.itertuples()}
+    ticket, reinit, whole = at["ticket", 7], at["reinit", 7], at["ticket", 0]
+    return (
+        f"**With {percent[7]:.0f}% of its weights**, a network put back to its own initial weights reaches "
+        f"**{100 * ticket:.1f}%**; with fresh weights on the same connections {100 * reinit:.1f}%. The whole network "
+        f"reaches {100 * whole:.1f}%. (LeNet-300-100 on MNIST, mean of {about['trials']} trials of "
+        f"{about['iterations']:,} iterations.)"
+    )
 
 
 def headline() -> str:

@@ -1,15 +1,31 @@
-// What is left of a network: connections of each pixel, share of each layer, and which initial weights survive.
+// What is left of a network: share of each layer, connections of each pixel, and which initial weights survive.
 
 /** The trials that are shown: one, or all of them. */
 const chosen = (parts, trial, all) => (trial === null ? all.map((_, i) => parts[i]) : [parts[all.indexOf(trial)]]);
 const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
 
+/** One bar a layer: how many of its weights are left. */
+function drawLayers(host, layers, kept, color) {
+  const width = host.clientWidth, line = 19, name = 104, number = 132;
+  const root = svg("svg", { viewBox: `0 0 ${width} ${22 + line * layers.length}`, height: 22 + line * layers.length, role: "img" });
+  svg("text", { class: "title", x: 0, y: 12 }, root, "What is left of each layer");
+  const said = layers.map(({ name: label, weights: all }, i) => {
+    const y = 22 + line * i, share = percent((100 * kept[i]) / all), long = width - name - number;
+    svg("text", { x: 0, y: y + 11 }, root, `${label}: ${share}`);
+    svg("rect", { class: "trough", x: name + 0.5, y: y + 0.5, width: long - 1, height: 12 }, root);
+    svg("rect", { x: name, y, width: Math.max(1, (long * kept[i]) / all), height: 13, fill: color }, root);
+    svg("text", { x: width, y: y + 11, "text-anchor": "end" }, root, `${Math.round(kept[i]).toLocaleString("en")} of ${all.toLocaleString("en")}`);
+    return `${label} ${share}`;
+  });
+  root.setAttribute("aria-label", `Share of the weights that each layer keeps: ${said.join(", ")}.`);
+  host.replaceChildren(root);
+}
+
 function anatomy(data, host) {
   const { layers, side, units, shades, zero, reach } = data.anatomy;
   const color = data.arms[data.order[0]].color;
-  html("p", { className: "part" }, host, "What is left of it");
   const boxes = html("div", { className: "anatomy" }, host);
-  const [map, bars, weights] = ["map", "bars", "weights"].map((name) => html("div", { className: `chart ${name}` }, boxes));
+  const [map, weights] = ["map", "weights"].map((name) => html("div", { className: `chart ${name}` }, boxes));
 
   html("p", { className: "title" }, map, "Connections of each pixel");
   const picture = svg("svg", { viewBox: `0 0 ${side} ${side}`, role: "img", class: "pixels" }, map);
@@ -26,24 +42,6 @@ function anatomy(data, host) {
     const empty = count.filter((c) => c < 0.5).length;
     most.textContent = `Strongest colour: ${Math.round(top)} of ${units} connections are left. ${empty} of ${side * side} pixels have none.`;
     picture.setAttribute("aria-label", `Map of the ${side} by ${side} input pixels. ${most.textContent}`);
-  }
-
-  function drawBars(round, trial) {
-    const kept = chosen(data.anatomy.kept, trial, data.trials).map((one) => one[round]);
-    const rows = layers.map((layer, i) => ({ ...layer, left: mean(kept.map((k) => k[i])) }));
-    const width = bars.clientWidth, line = 46;
-    const root = svg("svg", { viewBox: `0 0 ${width} ${24 + line * rows.length}`, height: 24 + line * rows.length, role: "img" });
-    svg("text", { class: "title", x: 0, y: 14 }, root, "Share of each layer");
-    rows.forEach(({ name, weights: all, left }, i) => {
-      const y = 24 + line * i;
-      svg("text", { x: 0, y: y + 13 }, root, `${name}: ${percent((100 * left) / all)}`);
-      svg("text", { x: width, y: y + 13, "text-anchor": "end" }, root, `${Math.round(left).toLocaleString("en")} weights`);
-      svg("rect", { class: "trough", x: 0.5, y: y + 19.5, width: width - 1, height: 12 }, root);
-      svg("rect", { x: 0, y: y + 19, width: Math.max(1, (width * left) / all), height: 13, fill: color }, root);
-    });
-    const said = rows.map(({ name, weights: all, left }) => `${name} ${percent((100 * left) / all)}`).join(", ");
-    root.setAttribute("aria-label", `Share of the weights that each layer keeps: ${said}.`);
-    bars.replaceChildren(root);
   }
 
   function drawWeights(round, trial) {
@@ -71,5 +69,5 @@ function anatomy(data, host) {
     weights.replaceChildren(root, html("p", { className: "note" }, null, "Filled: survivors. Line: all initial weights. Both as shares of their own number."));
   }
 
-  return (round, trial) => [drawMap, drawBars, drawWeights].forEach((draw) => draw(String(round), trial));
+  return (round, trial) => [drawMap, drawWeights].forEach((draw) => draw(String(round), trial));
 }

@@ -48,13 +48,14 @@ class Widget(anywidget.AnyWidget):
     _css = f"{plot.sheet()}\n{text('widgets.css')}"
 
     data = traitlets.Dict().tag(sync=True)
+    linked = traitlets.List(traitlets.Unicode()).tag(sync=True)  # traits whose values stand in a static page's address
 
     def __init__(self, data: dict[str, Any], **traits: Any) -> None:
         super().__init__(data=data)
         for name, value in traits.items():  # only now: the data decide which values exist
             setattr(self, name, value)
 
-    def _nearest(self, stops: list[int], value: int) -> int:
+    def _nearest(self, stops: list[Any], value: Any) -> Any:
         return min(stops, key=lambda stop: abs(stop - value), default=value)
 
 

@@ -1,82 +1,124 @@
-"""The ticket explorer: one slider over pruning rounds. Its data, what they hold, and the widget that shows them."""
+"""The ticket explorer: pruning rate, round, schedule, arm and trial under the reader's hand, from measured networks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import traitlets
 
-from lth_companion.experiments.study import Study
-from lth_companion.figures.captions import scale_note
-from lth_companion.figures.printed import on_panel
-from lth_companion.figures.vocabulary import NAMES, iterative, levelled, of_arm
-from lth_companion.widgets.base import Widget, require, text, whole
-from lth_core import plot, results
-from lth_core.data import EVALUATED
-from lth_core.models import init_sd, initial, layers
-from lth_core.spec import Spec, UsageError
-from lth_core.store.cell import key_of
+from lth_companion.widgets.base import Widget, require, text
+from lth_core.spec import UsageError
 
-SHADES = 64  # grey levels of a mask's map; as characters, code SHADE_0 is black
-SHADE_0 = 48
-BINS = 30  # of a histogram of initial weights, over REACH standard deviations to both sides
-REACH = 3.0
+SCHEDULES = ("iterative", "one-shot")
+MISSING = 65_535  # in packed curves: this network was not measured there, or diverged
 
 
 class TicketExplorer(Widget):
-    """One slider over pruning rounds: learning curves of each arm, where the round lies on the way down, and what is
-    left of the network: connections of each pixel, share of each layer, initial weights of the survivors.
+    """Sliders over the pruning rate and the rounds: learning curves of each arm, accuracy and early stopping against
+    size, and what is left of each layer.
 
-    - `data["rounds"]`: `[{"round": 0, "percent": 100.0}, …]`, the slider's stops; percent of weights remaining
+    A *way* is one way down from the whole network: rounds of one rate, or one cut to each of several sizes. A *stop* of
+    a way is one size on it, dense to sparse, without the unpruned network, which all ways begin with.
+
     - `data["arms"]`: `{"ticket": {"label": "winning ticket", "color": "#…"}, …}`
     - `data["trials"]`: `[0, 1, …]`; wherever there is a list over trials it has this order, null where one lacks
     - `data["iteration"]`: of the curves' points
-    - `data["curves"]`: `{"ticket": {"0": [[…], …], …}, …}`, by arm, round and trial test accuracy in 1/10,000
-    - `data["summary"]`: `{"ticket": {"0": {"accuracy": […], "stop": […]}, …}, …}`, by arm and round, over trials: test
-      accuracy (1/10,000) at the early-stopping iteration, and that iteration
-    - `data["printed"]`: optional, what the paper prints (`points`): `[{"column": "stop", "percent": 21.1, "value": …,
+    - `data["unpruned"]`: `curves` (see below, of one stop), `accuracy` and `stop`: lists over trials
+    - `data["ways"]`: a list of
+      - `schedule`: one of `SCHEDULES`; `rate`: percent that a round removes, null for one cut
+      - `stops`: `[{"round": 1, "percent": 80.0}, …]`
+      - `curves[arm]`: test accuracies in 1/10,000 by stop, trial and point, one after the other as little-endian uint16
+        in base64; `MISSING` where one lacks. An arm that was not trained on this way is not there
+      - `accuracy[arm]`, `stop[arm]`: by stop and trial, test accuracy (1/10,000) at the early-stopping iteration, and
+        that iteration
+      - `kept`: by stop and layer, the number of weights left
+    - `data["layers"]`: name and number of weights
+    - `data["titles"]`: optional, what `accuracy`, `stop` and the `size` axis are called where it is not ICLR's
+    - `data["ticks"]`: optional, percentages that the axis of sizes marks before all others
+    - `data["printed"]`: optional, what the paper prints: `[{"way": 0, "column": "stop", "percent": 21.1, "value": …,
       "arm": "ticket", "says": "…"}, …]`; accuracies as fractions
-    - `data["anatomy"]`: optional, what is left of the network:
-      - `layers`: name, number of weights, standard deviation of the initial weights
-      - `kept[trial][round]`: weights per layer; `weights[trial][round]`: per layer a histogram of initial weights,
-        `BINS` counts over ± `reach` standard deviations
-      - `map[trial][round]`: `[most, text]`, a character per input: its outgoing connections as a share of `most`, in
-        `shades` steps from the character with code `zero` on; `side` inputs a row, `units` in the first layer
+    - `data["anatomy"]`: optional, see `anatomy.anatomy`; `way`: whose networks it opens
     - `data["caption"]`: optional, one sentence under the figure
-    - `round`: the chosen round; a value between or beyond the stops moves to the nearest one
+    - `schedule`, `rate`: the chosen way; a rate moves to the nearest one that was measured
+    - `round` of iterative pruning and `percent` left by one cut: the chosen stop; both move to the nearest one
+    - `arms`: those shown, with commas between
     - `trial`: the chosen trial, None for the mean of all
     """
 
     _esm = text("chart.js", "anatomy.js", "explorer.js")
 
+    linked = traitlets.List(["schedule", "rate", "round", "percent", "arms", "trial"]).tag(sync=True)
+    schedule = traitlets.Unicode("iterative").tag(sync=True)
+    rate = traitlets.Int(20).tag(sync=True)
     round = traitlets.Int(0).tag(sync=True)
+    percent = traitlets.Float(100.0).tag(sync=True)
+    arms = traitlets.Unicode("").tag(sync=True)
     trial = traitlets.Int(None, allow_none=True).tag(sync=True)
+
+    def __init__(self, data: dict[str, Any], **traits: Any) -> None:
+        first = (data.get("ways") or [{}])[0]
+        chosen = {"schedule": first.get("schedule", "iterative"), "rate": 20}
+        every = ",".join(list(data.get("arms", []))[:2])  # more at once are a tangle
+        super().__init__(data, **{**chosen, "arms": every, **traits})
 
     @traitlets.validate("data")
     def _check(self, proposal: dict[str, Any]) -> dict[str, Any]:
-        data = require(proposal["value"], "rounds", "arms", "trials", "iteration", "curves", "summary")
-        if not data["rounds"]:
-            raise UsageError("data['rounds'] is empty: the slider needs at least one pruning round.")
-        for part in ("curves", "summary"):
-            if unknown := set(data[part]) - set(data["arms"]):
-                raise UsageError(f"data[{part!r}] has arms that data['arms'] lacks: {', '.join(sorted(unknown))}.")
+        data = require(proposal["value"], "ways", "arms", "trials", "iteration", "unpruned", "layers")
+        if not data["ways"]:
+            raise UsageError("data['ways'] is empty: the slider needs at least one way down.")
         trials, points = len(data["trials"]), len(data["iteration"])
-        for arm, rounds in data["curves"].items():
-            for r, curves in rounds.items():
-                if len(curves) != trials or any(len(c) != points for c in curves):
-                    raise UsageError(f"curves of {arm}, round {r}: give {points} values for each of {trials} trials.")
-        for arm, rounds in data["summary"].items():
-            for r, columns in rounds.items():
-                if any(len(c) != trials for c in columns.values()):
-                    raise UsageError(f"summary of {arm}, round {r}: give {trials} values, one a trial.")
+        for way in data["ways"]:
+            name, stops = told(way), len(way["stops"])
+            if not stops:
+                raise UsageError(f"{name} has no stops: the slider needs at least one size.")
+            for part in ("curves", "accuracy", "stop"):
+                if unknown := set(way[part]) - set(data["arms"]):
+                    raise UsageError(
+                        f"{part} of {name} has arms that data['arms'] lacks: {', '.join(sorted(unknown))}."
+                    )
+            for arm, packed in way["curves"].items():
+                if len(packed) != -(-2 * stops * trials * points // 3) * 4:
+                    raise UsageError(f"curves of {arm}, {name}: give {stops} x {trials} x {points} values.")
+            for arm, column in [*way["accuracy"].items(), *way["stop"].items()]:
+                if len(column) != stops or any(len(c) != trials for c in column):
+                    raise UsageError(f"summary of {arm}, {name}: give {stops} stops of {trials} values, one a trial.")
         return {**data, "order": list(data["arms"])}  # a saved notebook sorts its keys
 
+    def _ways(self, schedule: str) -> list[dict[str, Any]]:
+        return [way for way in self.data.get("ways", []) if way["schedule"] == schedule]
+
+    @traitlets.validate("schedule")
+    def _measured(self, proposal: dict[str, Any]) -> str:
+        there = [s for s in SCHEDULES if self._ways(s)]
+        if proposal["value"] not in there:
+            raise UsageError(f"schedule = {proposal['value']!r} is not shown here; allowed: {', '.join(there)}.")
+        return proposal["value"]
+
+    @traitlets.validate("rate")
+    def _clamp_rate(self, proposal: dict[str, Any]) -> int:
+        return self._nearest([way["rate"] for way in self._ways("iterative")], proposal["value"])
+
     @traitlets.validate("round")
-    def _clamp(self, proposal: dict[str, Any]) -> int:
-        return self._nearest([stop["round"] for stop in self.data.get("rounds", [])], proposal["value"])
+    def _clamp_round(self, proposal: dict[str, Any]) -> int:
+        own = [way for way in self._ways("iterative") if way["rate"] == self.rate]
+        return self._nearest([0, *(stop["round"] for way in own for stop in way["stops"])], proposal["value"])
+
+    @traitlets.observe("rate")
+    def _follow(self, change: dict[str, Any]) -> None:
+        self.round = self.round  # a faster rate has fewer rounds
+
+    @traitlets.validate("percent")
+    def _clamp_percent(self, proposal: dict[str, Any]) -> float:
+        sizes = [stop["percent"] for way in self._ways("one-shot") for stop in way["stops"]]
+        return self._nearest([100.0, *sizes], proposal["value"])
+
+    @traitlets.validate("arms")
+    def _allowed(self, proposal: dict[str, Any]) -> str:
+        asked = [arm for arm in proposal["value"].split(",") if arm]
+        if unknown := set(asked) - set(self.data.get("arms", [])):
+            allowed = ", ".join(self.data.get("arms", []))
+            raise UsageError(f"arms = {', '.join(sorted(unknown))} are not shown here; allowed: {allowed}.")
+        return ",".join(asked)
 
     @traitlets.validate("trial")
     def _known(self, proposal: dict[str, Any]) -> int | None:
@@ -86,83 +128,6 @@ class TicketExplorer(Widget):
         return proposal["value"]
 
 
-def ticket(study: Study, figure: str, arms: list[str], points: int = 60) -> dict[str, Any]:
-    """The data of a `TicketExplorer` about a figure's iterative tickets."""
-    table, curves = iterative(study.table(figure)), iterative(study.curves(figure))
-    n = EVALUATED[study.on]["test"]
-    rounds = table[["round", "density"]].drop_duplicates().sort_values("round")
-    trials = sorted(int(t) for t in table["trial"].unique())
-    grid = np.sort(curves["iteration"].unique())
-    grid = grid[np.unique(np.geomspace(1, len(grid) - 1, points).astype(int))]
-    data: dict[str, Any] = {
-        "rounds": [{"round": int(r), "percent": round(100 * d, 2)} for r, d in rounds.itertuples(index=False)],
-        "arms": {a: {"label": NAMES[a], "color": plot.css(a)} for a in arms},
-        "trials": trials, "iteration": grid.tolist(), "curves": {}, "summary": {},
-        "caption": scale_note(study, figure),
-    }  # fmt: skip
-    shown = curves[curves["iteration"].isin(grid)].assign(accuracy=1e4 * curves["test_correct"] / n)
-    for arm in arms:
-        means = of_arm(shown, arm).groupby(["round", "trial", "iteration"])["accuracy"].mean()
-        wide = means.unstack("iteration").reindex(columns=grid)
-        own = of_arm(table, arm).groupby(["round", "trial"])[["stop_test", "stop_iteration"]].mean()
-        data["curves"][arm], data["summary"][arm] = {}, {}
-        for r in wide.index.unique("round"):
-            data["curves"][arm][str(r)] = [whole(row) for row in wide.loc[r].reindex(trials).to_numpy()]
-            stop = own.loc[r].reindex(trials)
-            accuracy = whole(1e4 * stop["stop_test"].to_numpy())
-            data["summary"][arm][str(r)] = {"accuracy": accuracy, "stop": whole(stop["stop_iteration"].to_numpy())}
-    named = levelled(table, study.data(figure))
-    data["printed"] = [
-        {"column": name, "percent": p.x, "value": p.y, "arm": p.line, "says": p.statement}
-        for name, column in (("accuracy", "stop_test"), ("stop", "stop_iteration"))
-        for p in on_panel(figure, named, column, "percent", {a: {"arm": a} for a in arms})
-    ]
-    if inside := anatomy(study, [s for s in study.rows(figure) if nested(s, table)], trials):
-        data["anatomy"] = inside
-    return data
-
-
-def nested(spec: Spec, table: pd.DataFrame) -> bool:
-    """Whether a row is a ticket of the iterative chain, or unpruned."""
-    return spec.round == 0 or (spec.arm == "ticket" and key_of(spec) in set(table["key"]))
-
-
-def anatomy(study: Study, specs: Iterable[Spec], trials: list[int]) -> dict[str, Any] | None:
-    """What the widget shows of the masks (see there); None where no masks are published."""
-    shown = sorted(specs, key=lambda s: (s.trial, s.round))
-    if not shown or not shown[0].arch.startswith("lenet-"):
-        return None
-    if not all(study.source.has_masks(s) for s in shown):  # only curves are published
-        return None
-    table = layers(shown[0].arch, shown[0].dataset)
-    sd = [init_sd(shown[0], layer) for layer in table]
-    side = int(np.sqrt(table[0].shape[1]))
-    made: dict[str, Any] = {
-        "layers": [
-            {"name": layer.name, "weights": int(np.prod(layer.shape)), "sd": round(s, 4)}
-            for layer, s in zip(table, sd, strict=True)
-        ],
-        "side": side, "units": table[0].shape[0], "reach": REACH, "shades": SHADES, "zero": SHADE_0,
-        "kept": [], "weights": [], "map": [],
-    }  # fmt: skip
-    for trial in trials:
-        own = [s for s in shown if s.trial == trial]
-        start = initial(own[0])
-        position = {
-            layer.weight: np.floor((start[layer.weight] / s / REACH + 1) * BINS / 2).astype(int).clip(0, BINS - 1)
-            for layer, s in zip(table, sd, strict=True)
-        }
-        parts: dict[str, dict] = {"kept": {}, "weights": {}, "map": {}}
-        for spec in own:
-            masks = results.masks(spec, study.source)
-            r = str(spec.round)
-            parts["kept"][r] = [int(masks[layer.weight].sum()) for layer in table]
-            parts["weights"][r] = [
-                np.bincount(position[w.weight][masks[w.weight]], minlength=BINS).tolist() for w in table
-            ]
-            out = masks[table[0].weight].sum(0)
-            shade = np.round(out * (SHADES - 1) / max(int(out.max()), 1)).astype(int) + SHADE_0
-            parts["map"][r] = [int(out.max()), "".join(map(chr, shade))]
-        for name, part in parts.items():
-            made[name].append(part)
-    return made
+def told(way: dict[str, Any]) -> str:
+    """How a message names a way."""
+    return "one-shot" if way["rate"] is None else f"{way['rate']} percent a round"

@@ -10,7 +10,8 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from lth_core import plot
+from lth_core import plot, prune
+from lth_core.spec import Spec
 
 PERCENTS = [100, 51.3, 26.3, 13.5, 7.0, 3.6, 1.9]
 
@@ -33,7 +34,7 @@ def test_a_figure_has_its_description_caption_and_provenance() -> None:
     assert 'role="img" aria-label="Accuracy &quot;falls&quot; &amp; rises"' in text
     assert "<figcaption>Look.<details>" in text and "-p profile paper" in text
     assert "scale: &lt;small&gt;" in text
-    assert text.count("<figure>") == text.count("</figure>") == text.count("</svg>") == 1
+    assert text.count("<figure id=") == text.count("</figure>") == text.count("</svg>") == 1
 
 
 def test_text_is_text_in_the_pages_own_font_and_colour() -> None:
@@ -50,7 +51,7 @@ def test_text_is_text_in_the_pages_own_font_and_colour() -> None:
 def test_ids_are_unique_on_a_page_and_references_resolve() -> None:
     text = example("one").text + example("two").text
     ids = re.findall(r'\bid="([^"]+)"', text)
-    assert len(ids) == len(set(ids)) and all(i.startswith(("one-", "two-")) for i in ids)
+    assert len(ids) == len(set(ids)) and all(i in ("one", "two") or i.startswith(("one-", "two-")) for i in ids)
     assert set(re.findall(r'(?:url\(#|href="#)([^")]+)', text)) <= set(ids)
 
 
@@ -85,7 +86,20 @@ def test_the_percent_axis_descends_from_100_through_points_that_exist() -> None:
     ticks = ax.get_xticks()
     assert ticks[0] == 100 and all(any(np.isclose(t, 100 * 0.8**k) for k in range(18)) for t in ticks)
     fig.canvas.draw()
-    assert [t.get_text() for t in ax.get_xticklabels()][:2] == ["100", "64.0"]
+    assert [t.get_text() for t in ax.get_xticklabels()][:2] == ["100", "51.2"]
+
+
+def test_the_percent_axis_marks_the_levels_that_the_papers_name() -> None:
+    """Those of LeNet's 27 rounds, which count all weights: with labels where there is room, else with a mark."""
+    specs = [Spec(prune_fc=0.2, prune_out=0.1, round=r, arm="ticket") for r in range(1, 28)]
+    percents = [100.0, *(100 * prune.density(s) for s in specs)]
+    for width in (7.0, 3.0):
+        _, ax = plot.canvas(width=width)
+        plot.percent_axis(ax, percents)
+        labelled = {f"{t:.1f}" for t in ax.get_xticks()}
+        assert {"51.3", "21.1", "13.5", "7.0", "3.6"} <= labelled | {f"{t:.1f}" for t in ax.get_xticks(minor=True)}
+        assert {"100.0", "21.1", "3.6"} <= labelled
+    assert len(labelled) < 8, "on a narrow panel labels do not touch"
 
 
 def test_the_table_says_in_words_what_does_not_match() -> None:

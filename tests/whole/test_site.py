@@ -15,6 +15,7 @@ import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
+from explored import EXPLORERS
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pages import answers, slides
 from places import ROOT
@@ -22,6 +23,7 @@ from waits import until
 
 from lth_companion.build import book
 from lth_companion.classroom import student
+from lth_companion.pages import figure_index
 
 ARTEFACTS = ROOT / "_artefacts"
 MEGABYTE = 1_000_000
@@ -180,7 +182,8 @@ def test_mathematics_is_rendered(tab: Any) -> None:
     assert not re.search(r"\\\(|\\\[", tab.page.inner_text("article"))
 
 
-SLIDERS = ("iclr_2_lenet", "v1_2_xor")  # pages with a slider of ours
+GRID = ("beyond_rates",) if figure_index.status(["beyond-rates"]) == figure_index.MEASURED else ()
+SLIDERS = (*EXPLORERS, "v1_2_xor", *GRID)  # pages with a slider of ours
 
 
 def weighed(built_book: Path, url: str) -> dict[str, int]:
