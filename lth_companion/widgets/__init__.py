@@ -2,7 +2,8 @@
 
 from lth_companion.widgets.conclude import Conclude
 from lth_companion.widgets.explorer import TicketExplorer
+from lth_companion.widgets.highlight import Highlight
 from lth_companion.widgets.train_here import TrainHere
 from lth_companion.widgets.xor_live import XorLive
 
-__all__ = ["Conclude", "TicketExplorer", "TrainHere", "XorLive"]
+__all__ = ["Conclude", "Highlight", "TicketExplorer", "TrainHere", "XorLive"]

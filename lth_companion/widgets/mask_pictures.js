@@ -19,7 +19,7 @@ function pictured(host) {
     canvas.setAttribute("role", "img");
     return { name, canvas, text: html("span", { className: "note" }, figure) };
   });
-  html("p", { className: "note" }, host, "A dot a weight: a row for each unit, a column for each of its inputs. Black: kept. Grey: cut in this round. Pixels: the darker, the more connections it has left.");
+  html("p", { className: "note" }, host, "Each dot is a weight, each row a unit, each column one of its inputs. Full: kept. Pale: cut in this round. The stronger a pixel, the more connections it has left.");
   return (network, before, width, name) => {
     const sizes = [64, ...width.split("-").map(Number), 10];
     const whole = sizes.slice(1).map((n, i) => new Uint8Array(n * sizes[i]).fill(1));

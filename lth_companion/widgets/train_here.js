@@ -1,6 +1,5 @@
 // The front end of train_here.TrainHere. ENGINE, the text of the worker's files, is put in front by train_here.py.
 const PATIENCE = 120; // milliseconds between two drawings
-const arms = (rewind, reinit) => [rewind ? "ticket" : "continued", ...(reinit ? ["reinit"] : [])];
 
 /** Workers that train rows: `start(task, parent, heard)` trains one as soon as a worker is free, lower `urgency` first. */
 function crew(data) {
@@ -54,7 +53,7 @@ function judged({ task, percent: left, curve }) {
 
 function render({ model, el }) {
   const data = model.get("data"), { colors, names } = data;
-  const SETTINGS = ["rate", "rounds", "lr", "width", "rewind", "reinit", "trials"];
+  const SETTINGS = ["rate", "rounds", "lr", "width", "between", "beside", "trials"];
   let team = null, networks = new Map(), total = 0, done = 0, state = "ready", followed = true, shown = 0, timer = 0, drawn = 0;
 
   const root = html("div", { className: "lth lth-widget lth-train" }, el);
@@ -70,11 +69,11 @@ function render({ model, el }) {
     lr: choice(choices, "Learning rate", data.lrs.map((v) => [v, v])),
     width: choice(choices, "Hidden units", data.widths.map((w) => [w, w.replace("-", " and ")])),
     trials: choice(choices, "Trials at once", data.trials.map((n) => [n, n])),
-    rewind: choice(choices, "Between rounds, weights", [["true", "go back to their initial values"], ["false", "carry on as they are"]]),
-    reinit: choice(choices, "Beside it", [["true", "a reinitialised copy"], ["false", "nothing"]]),
+    between: choice(choices, "Between rounds", [["rewind", "rewind"], ["continue", "carry on"]]),
+    beside: choice(choices, "Beside it", [["reinit", "reinitialised"], ["nothing", "nothing"]]),
   };
   for (const [name, input] of Object.entries(picks))
-    input.addEventListener("change", () => choose(name, name === "width" ? input.value : JSON.parse(input.value)));
+    input.addEventListener("change", () => choose(name, ["lr", "trials"].includes(name) ? +input.value : input.value));
   const buttons = html("div", { className: "buttons" }, root);
   const [train, pause, reset] = ["Train", "Pause", "Reset"].map((text) => html("button", { type: "button" }, buttons, text));
   train.className = "first";
@@ -82,19 +81,24 @@ function render({ model, el }) {
   const bar = html("progress", { max: 1, value: 0, ariaLabel: "Training" }, root);
   const says = html("p", { className: "says" }, root);
   const quiet = html("p", { className: "quiet", role: "status" }, root);
+  const legend = html("div", { className: "legend" }, root);
   const seek = control(root, "", "input", { type: "range", min: 0, max: 1, step: 1 });
   seek.input.addEventListener("input", () => { followed = false; shown = +seek.input.value; draw(); });
   const charts = html("div", { className: "charts" }, root);
-  const [curves, masks, accuracies, stops] = ["chart curves", "masks", "chart", "chart"].map((className) => html("div", { className }, charts));
+  const [curves, accuracies, stops, masks] = ["chart curves", "chart", "chart", "masks"].map((className) => html("div", { className }, charts));
   const pictures = pictured(masks, data);
   const told = html("p", { className: "caption" }, root);
   const code = html("code", {}, html("p", { className: "caption" }, root, "The same networks in Python: "));
 
   const get = (name) => model.get(name);
   const key = (trial, round, arm) => `${trial} ${round} ${round ? arm : "ticket"}`;
-  const main = () => arms(get("rewind"), false)[0];
+  const main = () => (get("between") === "rewind" ? "ticket" : "continued");
+  const arms = () => [main(), ...(get("beside") === "reinit" ? ["reinit"] : [])];
   const of = (round, arm) => Array.from({ length: get("trials") }, (_, t) => networks.get(key(t, round, arm))).filter(Boolean);
   const known = (network) => network?.row;
+  const look = (arm) => ({ stroke: colors[arm], "stroke-dasharray": arm === "reinit" ? DASHES[1] : "" });
+  /** Whether lth_core measured what is chosen. */
+  const matched = () => data.measured && ["rate", "lr", "width", "between", "seed", "iterations"].every((name) => data.measured.settings[name] === get(name));
 
   function choose(name, value) {
     model.set(name, value);
@@ -118,8 +122,8 @@ function render({ model, el }) {
       if (!trained) return later();
       network.row = judged(network);
       const numbers = trained.weights.every((w) => w.every(Number.isFinite));
-      if (chain && round < get("rounds") && numbers) for (const next of arms(get("rewind"), get("reinit"))) add(trial, round + 1, next, trained);
-      if (!numbers && chain) total -= (get("rounds") - round) * get("iterations") * arms(true, get("reinit")).length;
+      if (chain && round < get("rounds") && numbers) for (const next of arms()) add(trial, round + 1, next, trained);
+      if (!numbers && chain) total -= (get("rounds") - round) * get("iterations") * arms().length;
       model.set("result", [...networks.values()].filter(known).map((n) => ({ ...n.row })));
       model.save_changes();
       if (done >= total) finish();
@@ -131,7 +135,7 @@ function render({ model, el }) {
     clear();
     state = "training";
     team = crew(data);
-    total = get("trials") * get("iterations") * (1 + get("rounds") * arms(true, get("reinit")).length);
+    total = get("trials") * get("iterations") * (1 + get("rounds") * arms().length);
     for (let trial = 0; trial < get("trials"); trial++) add(trial, 0, main());
     draw();
   }
@@ -161,28 +165,39 @@ function render({ model, el }) {
   function sentence() {
     if (state === "ready") return "Choose, then press Train.";
     const finished = [...networks.values()].filter(known).length;
-    if (state !== "done") return `${state === "paused" ? "Paused" : "Training"}: round ${Math.max(...[...networks.values()].map((n) => n.task.round))} of ${get("rounds")}, ${finished} networks done.`;
+    if (state !== "done") return `${state === "paused" ? "Paused" : "Training"}: round ${Math.max(...[...networks.values()].map((n) => n.task.round))} of ${get("rounds")}, ${finished} network${finished === 1 ? "" : "s"} done.`;
     const last = Math.max(...[...networks.values()].map((n) => n.task.round));
-    const means = arms(get("rewind"), get("reinit")).map((arm) => [arm, of(last, arm).map((n) => n.row.stop_test)]);
+    const means = arms().map((arm) => [arm, of(last, arm).map((n) => n.row.stop_test)]);
     const said = means.map(([arm, v]) => `${names[arm]} ${accuracy(v.reduce((a, b) => a + b, 0) / v.length)}`).join(", ");
     return `Done: ${finished} networks. At ${percent(of(last, main())[0].percent)} of the weights: ${said}.${last < get("rounds") ? " There a network diverged, which ended its chain." : ""}`;
   }
 
+  function drawLegend() {
+    legend.replaceChildren();
+    const looks = [["unpruned", { class: "line reference" }, "unpruned network"], ...arms().map((arm) => [arm, { class: "line", ...look(arm) }, names[arm]])];
+    if (matched()) looks.push(["measured", { class: "line beside", stroke: colors.ticket }, data.measured.label]);
+    for (const [, attributes, said] of looks) {
+      const entry = html("span", { className: "arm" }, legend);
+      svg("path", { d: "M1 5H27", "stroke-width": 2, ...attributes }, svg("svg", { viewBox: "0 0 28 10", "aria-hidden": "true" }, entry));
+      html("span", {}, entry, said);
+    }
+  }
+
   function drawCurves(width) {
-    const series = [["unpruned", of(0, main())], ...(shown ? arms(get("rewind"), get("reinit")).map((arm) => [arm, of(shown, arm)]) : [])];
+    const series = [["unpruned", of(0, main())], ...(shown ? arms().map((arm) => [arm, of(shown, arm)]) : [])];
     const all = series.flatMap(([, list]) => list.flatMap((n) => n.curve));
     const settled = all.filter((p) => p.iteration >= 0.2 * get("iterations")).map((p) => p.test);
     const low = settled.length ? Math.max(0, Math.min(...settled) - 0.02) : 0, end = get("iterations");
     const chart = axes(curves, {
-      title: shown ? `Test accuracy while training, round ${shown}` : "Test accuracy while training, unpruned", width, height: 240,
+      title: shown ? `Test accuracy while training, round ${shown}` : "Test accuracy while training, unpruned", width, height: width < 450 && charts.clientWidth > 560 ? 346 : 240,
       xs: [0, end], ys: [low, 1], xTicks: ticks(0, end, width < 450 ? 3 : 5), yTicks: ticks(low, 1, 4),
       xText: (v) => v.toLocaleString("en"), yText: (v) => `${+(100 * v).toFixed(1)}%`, xLabel: "training iteration",
     });
     const said = [];
     for (const [arm, list] of series) for (const network of list) {
-      const look = arm === "unpruned" ? { class: "line reference" } : { class: "line", stroke: colors[arm], "stroke-dasharray": arm === "reinit" ? DASHES[1] : "" };
+      const looks = arm === "unpruned" ? { class: "line reference" } : { class: "line", ...look(arm) };
       const line = network.curve.map((p) => p.test);
-      svg("path", { ...look, "stroke-width": list.length > 1 ? 1.2 : 2, d: path(chart.x, chart.y, network.curve.map((p) => p.iteration), line) }, chart.plot);
+      svg("path", { ...looks, "stroke-width": list.length > 1 ? 1.2 : 2, d: path(chart.x, chart.y, network.curve.map((p) => p.iteration), line) }, chart.plot);
       if (line.length) said.push(`${names[arm]} at ${accuracy(line[line.length - 1])}`);
     }
     chart.root.setAttribute("aria-label", `Test accuracy against training iteration: ${said.join(", ") || "nothing trained yet"}.`);
@@ -190,33 +205,31 @@ function render({ model, el }) {
 
   function drawSize(host, column, title, text, width) {
     const percents = data.percents[get("width")][get("rate")].slice(0, get("rounds") + 1);
-    const same = data.beside && ["rate", "lr", "width", "rewind", "seed", "iterations"].every((name) => data.beside.settings[name] === get(name));
+    const same = matched();
     const line = (rows, arm) => percents.map((_, round) => {
       const values = rows.filter((r) => r.round === round && (r.arm === arm || !round)).map((r) => r[column]);
       return values.length ? values.reduce((a, b) => a + b, 0) / values.length : NaN;
     });
     const mine = [...networks.values()].map(known).filter(Boolean);
-    const lines = arms(get("rewind"), get("reinit")).map((arm) => [arm, line(mine, arm), same ? line(data.beside.rows, arm) : []]);
+    const lines = arms().map((arm) => [arm, line(mine, arm), same ? line(data.measured.rows, arm) : []]);
     const values = [...lines.flatMap(([, a, b]) => [...a, ...b]), ...mine.map((r) => r[column])].filter(finite);
     const [low, high] = values.length ? [Math.min(...values), Math.max(...values)] : column === "stop_test" ? [0.9, 1] : [0, get("iterations")];
     const margin = 0.08 * (high - low || 0.1 * high || 1);
     const ys = column === "stop_test" ? [Math.max(0, low - margin), Math.min(1, high + margin)] : [0, high + margin];
     const chart = axes(host, {
-      title, width, height: 210, log: true, xs: [108, percents[percents.length - 1] / 1.08], ys, xTicks: percents,
-      yTicks: ticks(...ys, 4), xText: (v) => `${+v.toPrecision(v >= 10 ? 3 : 2)}`, yText: text, xLabel: "% of weights remaining",
+      title, width, height: 172, log: true, xs: [108, percents[percents.length - 1] / 1.08], ys, xTicks: percents,
+      yTicks: ticks(...ys, 3), xText: (v) => `${+v.toPrecision(v >= 10 ? 3 : 2)}`, yText: text, xLabel: "% of weights remaining",
     });
-    if (networks.size) svg("path", { class: "here", d: `M${chart.x(percents[shown])} 20V172` }, chart.root);
+    if (networks.size) svg("path", { class: "here", d: `M${chart.x(percents[shown])} 20V134` }, chart.root);
     const said = [];
     for (const [arm, own, there] of lines) {
-      const look = { stroke: colors[arm], "stroke-dasharray": arm === "reinit" ? DASHES[1] : "" };
-      svg("path", { class: "line beside", ...look, d: path(chart.x, chart.y, percents, there) }, chart.plot);
-      svg("path", { class: "line", ...look, d: path(chart.x, chart.y, percents, own) }, chart.plot);
+      svg("path", { class: "line beside", ...look(arm), d: path(chart.x, chart.y, percents, there) }, chart.plot);
+      svg("path", { class: "line", ...look(arm), d: path(chart.x, chart.y, percents, own) }, chart.plot);
       for (const r of mine) if (r.arm === arm || (!r.round && arm === main())) svg("circle", { cx: chart.x(percents[r.round]), cy: chart.y(r[column]), r: 2.5, fill: colors[arm] }, chart.plot);
       const round = own.findLastIndex(finite);
       if (round >= 0) said.push(`${names[arm]} ${text(own[round])} at ${percent(percents[round])}`);
     }
     chart.root.setAttribute("aria-label", `${title} against percent of weights remaining: ${said.join(", ") || "nothing trained yet"}.`);
-    return same;
   }
 
   function draw() {
@@ -243,13 +256,14 @@ function render({ model, el }) {
     seek.label.textContent = `Shown: ${shown ? `round ${shown}` : "the unpruned network"}, ${percent(data.percents[get("width")][get("rate")][shown])} of weights remaining`;
     seek.input.setAttribute("aria-valuetext", seek.label.textContent);
     const { lr, width, rounds: r, trials } = Object.fromEntries(SETTINGS.map((name) => [name, get(name)]));
-    code.textContent = `train_here.chains(rate=${get("rate")}, rounds=${r}, lr=${lr}, width="${width}", rewind=${get("rewind") ? "True" : "False"}, trials=${trials})`;
+    drawLegend();
+    code.textContent = `train_here.chains(rate=${get("rate")}, rounds=${r}, lr=${lr}, width="${width}", between="${get("between")}", trials=${trials})`;
     if (!charts.clientWidth) return;
     drawCurves(curves.clientWidth);
     pictures(networks.get(key(0, shown, main())), networks.get(key(0, shown - 1, main())), get("width"), names[shown ? main() : "unpruned"]);
-    const same = drawSize(accuracies, "stop_test", "Test accuracy at early stop", (v) => `${+(100 * v).toFixed(1)}%`, accuracies.clientWidth);
+    drawSize(accuracies, "stop_test", "Test accuracy at early stop", (v) => `${+(100 * v).toFixed(1)}%`, accuracies.clientWidth);
     drawSize(stops, "stop_iteration", "Early-stopping iteration", (v) => Math.round(v).toLocaleString("en"), stops.clientWidth);
-    told.textContent = `Digits of scikit-learn, 8 by 8 pixels: ${data.counts}. ${get("iterations").toLocaleString("en")} iterations a network, ${data.recipe}. ${same ? data.beside.says : ""}`;
+    told.textContent = `Digits of scikit-learn, 8 by 8 pixels: ${data.counts}. ${get("iterations").toLocaleString("en")} iterations a network, ${data.recipe}.`;
   }
 
   train.onclick = begin;

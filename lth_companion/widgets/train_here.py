@@ -30,15 +30,18 @@ WIDTHS = ("24-16", "32-24", "48-32", "64-32", "96-48")  # units of the two hidde
 TRIALS = (1, 2, 3, 5)
 EVERY = 20  # iterations between evaluations
 ZERO = 48  # character of the darkest pixel
+SETTINGS = ("rate", "rounds", "lr", "width", "between", "beside", "trials")  # what readers choose
 Chain = list[tuple[Spec, ...]]
 
 
 def chains(
-    rate: float = 0.3, rounds: int = 8, lr: float = 0.004, width: str = "48-32", rewind: bool = True,
-    reinit: bool = True, trials: int = 1, iterations: int = 1_000, seed: int = 0,
+    rate: float = 0.3, rounds: int = 8, lr: float = 0.004, width: str = "48-32", between: str = "rewind",
+    beside: str = "reinit", trials: int = 1, iterations: int = 1_000, seed: int = 0,
 ) -> list[Chain]:  # fmt: skip
-    """The rows that the control trains with these settings: a chain of rounds a trial, each round its ticket (or, with
-    `rewind` = False, the network whose training went on) and its reinitialised copy."""
+    """The rows that the control trains with these settings: a chain of rounds for each trial, and for each round its
+    ticket (with `between` = "continue" the network whose training went on) and, unless `beside` is "nothing", a
+    reinitialised copy."""
+    search, arm = {"rewind": ("reset", "ticket"), "continue": ("continued", "continued")}[between]
     made = []
     for trial in range(trials):
         base = Spec(
@@ -47,9 +50,9 @@ def chains(
         ).at_round(0)  # fmt: skip
         chain: Chain = [(base,)]
         for r in range(1, rounds + 1):
-            pruned = base.at_round(r, prune_fc=rate, prune_out=rate / 2, search="reset" if rewind else "continued")
-            first = pruned.at_round(r, arm="ticket" if rewind else "continued")
-            chain.append((first, *([first.at_round(r, arm="reinit")] if reinit else [])))
+            pruned = base.at_round(r, prune_fc=rate, prune_out=rate / 2, search=search)
+            copies = [pruned.at_round(r, arm="reinit")] if beside == "reinit" else []
+            chain.append((pruned.at_round(r, arm=arm), *copies))
         made.append(chain)
     return made
 
@@ -63,8 +66,8 @@ class TrainHere(Widget):
     - `data["rates"]`, `data["rounds"]`, `data["lrs"]`, `data["widths"]`, `data["trials"]`: what can be chosen
     - `data["percents"]`: `{"48-32": {"0.3": [100.0, 71.0, …], …}, …}`, percent of weights remaining by round
     - `data["every"]`: iterations between evaluations; `data["colors"]`, `data["names"]`: by arm
-    - `data["beside"]`: optional, what lth_core measured: `settings`, `rows` (as `result`) and what it `says`
-    - `rate`, `rounds`, `lr`, `width`, `rewind`, `reinit`, `trials`, `iterations`, `seed`: as `chains` takes them
+    - `data["measured"]`: optional, what lth_core measured: `settings`, `rows` (as `result`) and its `label`
+    - `rate`, `rounds`, `lr`, `width`, `between`, `beside`, `trials`, `iterations`, `seed`: as `chains` takes them
     - `result`: the networks that are done: trial, round, arm, percent, stop_iteration, stop_test, end_test
     """
 
@@ -73,12 +76,13 @@ class TrainHere(Widget):
         text("chart.js", "mask_pictures.js", "train_here.js"),
     ])  # fmt: skip
 
+    linked = traitlets.List(traitlets.Unicode(), list(SETTINGS)).tag(sync=True)
     rate = traitlets.Float(0.3).tag(sync=True)
     rounds = traitlets.Int(8).tag(sync=True)
     lr = traitlets.Float(0.004).tag(sync=True)
     width = traitlets.Enum(WIDTHS, "48-32").tag(sync=True)
-    rewind = traitlets.Bool(True).tag(sync=True)
-    reinit = traitlets.Bool(True).tag(sync=True)
+    between = traitlets.Enum(("rewind", "continue"), "rewind").tag(sync=True)
+    beside = traitlets.Enum(("reinit", "nothing"), "reinit").tag(sync=True)
     trials = traitlets.Int(1).tag(sync=True)
     iterations = traitlets.Int(1_000, min=EVERY).tag(sync=True)
     seed = traitlets.Int(0, min=0).tag(sync=True)
@@ -96,16 +100,15 @@ class TrainHere(Widget):
     @property
     def chains(self) -> list[Chain]:
         """The rows of the chosen settings."""
-        names = ("rate", "rounds", "lr", "width", "rewind", "reinit", "trials", "iterations", "seed")
-        return chains(**{name: getattr(self, name) for name in names})
+        return chains(**{name: getattr(self, name) for name in (*SETTINGS, "iterations", "seed")})
 
 
-def digits(beside: dict[str, Any] | None = None) -> dict[str, Any]:
+def digits(measured: dict[str, Any] | None = None) -> dict[str, Any]:
     """The data of a `TrainHere`."""
     d = data.load("digits")
     levels = np.unique(d.pool_images)
     arms = ("unpruned", "ticket", "continued", "reinit")
-    fractions = {w: {r: chains(rate=r, rounds=ROUNDS[-1], width=w, reinit=False)[0] for r in RATES} for w in WIDTHS}
+    fractions = {w: {r: chains(rate=r, rounds=ROUNDS[-1], width=w, beside="nothing")[0] for r in RATES} for w in WIDTHS}
     n = data.EVALUATED["digits"]
     return {
         "pool": _written(d.pool_images, d.pool_labels, levels), "test": _written(d.test_images, d.test_labels, levels),
@@ -118,7 +121,7 @@ def digits(beside: dict[str, Any] | None = None) -> dict[str, Any]:
         "counts": f"{n['train']:,} to train on, {n['val']} for validation, {n['test']} for the test",
         "recipe": f"Adam, batches of {Spec().batch_size}; the output layer is pruned at half the rate",
         "colors": {a: plot.css(a) for a in arms}, "names": {a: NAMES[a] for a in arms},
-        **({"beside": beside} if beside else {}),
+        **({"measured": measured} if measured else {}),
     }  # fmt: skip
 
 
@@ -129,7 +132,7 @@ def _written(images: NDArray[np.uint8], labels: NDArray[np.uint8], levels: NDArr
 
 
 def measured(**settings: Any) -> dict[str, Any]:
-    """What lth_core's sparse engine finds for settings of `chains`: for `data["beside"]`, trained now, in seconds."""
+    """What lth_core's sparse engine finds for settings of `chains`: for `data["measured"]`, trained now, in seconds."""
     made = chains(**settings)
     rows = [_row(*one) for chain in made for one in train_your_own.grow(chain, data.load("digits"))]
     base = made[0][0][0]
@@ -137,9 +140,9 @@ def measured(**settings: Any) -> dict[str, Any]:
     return {
         "settings": {
             "rate": first.prune_fc, "lr": base.lr, "width": base.arch.removeprefix("lenet-"),
-            "rewind": first.search == "reset", "seed": base.seed, "iterations": base.iterations,
+            "between": "rewind" if first.search == "reset" else "continue", "seed": base.seed, "iterations": base.iterations,
         },
-        "rows": rows, "says": f"Faint lines: the same networks in lth_core, mean of {len(made)} trials.",
+        "rows": rows, "label": f"the same in lth_core, mean of {len(made)} trials",
     }  # fmt: skip
 
 

@@ -1,0 +1,138 @@
+"""One line among many: a slider over the values of a hyperparameter, the chosen line in full colour before the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import traitlets
+
+from lth_companion.experiments.study import Study
+from lth_companion.figures.captions import scale_note
+from lth_companion.figures.drawing import style
+from lth_companion.figures.vocabulary import AXES, FIELDS, X, axis_of, is_time, levelled, namer, natural
+from lth_companion.widgets.base import Widget, require, text
+from lth_core import analyse, plot
+from lth_core.levels import select
+from lth_core.spec import UsageError
+
+
+class Highlight(Widget):
+    """Lines against size, of which a reader moves one to the front.
+
+    - `data["groups"]`: what can be varied, each with
+      - `id`, `name`; `ordered`: whether the lines have an order that a slider can follow; `of`: what tells them apart
+      - `lines`: `{"label": "0.0012", "color": "#…", "x": [100.0, …], "values": {"stop_test": [[mean, smallest, largest],
+        …], …}}`, dense to sparse; null where the column has no value, as for networks that never converge
+      - `start`: the line that is chosen at first; `x`: what lies on the x axis; `log`: whether it is logarithmic
+      - `caption`: one sentence
+    - `data["columns"]`: `[{"name": "stop_test", "title": "…", "time": false, "below": 0.04}, …]`: the panels; accuracies
+      are shown down to `below` under the best mean
+    - `group`: the chosen group's `id`; `line`: the chosen line's label. A line that the group does not have stands for
+      its `start`
+    """
+
+    _esm = text("chart.js", "highlight.js")
+
+    linked = traitlets.List(traitlets.Unicode(), ["group", "line"]).tag(sync=True)
+    group = traitlets.Unicode("").tag(sync=True)
+    line = traitlets.Unicode("").tag(sync=True)
+
+    @traitlets.validate("data")
+    def _check(self, proposal: dict[str, Any]) -> dict[str, Any]:
+        data = require(proposal["value"], "groups", "columns")
+        if not data["groups"]:
+            raise UsageError("data['groups'] is empty: give at least one group of lines.")
+        for group in data["groups"]:
+            if group["start"] not in [line["label"] for line in group["lines"]]:
+                raise UsageError(f"{group['name']}: start = {group['start']!r} is none of its lines.")
+            for line in group["lines"]:
+                if any(len(line["values"][c["name"]]) != len(line["x"]) for c in data["columns"]):
+                    raise UsageError(f"{group['name']}, {line['label']}: give a value for each of {len(line['x'])} sizes.")
+        return data
+
+    @traitlets.validate("group")
+    def _known(self, proposal: dict[str, Any]) -> str:
+        names = [group["id"] for group in self.data.get("groups", [])]
+        if proposal["value"] not in ["", *names]:
+            raise UsageError(f"group = {proposal['value']!r} does not exist; allowed: {', '.join(names)}.")
+        return proposal["value"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """A group: one line for each value of `field` in the networks of some `figures` of one experiment.
+
+    - `start`: the value that is chosen at first, such as the main recipe's
+    - `x`: what lies on the x axis, a key of `vocabulary.X`; `log`: whether it is logarithmic
+    - `called`: makes the label of a value
+    """
+
+    figures: tuple[str, ...]
+    field: str
+    name: str
+    start: Any
+    x: str = "density"
+    log: bool = True
+    called: Callable[[Any], str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategies:
+    """A group: one line for each of some queries, label → (look, fields) as `figures.panels` takes them."""
+
+    figures: tuple[str, ...]
+    lines: dict[str, tuple[str, dict[str, Any]]]
+    name: str
+    of: str
+    x: str = "density"
+    log: bool = True
+
+
+def highlight(study: Study, groups: Sequence[Sweep | Strategies], columns: dict[str, float]) -> Highlight:
+    """The widget over groups of measured networks; `columns`: column → `below` (0 for iterations)."""
+    shown = [g for g in groups if not any(study.lacking(f) for f in g.figures)]
+    if not shown:
+        raise UsageError(f"none of these figures is measured: {', '.join(f for g in groups for f in g.figures)}.")
+    return Highlight({
+        "groups": [_group(study, g, list(columns)) for g in shown],
+        "columns": [{"name": c, "title": AXES[c].capitalize(), "time": is_time(c), "below": b} for c, b in columns.items()],
+    })  # fmt: skip
+
+
+def _group(study: Study, group: Sweep | Strategies, columns: list[str]) -> dict[str, Any]:
+    tables = [levelled(study.table(figure), study.data(figure)) for figure in group.figures]
+    table = pd.concat(tables).drop_duplicates("key")
+    axis = axis_of(group.x)
+    if isinstance(group, Strategies):
+        queries = [(label, fields, plot.css(look)) for label, (look, fields) in group.lines.items()]
+        of, start, ordered = group.of, queries[0][0], False
+    else:
+        values = sorted(table.loc[table["round"] > 0, group.field].unique(), key=natural)
+        label = group.called or namer(group.field)
+        queries = [(label(v), {group.field: v}, style(i, len(values))["color"]) for i, v in enumerate(values)]
+        of, start, ordered = FIELDS[group.field], label(group.start), True
+    return {
+        "id": group.figures[0], "name": group.name, "of": of, "ordered": ordered, "start": start,
+        "x": X[group.x], "log": group.log, "caption": scale_note(study, group.figures[0]),
+        "lines": [
+            {"label": name, "color": color, **_line(select(table, **fields), axis, columns)}
+            for name, fields, color in queries
+        ],
+    }  # fmt: skip
+
+
+def _line(table: pd.DataFrame, axis: str, columns: list[str]) -> dict[str, Any]:
+    """A line's sizes, dense to sparse, and per column mean, smallest and largest trial. Columns: round, trial, axis."""
+    sizes = sorted(table[axis].unique(), reverse=True)
+    values: dict[str, list[list[float] | None]] = {}
+    for column in columns:
+        part = analyse.spread(analyse.settled(table, column, axis), column, [axis]).set_index(axis)
+        digits = 0 if is_time(column) else 5
+        values[column] = [
+            [round(float(v), digits) for v in part.loc[size, ["mean", "min", "max"]]] if size in part.index else None
+            for size in sizes
+        ]
+    return {"x": [round(float(v), 2) for v in sizes], "values": values}
