@@ -69,7 +69,7 @@ function render({ model, el }) {
     lr: choice(choices, "Learning rate", data.lrs.map((v) => [v, v])),
     width: choice(choices, "Hidden units", data.widths.map((w) => [w, w.replace("-", " and ")])),
     trials: choice(choices, "Trials at once", data.trials.map((n) => [n, n])),
-    between: choice(choices, "Between rounds", [["rewind", "rewind"], ["continue", "carry on"]]),
+    between: choice(choices, "Each round", [["rewind", "rewinds"], ["continue", "carries on"]]),
     beside: choice(choices, "Beside it", [["reinit", "reinitialised"], ["nothing", "nothing"]]),
   };
   for (const [name, input] of Object.entries(picks))
