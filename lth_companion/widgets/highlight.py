@@ -10,11 +10,12 @@ import pandas as pd
 import traitlets
 
 from lth_companion.experiments.study import Study
-from lth_companion.figures.captions import scale_note
+from lth_companion.figures.captions import missing, scale_note
 from lth_companion.figures.drawing import style
 from lth_companion.figures.vocabulary import AXES, FIELDS, X, axis_of, is_time, levelled, namer, natural
 from lth_companion.widgets.base import Widget, require, text
 from lth_core import analyse, plot
+from lth_core.html import Html
 from lth_core.levels import select
 from lth_core.spec import UsageError
 
@@ -91,11 +92,13 @@ class Strategies:
     log: bool = True
 
 
-def highlight(study: Study, groups: Sequence[Sweep | Strategies], columns: dict[str, float]) -> Highlight:
-    """The widget over groups of measured networks; `columns`: column → `below` (0 for iterations)."""
+def highlight(study: Study, groups: Sequence[Sweep | Strategies], columns: dict[str, float]) -> Highlight | Html:
+    """The widget over groups of networks, those that are measured; a line that says so where none is.
+
+    `columns`: the panels, column → how far below the best mean accuracies are shown (a fraction; 0 for iterations)."""
     shown = [g for g in groups if not any(study.lacking(f) for f in g.figures)]
     if not shown:
-        raise UsageError(f"none of these figures is measured: {', '.join(f for g in groups for f in g.figures)}.")
+        return missing(groups[0].figures[0])
     return Highlight({
         "groups": [_group(study, g, list(columns)) for g in shown],
         "columns": [{"name": c, "title": AXES[c].capitalize(), "time": is_time(c), "below": b} for c, b in columns.items()],
@@ -108,12 +111,14 @@ def _group(study: Study, group: Sweep | Strategies, columns: list[str]) -> dict[
     axis = axis_of(group.x)
     if isinstance(group, Strategies):
         queries = [(label, fields, plot.css(look)) for label, (look, fields) in group.lines.items()]
-        of, start, ordered = group.of, queries[0][0], False
+        of, ordered, start = group.of, False, queries[0][0]
     else:
         values = sorted(table.loc[table["round"] > 0, group.field].unique(), key=natural)
         label = group.called or namer(group.field)
         queries = [(label(v), {group.field: v}, style(i, len(values))["color"]) for i, v in enumerate(values)]
-        of, start, ordered = FIELDS[group.field], label(group.start), True
+        of, ordered, main = FIELDS[group.field], True, label(group.start)
+        labels = [name for name, *_ in queries]  # a quick profile has few values, perhaps not the main one
+        start = main if main in labels else labels[0]
     return {
         "id": group.figures[0], "name": group.name, "of": of, "ordered": ordered, "start": start,
         "x": X[group.x], "log": group.log, "caption": scale_note(study, group.figures[0]),
