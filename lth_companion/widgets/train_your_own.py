@@ -66,6 +66,15 @@ def row(spec: Spec, trained: Trained) -> dict[str, Any]:
     return {**fields, "seconds": trained.seconds, **summary(pd.DataFrame(trained.curves), spec.dataset)}
 
 
+def found(
+    dataset: str = "digits", *, rate: float = 0.2, trials: int = 1, seed: int = 0, data_dir: str | None = None
+) -> pd.DataFrame:
+    """One chain a trial, trained now, as rows of results."""
+    source = data.load(dataset, data_dir)
+    chains = [rows(dataset=dataset, rate=rate, trial=t, seed=seed) for t in range(trials)]
+    return pd.DataFrame([row(*one) for chain in chains for one in grow(chain, source)])
+
+
 def draw(
     own: pd.DataFrame, dataset: str, published: pd.DataFrame | None = None, *, title: str = "", name: str = "your-own"
 ) -> plot.Html:
@@ -82,9 +91,9 @@ def draw(
         ax.set_ylabel(AXES[column])
         plot.percent_axis(ax, sorted({round(100 * d, 3) for table, *_ in layers for d in table["density"]}))
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
-    best = own.groupby(["arm", "density"])["stop_test"].mean().sort_values().tail(1)
-    (arm, left), top = best.index[0], best.iloc[0]
-    said = f"Best: {top:.2%} at {100 * left:.1f}% of the weights ({NAMES[arm if left < 1 else 'unpruned']})."
+    least = own["density"].min()
+    means = own[own["density"] == least].groupby("arm", sort=False)["stop_test"].mean()
+    said = f"At {100 * least:.1f}% of the weights: {', '.join(f'{NAMES[a]} {m:.1%}' for a, m in means.items())}."
     scale = f"{EVALUATED[dataset]['test']:,} test images of {dataset}; trials: {own['trial'].nunique()}."
     alt = f"Test accuracy at early stopping and early-stopping iteration against percent of weights remaining. {said}"
     title = title or "<strong>Your ticket.</strong>"
