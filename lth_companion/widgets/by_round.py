@@ -29,12 +29,12 @@ class ByRound(Widget):
     - `data["groups"]`: one for each kind of ticket, such as Adam's and SGD's, with
       - `id`, `name`; `rounds`: `[{"round": 0, "percent": 100.0}, …]`; `trials`: `[0, 1, …]`
       - `arms`, `order`, `anatomy`: see `anatomy.anatomy`, of the arm "ticket"
-      - `connections[direction][round]`: per layer how many of its units (all trials together) keep how many connections,
-        `CONNECTION_BINS` counts from 0 to `most` times the mean; `direction` is "incoming" or "outgoing"
+      - `connections[direction][round]`: per layer a histogram of how many connections its units keep, all trials
+        together: `CONNECTION_BINS` counts of units from 0 to `most` times the mean; `direction` is "incoming" or "outgoing"
       - `caption`: one sentence
     - `data["senders"]`: who has outgoing connections in each layer, as `receivers` have incoming ones; `data["most"]`
-    - `group`: the chosen group's `id`; `round`: the chosen round, or the last one that the group has; `trial`: the chosen
-      trial, None for all
+    - `group`: the chosen group's `id`; `round`: the chosen round, or the last one that the group has; `trial`: the
+      chosen trial, None for all
     """
 
     _esm = text("chart.js", "anatomy.js", "by_round.js")

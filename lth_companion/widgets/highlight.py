@@ -1,4 +1,4 @@
-"""One line among many: a slider over the values of a hyperparameter, the chosen line in full colour before the others."""
+"""One line among many: a slider over the values of a hyperparameter, the chosen line in colour, the others pale."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Highlight(Widget):
 
     - `data["groups"]`: what can be varied, each with
       - `id`, `name`; `ordered`: whether the lines have an order that a slider can follow; `of`: what tells them apart
-      - `lines`: `{"label": "0.0012", "color": "#…", "x": [100.0, …], "values": {"stop_test": [[mean, smallest, largest],
-        …], …}}`, dense to sparse; null where the column has no value, as for networks that never converge
+      - `lines`: `{"label": "0.0012", "color": "#…", "x": [100.0, …], "values": {"stop_test": [[mean, smallest,
+        largest], …], …}}`, dense to sparse; null where the column has no value, as for networks that never converge
       - `start`: the line that is chosen at first; `x`: what lies on the x axis; `log`: whether it is logarithmic
       - `caption`: one sentence
-    - `data["columns"]`: `[{"name": "stop_test", "title": "…", "time": false, "below": 0.04}, …]`: the panels; accuracies
-      are shown down to `below` under the best mean
+    - `data["columns"]`: `[{"name": "stop_test", "title": "…", "time": false, "below": 0.04}, …]`: the panels;
+      accuracies are shown down to `below` under the best mean
     - `group`: the chosen group's `id`; `line`: the chosen line's label. A line that the group does not have stands for
       its `start`
     """
@@ -51,7 +51,9 @@ class Highlight(Widget):
                 raise UsageError(f"{group['name']}: start = {group['start']!r} is none of its lines.")
             for line in group["lines"]:
                 if any(len(line["values"][c["name"]]) != len(line["x"]) for c in data["columns"]):
-                    raise UsageError(f"{group['name']}, {line['label']}: give a value for each of {len(line['x'])} sizes.")
+                    raise UsageError(
+                        f"{group['name']}, {line['label']}: give a value for each of {len(line['x'])} sizes."
+                    )
         return data
 
     @traitlets.validate("group")
@@ -101,7 +103,9 @@ def highlight(study: Study, groups: Sequence[Sweep | Strategies], columns: dict[
         return missing(groups[0].figures[0])
     return Highlight({
         "groups": [_group(study, g, list(columns)) for g in shown],
-        "columns": [{"name": c, "title": AXES[c].capitalize(), "time": is_time(c), "below": b} for c, b in columns.items()],
+        "columns": [
+            {"name": c, "title": AXES[c].capitalize(), "time": is_time(c), "below": b} for c, b in columns.items()
+        ],
     })  # fmt: skip
 
 

@@ -140,7 +140,8 @@ def measured(**settings: Any) -> dict[str, Any]:
     return {
         "settings": {
             "rate": first.prune_fc, "lr": base.lr, "width": base.arch.removeprefix("lenet-"),
-            "between": "rewind" if first.search == "reset" else "continue", "seed": base.seed, "iterations": base.iterations,
+            "between": "rewind" if first.search == "reset" else "continue", "seed": base.seed,
+            "iterations": base.iterations,
         },
         "rows": rows, "label": f"the same in lth_core, mean of {len(made)} trials",
     }  # fmt: skip

@@ -20,7 +20,8 @@ MODEL = """({ state, code, css }) => {  // as Jupyter gives it one
   document.head.appendChild(document.createElement("style")).textContent = css;
   const el = document.body.appendChild(document.createElement("main"));
   window.model = model;
-  return import(URL.createObjectURL(new Blob([code], { type: "text/javascript" }))).then((m) => void m.default.render({ model, el }));
+  const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+  return import(url).then((m) => void m.default.render({ model, el }));
 }"""
 
 
@@ -30,14 +31,18 @@ def tab(browser: Any, width: int = 1280, height: int = 800) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": width, "height": height}, has_touch=width < 600)
     page, wrong = context.new_page(), list[str]()
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda line: wrong.append(line.text) if line.type == "error" and "404" not in line.text else None)
+    page.on(
+        "console", lambda line: wrong.append(line.text) if line.type == "error" and "404" not in line.text else None
+    )
     yield page
     context.close()
     assert not wrong, wrong
 
 
 @contextmanager
-def opened(browser: Any, folder: Path, widget: Any, *, query: str = "", theme: str = "light", **size: int) -> Iterator[Any]:
+def opened(
+    browser: Any, folder: Path, widget: Any, *, query: str = "", theme: str = "light", **size: int
+) -> Iterator[Any]:
     """A page with the control under the book's policy, in `folder`."""
     with served(alone(folder, widget, theme=theme)) as site, tab(browser, **size) as page:
         page.goto(f"{site}/index.html{query}")

@@ -56,7 +56,13 @@ def task(spec: Any, **more: Any) -> dict[str, Any]:
     """A row as the engine takes it."""
     widths = [int(n) for n in spec.arch.split("-")[1:]]
     names = ("round", "arm", "trial", "seed", "lr", "iterations")
-    return {**{n: getattr(spec, n) for n in names}, "rate": spec.prune_fc, "every": spec.eval_every, "widths": widths, **more}
+    return {
+        **{n: getattr(spec, n) for n in names},
+        "rate": spec.prune_fc,
+        "every": spec.eval_every,
+        "widths": widths,
+        **more,
+    }
 
 
 # --- Draws and cuts, to the bit ---------------------------------------------------------------------------------------
@@ -129,9 +135,9 @@ def test_cuts_keep_what_lth_core_keeps(blank: Any) -> None:
 
 @pytest.mark.browser
 def test_twenty_steps_differ_by_rounding(blank: Any) -> None:
-    """In float32 a sum of K terms is off by K / 2^24 of their sizes, and a gradient goes through 3L - 1 products ("Equal
-    bits" in architecture.md): so weights differ by at most 2 (3L - 1) K / 2^24 of the distance that they moved. Adam may
-    turn the sign of a gradient near 0 into a step of its own, so that one weight in a thousand may be further off."""
+    """In float32 a sum of K terms is off by K / 2^24 of their sizes, and a gradient goes through 3L - 1 products (see
+    "Equal bits" in architecture.md): weights differ by at most 2 (3L - 1) K / 2^24 of the distance that they moved.
+    Adam may turn the sign of a gradient near 0 into a step of its own: one weight in a thousand may be further off."""
     ticket = train_here.chains(rounds=1, iterations=20, trials=2)[1][0][0]
     ((start, trained),) = library([(ticket,)])
     source = data.load("digits")
@@ -146,7 +152,9 @@ def test_twenty_steps_differ_by_rounding(blank: Any) -> None:
     pool, test = ([images.ravel().tolist(), labels.tolist()] for images, labels in parts)
     here = run(blank, code, {"task": task(ticket), "pool": pool, "test": test})
     bound = 2 * (3 * 3 - 1) * 64 / 2**24
-    for layer, weights, biases in zip(models.layers(ticket.arch, "digits"), here["weights"], here["biases"], strict=True):
+    for layer, weights, biases in zip(
+        models.layers(ticket.arch, "digits"), here["weights"], here["biases"], strict=True
+    ):
         for name, values in ((layer.weight, weights), (layer.bias, biases)):
             there, moved = trained.weights[name], np.abs(trained.weights[name] - start.weights[name]).max()
             off = np.abs(np.reshape(values, there.shape) - there)
@@ -157,7 +165,8 @@ def test_twenty_steps_differ_by_rounding(blank: Any) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize(
-    ("between", "iterations"), [pytest.param("rewind", 1_000, marks=pytest.mark.slow), ("rewind", 200), ("continue", 200)]
+    ("between", "iterations"),
+    [pytest.param("rewind", 1_000, marks=pytest.mark.slow), ("rewind", 200), ("continue", 200)],
 )
 def test_a_chain_in_the_page_is_the_chain_of_lth_core(
     browser: Any, tmp_path: Path, shown: dict[str, Any], between: str, iterations: int
@@ -178,7 +187,8 @@ def test_a_chain_in_the_page_is_the_chain_of_lth_core(
             assert here["percent"] == pytest.approx(100 * prune.density(spec), abs=0.01)
             assert abs(here["end_test"] - there["end_test"]) <= 0.01, spec
             assert abs(here["stop_test"] - there["stop_test"]) <= 0.01, spec
-        same = [rows[n.spec.round, n.spec.arm]["stop_iteration"] == train_your_own.row(n.spec, t)["stop_iteration"] for n, t in networks]
+        stops = {n.spec: train_your_own.row(n.spec, t)["stop_iteration"] for n, t in networks}
+        same = [rows[spec.round, spec.arm]["stop_iteration"] == stop for spec, stop in stops.items()]
         assert np.mean(same) >= 0.9, "validation losses of two evaluations may be as good as equal"
         page.locator("input[type=range]").last.press("End")
         first = networks[-2][0].masks  # the last ticket's
@@ -256,8 +266,8 @@ def test_settings_stand_in_the_address(browser: Any, tmp_path: Path, shown: dict
 
 @pytest.mark.browser
 def test_a_worker_from_a_blob_is_held_by_the_page_s_policy(browser: Any, tmp_path: Path, shown: dict[str, Any]) -> None:
-    """Why blob: and no file: a worker from a file has the policy that the server sends with it, and a static server sends
-    none. From a blob it has the page's: it runs no text as code and reaches nothing elsewhere."""
+    """Why blob: and no file: a worker from a file has the policy that the server sends with it, and a static server
+    sends none. From a blob it has the page's: it runs no text as code and reaches nothing elsewhere."""
     code = """() => new Promise((done) => {
       const source = `
         const found = [];
@@ -295,5 +305,12 @@ def test_a_value_from_python_moves_to_what_can_be_chosen(shown: dict[str, Any]) 
 def test_what_lth_core_measured_is_named_with_its_settings() -> None:
     made = train_here.measured(rounds=2, trials=2, iterations=40, width="24-16", beside="nothing", between="continue")
     assert {r["trial"] for r in made["rows"]} == {0, 1} and len(made["rows"]) == 6
-    assert made["settings"] == {"rate": 0.3, "lr": 0.004, "width": "24-16", "between": "continue", "seed": 0, "iterations": 40}
+    assert made["settings"] == {
+        "rate": 0.3,
+        "lr": 0.004,
+        "width": "24-16",
+        "between": "continue",
+        "seed": 0,
+        "iterations": 40,
+    }
     assert "2 trials" in made["label"] and set(train_here.table(made["rows"])["arm"]) == {"ticket", "continued"}
