@@ -30,7 +30,8 @@ class ByRound(Widget):
       - `id`, `name`; `rounds`: `[{"round": 0, "percent": 100.0}, …]`; `trials`: `[0, 1, …]`
       - `arms`, `order`, `anatomy`: see `anatomy.anatomy`, of the arm "ticket"
       - `connections[direction][round]`: per layer a histogram of how many connections its units keep, all trials
-        together: `CONNECTION_BINS` counts of units from 0 to `most` times the mean; `direction` is "incoming" or "outgoing"
+        together: `CONNECTION_BINS` counts of units from 0 to `most` times the mean; `direction` is "incoming" or
+        "outgoing"
       - `caption`: one sentence
     - `data["senders"]`: who has outgoing connections in each layer, as `receivers` have incoming ones; `data["most"]`
     - `group`: the chosen group's `id`; `round`: the chosen round, or the last one that the group has; `trial`: the
