@@ -58,7 +58,7 @@ function render({ model, el }) {
     for (const i of order) {
       const { x, values, color, label: name } = lines[i], points = values[column.name], front = i === at();
       const keep = x.map((_, k) => k).filter((k) => points[k]);
-      const edge = (order_, side) => order_.map((k) => `${chart.x(x[k]).toFixed(1)} ${chart.y(points[k][side]).toFixed(1)}`).join("L");
+      const edge = (ks, side) => ks.map((k) => `${chart.x(x[k]).toFixed(1)} ${chart.y(points[k][side]).toFixed(1)}`).join("L");
       if (front && keep.length) svg("path", { class: "band", d: `M${edge(keep, 2)}L${edge([...keep].reverse(), 1)}Z`, fill: color }, chart.plot);
       svg("path", { class: front ? "line front" : "line other", "data-line": name, stroke: color, d: path(chart.x, chart.y, x, points.map((p) => (p ? p[0] : null))) }, chart.plot);
       if (front) for (const k of keep) svg("circle", { cx: chart.x(x[k]), cy: chart.y(points[k][0]), r: 3, fill: color }, chart.plot);

@@ -1,12 +1,17 @@
 // The keyed draws of lth_core/draws.py, to the bit: SHA-256 of a key, numpy's Philox 4x64-10 on it, numpy's permutations,
 // and numpy's normal draws (ziggurat). 64-bit words are two 32-bit halves, so that every sum stays exact.
 
-/** SHA-256 of ASCII text, as eight 32-bit words. (crypto.subtle is missing on pages that come without https.) */
-function sha256(text) {
+// SHA-256's constants: fractions of the cube and square roots of the first primes.
+const SHA = (() => {
   const primes = [];
   for (let n = 2; primes.length < 64; n++) if (primes.every((p) => n % p)) primes.push(n);
   const fraction = (v) => Math.floor((v - Math.floor(v)) * 2 ** 32) >>> 0;
-  const k = primes.map((p) => fraction(Math.cbrt(p))), h = primes.slice(0, 8).map((p) => fraction(Math.sqrt(p)));
+  return { k: Int32Array.from(primes, (p) => fraction(Math.cbrt(p))), h: primes.slice(0, 8).map((p) => fraction(Math.sqrt(p))) };
+})();
+
+/** SHA-256 of ASCII text, as eight 32-bit words. (crypto.subtle is missing on pages that come without https.) */
+function sha256(text) {
+  const { k } = SHA, h = SHA.h.slice();
   const blocks = Math.ceil((text.length + 9) / 64), bytes = new DataView(new ArrayBuffer(64 * blocks));
   for (let i = 0; i < text.length; i++) bytes.setUint8(i, text.charCodeAt(i));
   bytes.setUint8(text.length, 0x80);
@@ -66,20 +71,24 @@ const ZIGGURAT = (() => {
 function generator(key) {
   const swap = (v) => ((v >>> 24) | ((v >>> 8) & 0xff00) | ((v << 8) & 0xff0000) | (v << 24)) >>> 0;
   const digest = sha256(`[${key.map((part) => JSON.stringify(part)).join(", ")}]`).map(swap); // as Python spells a list
-  const words = new Uint32Array(8), left = new Float64Array(4), right = new Float64Array(4);
+  const words = new Uint32Array(8), left = new Uint32Array(4), right = new Uint32Array(4);
   let counter = 0, next = 4, kept = null;
 
   function block() {
     counter += 1; // 2^32 blocks are more than anybody draws
-    let [a1, a0, b1, b0, c1, c0, d1, d0] = [0, counter, 0, 0, 0, 0, 0, 0];
+    let a1 = 0, a0 = counter, b1 = 0, b0 = 0, c1 = 0, c0 = 0, d1 = 0, d0 = 0;
     let [k0, k1, l0, l1] = digest;
     for (let round = 0; round < 10; round++) {
       multiply(0xd2e7470e, 0xe14c6c93, a1, a0, left);
       multiply(0xca5a8263, 0x95121157, c1, c0, right);
-      [a1, a0, b1, b0, c1, c0, d1, d0] = [
-        (right[0] ^ b1 ^ k1) >>> 0, (right[1] ^ b0 ^ k0) >>> 0, right[2], right[3],
-        (left[0] ^ d1 ^ l1) >>> 0, (left[1] ^ d0 ^ l0) >>> 0, left[2], left[3],
-      ];
+      a1 = (right[0] ^ b1 ^ k1) >>> 0;
+      a0 = (right[1] ^ b0 ^ k0) >>> 0;
+      b1 = right[2];
+      b0 = right[3];
+      c1 = (left[0] ^ d1 ^ l1) >>> 0;
+      c0 = (left[1] ^ d0 ^ l0) >>> 0;
+      d1 = left[2];
+      d0 = left[3];
       const k = k0 + 0x7f4a7c15, l = l0 + 0x84caa73b;
       k1 = (k1 + 0x9e3779b9 + (k > 0xffffffff ? 1 : 0)) >>> 0;
       l1 = (l1 + 0xbb67ae85 + (l > 0xffffffff ? 1 : 0)) >>> 0;

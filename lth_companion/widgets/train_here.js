@@ -274,12 +274,12 @@ function render({ model, el }) {
     draw();
   };
   const quit = follow(model, [], charts, draw);
-  const names_ = [...SETTINGS, "seed", "iterations"];
-  for (const name of names_) model.on(`change:${name}`, clear);
+  const watched = [...SETTINGS, "seed", "iterations"];
+  for (const name of watched) model.on(`change:${name}`, clear);
   return () => {
     quit();
     team?.dismiss();
-    for (const name of names_) model.off(`change:${name}`, clear);
+    for (const name of watched) model.off(`change:${name}`, clear);
   };
 }
 
