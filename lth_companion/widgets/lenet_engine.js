@@ -37,7 +37,7 @@ function network(task, parent) {
   const masks = task.round ? cut(task, parent.weights, parent.masks) : whole;
   const start = task.arm === "reinit" ? initial(task, ["reinit", task.round, 0]) : initial(task, ["init"]);
   const carried = task.arm === "continued" && task.round > 0;
-  const weights = (carried ? parent.weights : start).map((w, l) => w.map((v, i) => (masks[l][i] ? v : 0)));
+  const weights = carried ? parent.weights : start; // what is pruned of them is not read
   const biases = layersOf(task.widths).map((l, i) => (carried ? parent.biases[i].slice() : new Float64Array(l.outputs)));
   return { weights, biases, masks };
 }
