@@ -61,11 +61,11 @@ class ByRound(Widget):
 
 
 def by_round(study: Study, figures: dict[str, str]) -> ByRound | Html:
-    """The widget over the tickets of some figures, name → figure; how to measure the first that is not.
+    """The widget over the tickets of some figures, name → figure; nothing while one of them is not measured.
 
     A figure may show some rounds only: the slider has every round of its chains whose masks are known."""
     if lacking := next((f for f in figures.values() if study.lacking(f)), ""):
-        return captions.waiting(study, lacking, again=True)
+        return captions.missing(lacking)
     groups = [group for name, figure in figures.items() if (group := _group(study, name, figure))]
     if not groups:
         return captions.missing(next(iter(figures.values())))

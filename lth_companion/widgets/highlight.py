@@ -95,7 +95,7 @@ class Strategies:
 
 
 def highlight(study: Study, groups: Sequence[Sweep | Strategies], columns: dict[str, float]) -> Highlight | Html:
-    """The widget over groups of networks, those that are measured; a line that says so where none is.
+    """The widget over groups of networks, those that are measured; nothing where none is.
 
     `columns`: the panels, column → how far below the best mean accuracies are shown (a fraction; 0 for iterations)."""
     shown = [g for g in groups if not any(study.lacking(f) for f in g.figures)]

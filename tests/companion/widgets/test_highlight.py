@@ -14,6 +14,7 @@ from waits import until
 from lth_companion.experiments.study import Study
 from lth_companion.widgets import ByRound, Highlight, by_round, highlight
 from lth_core import results
+from lth_core.html import Html
 from lth_core.spec import UsageError
 
 RESET, CONTINUED = ({"search": search, "arm": "ticket"} for search in ("reset", "continued"))
@@ -86,12 +87,14 @@ def test_a_main_value_that_a_profile_lacks_gives_way_to_the_first() -> None:
     )
 
 
-def test_what_is_not_measured_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_measured_leaves_its_place_to_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those further down say how to measure; nothing here says it again."""
     monkeypatch.setattr(Study, "lacking", lambda self, figure: 3)
     study = Study(notebook="iclr_g_lenet_hyperparameters")
     sweep = highlight.Sweep(figures=("iclr-fig26",), field="lr", name="Adam", start=0.0012)
-    assert "not measured yet" in highlight.highlight(study, [sweep], {"stop_val": 0.04}).text
-    assert "not measured yet" in by_round.by_round(Study(notebook="iclr_f_examining"), {"Adam": "iclr-fig15"}).text
+    examined = by_round.by_round(Study(notebook="iclr_f_examining"), {"Adam": "iclr-fig15"})
+    for made in (highlight.highlight(study, [sweep], {"stop_val": 0.04}), examined):
+        assert isinstance(made, Html) and made.text == ""
 
 
 def test_data_that_cannot_be_drawn_are_refused(rates: Highlight, inside: ByRound) -> None:
