@@ -13,7 +13,7 @@ from places import ROOT
 
 pytest.importorskip("matplotlib")
 
-from lth_companion.experiments import catalogue, costs
+from lth_companion.experiments import catalogue, costs, nets
 from lth_companion.experiments import images as cifar
 from lth_companion.experiments.study import Study
 from lth_companion.figures import conv6
@@ -80,7 +80,7 @@ def test_figures_whose_unpruned_networks_are_another_figures():
     assert len([s for s in rows if s.round]) + 6 * len([s for s in rows if not s.round]) == 1296
 
 
-@pytest.mark.parametrize("net", [*cifar.CONV[:2], cifar.RESNET, cifar.VGG], ids=lambda n: n.arch)
+@pytest.mark.parametrize("net", [*nets.CONV[:2], nets.RESNET, nets.VGG], ids=lambda n: n.arch)
 def test_schedules_meet_the_printed_percentages(net):
     for r, label in MAIN[net.arch].items():
         spec = Spec(dataset="cifar10", arch=net.arch, round=r, **net.prune)
@@ -135,7 +135,7 @@ def test_the_data_that_come_along_take_the_place_of_either():
 
 def test_fewer_iterations_keep_the_shape_of_the_schedule():
     scale = replace(cifar.PAPER_R, iterations=300, eval_every=50)
-    (first, *_) = cifar.unpruned(cifar.RESNET, scale, lr=0.03, warmup=20_000)
+    (first, *_) = nets.unpruned(nets.RESNET, scale, lr=0.03, warmup=20_000)
     assert (first.iterations, first.warmup, first.lr_drops) == (300, 200, (200, 250))
 
 
@@ -162,11 +162,9 @@ def test_published_is_what_a_cpu_can_measure():
 
 def test_a_row_with_a_shorter_schedule_knows_which_part_of_the_papers_it_is() -> None:
     short, whole = catalogue.rows("iclr-fig08", "published"), catalogue.rows("iclr-fig08")
-    assert (
-        {cifar.share(s) for s in whole} == {1.0} == {cifar.share(s) for s in catalogue.rows("iclr-fig05", "published")}
-    )
-    assert {round(s.warmup / cifar.share(s)) for s in short} == {s.warmup for s in whole}
-    assert {tuple(round(at / cifar.share(s)) for at in s.lr_drops) for s in short} == {s.lr_drops for s in whole}
+    assert {nets.share(s) for s in whole} == {1.0} == {nets.share(s) for s in catalogue.rows("iclr-fig05", "published")}
+    assert {round(s.warmup / nets.share(s)) for s in short} == {s.warmup for s in whole}
+    assert {tuple(round(at / nets.share(s)) for at in s.lr_drops) for s in short} == {s.lr_drops for s in whole}
 
 
 def test_precisions_are_compared_at_the_papers_learning_rates():
