@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lth_core import inside as ex
 from lth_core import models, results
 from lth_core.analyse import bootstrap
-from lth_core.judge.comparisons import Result, claim_test
+from lth_core.judge.result import Result, claim_test
 from lth_core.levels import Lacking, rank_correlation
 from lth_core.results import Source
 from lth_core.spec import Spec

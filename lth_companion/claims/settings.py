@@ -10,7 +10,7 @@ import numpy as np
 
 from lth_companion.experiments import catalogue
 from lth_core import data, models, prune
-from lth_core.judge.comparisons import Arguments, Result, claim_test
+from lth_core.judge.result import Arguments, Result, claim_test
 from lth_core.levels import PRUNING, Lacking
 from lth_core.spec import Spec, UsageError
 

@@ -8,9 +8,9 @@ in `claims.yaml`.
 from __future__ import annotations
 
 from lth_companion.claims import inside, settings, xor
+from lth_companion.claims.sizes import NETWORKS
 from lth_companion.claims.statements import Claim, Part
-from lth_core.judge.comparisons import Test, Traits, tests_in, traits_of
-from lth_core.judge.sizes import NETWORKS
+from lth_core.judge.result import Test, Traits, tests_in, traits_of
 from lth_core.spec import UsageError
 
 TESTS: dict[str, Test] = {**NETWORKS, **tests_in(inside, xor, settings)}

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from lth_companion.experiments import xor
 from lth_core.analyse import bootstrap
-from lth_core.judge.comparisons import Result, claim_test, excludes, given_number
+from lth_core.judge.comparisons import excludes
+from lth_core.judge.result import Result, claim_test, given_number
 from lth_core.levels import rank_correlation
 
 NAN = float("nan")

@@ -16,7 +16,8 @@ from torch import nn
 from lth_core import analyse, prune
 from lth_core.draws import generator
 from lth_core.errors import UsageError
-from lth_core.judge.sizes import NETWORKS
+from lth_core.judge import comparisons
+from lth_core.judge.result import tests_in
 from lth_core.levels import Lacking, Side, with_depth
 from lth_core.own.network import Experiment, Masks, State, Ticket, Trained, drawn, masked, parts, train
 from lth_core.spec import numeric
@@ -176,7 +177,7 @@ def row(
 def judge(cells: pd.DataFrame, statements: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Statements about your networks, tested as the ledger tests the papers': effect, low, high (95%), n, verdict.
 
-    Each is the name of a test (`sweeps.NETWORKS`) and its arguments: `ahead` says that one side is better than
+    Each is the name of a test (see `judge.comparisons`) and its arguments: `ahead` says that one side is better than
     another, over `levels` in rounds of 20% or percent of weights. Intervals: bootstrap over trials; one trial has none,
     and leaves undecided what asks for one.
 
@@ -188,7 +189,7 @@ def judge(cells: pd.DataFrame, statements: Mapping[str, Mapping[str, Any]]) -> p
     >>> said[["effect", "n", "verdict"]].round(1).values.tolist()
     [[6.0, 2, 'holds']]
     """
-    tests = {n: f for n, f in NETWORKS.items() if n != "everywhere"}  # its own argument `test` has no place here
+    tests = tests_in(comparisons)
     for statement, how in statements.items():
         if not isinstance(how, Mapping) or "test" not in how:
             raise UsageError(f"{statement!r} lacks test, the name of one; allowed: {', '.join(tests)}.")

@@ -22,8 +22,9 @@ import yaml
 from bs4 import BeautifulSoup
 from places import SHARED
 
+from lth_companion.claims import bounds, curves, settings, statements, xor
 from lth_companion.claims import inside as insides
-from lth_companion.claims import settings, statements, xor
+from lth_companion.claims import sizes as sweeps
 from lth_companion.claims import tests as claim_tests
 from lth_companion.claims import verdicts as claims
 from lth_companion.commands import main
@@ -31,9 +32,8 @@ from lth_companion.experiments import catalogue
 from lth_companion.experiments.catalogue import Scale, iterative, one_shot
 from lth_companion.pages import ledger
 from lth_core import levels, results
-from lth_core.judge import comparisons as judge
-from lth_core.judge import curves
-from lth_core.judge import sizes as sweeps
+from lth_core.judge import comparisons
+from lth_core.judge import result as judge
 from lth_core.models import layers
 from lth_core.spec import UsageError
 from lth_core.store.cell import describe
@@ -127,7 +127,7 @@ def test_a_claim_test_without_a_unit_is_an_error() -> None:
 
 def test_every_test_is_declared_once_and_under_its_own_name() -> None:
     """A second one of the same name would silently take the first one's place."""
-    modules = judge, curves, sweeps, insides, xor, settings
+    modules = comparisons, curves, bounds, sweeps, insides, xor, settings
     found = [judge.tests_in(m) for m in modules]
     assert sum(map(len, found)) == len(EVERY) and all(f.__name__ == name for name, f in EVERY.items())
     for module, tests in zip(modules, found, strict=True):
@@ -137,9 +137,9 @@ def test_every_test_is_declared_once_and_under_its_own_name() -> None:
 
 
 def test_levels_that_the_data_choose_are_known_by_the_arguments() -> None:
-    seeks = judge.traits_of(judge.ratio).seeks_level
+    seeks = judge.traits_of(comparisons.ratio).seeks_level
     assert seeks({"of": {"at": "best"}, "to": U}) and not seeks({"of": {"at": 7}, "to": U, "form": "less"})
-    assert judge.traits_of(judge.ordered).seeks_level({"sides": [{"at": 3}, {"at": "best"}]})
+    assert judge.traits_of(comparisons.ordered).seeks_level({"sides": [{"at": 3}, {"at": "best"}]})
     assert judge.traits_of(curves.turning).seeks_level({}), "wherever it is"
 
 
@@ -430,7 +430,7 @@ def test_one_shot_levels_stand_between_rounds() -> None:
 
 
 def test_more_trials_than_a_byte_counts() -> None:
-    found = judge.over_trials([pd.DataFrame({0.0: np.arange(300) % 5})], lambda v: v[0])
+    found = comparisons.over_trials([pd.DataFrame({0.0: np.arange(300) % 5})], lambda v: v[0])
     assert found[0] == 2 and 1.8 < found[1] < 2 < found[2] < 2.2
 
 

@@ -11,19 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lth_core.judge import comparisons as judge
-from lth_core.judge import curves as shapes
-from lth_core.judge.comparisons import (
-    Arguments,
-    Result,
-    Test,
-    claim_test,
-    excludes,
-    given_number,
-    over_trials,
-    tests_in,
-)
-from lth_core.judge.curves import ended, last_good
+from lth_companion.claims import bounds, curves
+from lth_companion.claims.curves import ended, last_good
+from lth_core.judge import comparisons
+from lth_core.judge.comparisons import excludes, over_trials
+from lth_core.judge.result import Arguments, Result, Test, claim_test, given_number, tests_in
 from lth_core.levels import Curve, Lacking, average, better_low, curve, mean, rank_correlation, select
 from lth_core.models import weight_count
 
@@ -139,4 +131,4 @@ def grows(
 
 
 # All tests on a table of networks, by name.
-NETWORKS: dict[str, Test] = tests_in(judge, shapes, sys.modules[__name__])
+NETWORKS: dict[str, Test] = tests_in(comparisons, curves, bounds, sys.modules[__name__])
