@@ -39,6 +39,14 @@ def number_of(claim: Claim) -> float:
     return traits(claim.parts[0]).number(claim.parts[0].arguments) if claim.tests else float("nan")
 
 
+def total_of(claim: Claim) -> str:
+    """Which total a claim counts in: trained networks, XOR or, where all its tests are about the set-up, settings."""
+    if not claim.tests:
+        return "xor" if claim.dataset == "xor" else "networks"
+    totals = [traits(part).total for part in claim.parts]
+    return next((t for t in totals if t != "settings"), "settings")
+
+
 def counted(claim: Claim) -> bool:
     """Whether a claim is about the papers' set-up (counts, settings), not about trained networks."""
     return bool(claim.tests) and all(traits(part).needs == "settings" for part in claim.parts)

@@ -260,7 +260,7 @@ def _ratio(table: pd.DataFrame, of: dict, to: dict, form: str) -> Result:
         timed = table.assign(iteration=table["when"])
         return ratio(timed, column="iteration", of=of, to=to, number=1, within=0, form=form)
     except Lacking:
-        return Result(float("nan"), float("nan"), float("nan"), 0, False, False)
+        return Result(float("nan"), float("nan"), float("nan"), 0, "undecided")
 
 
 def cost(study: Study, figure: str, *, caption: str, percents: tuple[float, ...] = (50, 20, 5, 1)) -> Html:
