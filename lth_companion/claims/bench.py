@@ -29,7 +29,9 @@ NEEDS_NO_RESULTS = ("xor", "settings")  # needs of tests that no published netwo
 TOLD = ("dataset", "arch", "optimizer", "lr", "batch_size", "iterations", "round", "arm", "trial")  # of a network
 
 
-def with_curves(table: pd.DataFrame, columns: Iterable[str], curves: pd.DataFrame, specs: list[Spec]) -> pd.DataFrame:
+def with_curves(
+    table: pd.DataFrame, columns: Iterable[str], source: Source, specs: list[Spec], curves: pd.DataFrame | None = None
+) -> pd.DataFrame:  # fmt: skip
     """Columns that need whole curves, at iterations of the paper's schedule (see `nets.share`). "test@1000": at that
     one (or the nearest evaluation kept), "val_loss@end"; "test<5000": mean up to there; "reach@0.97": first iteration
     with that validation accuracy, "reach_test@0.97" with that test accuracy; "loss_rise": validation loss at the end
@@ -37,6 +39,9 @@ def with_curves(table: pd.DataFrame, columns: Iterable[str], curves: pd.DataFram
     wanted = [c for c in columns if c not in table and (re.search("[@<]", c) or c == "loss_rise")]
     if not wanted:
         return table
+    if curves is None:
+        curves = evaluations(specs, source)
+    curves = curves[curves["key"].isin(table["key"])]
     made: dict[str, dict[str, float]] = {c: {} for c in wanted}
     part = {key_of(s): share(s) for s in specs}
     for key, c in curves.groupby("key", sort=False):
@@ -54,6 +59,12 @@ def with_curves(table: pd.DataFrame, columns: Iterable[str], curves: pd.DataFram
                 nearest = -1 if at == "end" else int(np.abs(iteration - float(at)).argmin())
                 made[name][key] = float(c[base].iat[nearest])
     return table.assign(**{name: table["key"].map(values) for name, values in made.items()})
+
+
+def evaluations(specs: list[Spec], source: Source) -> pd.DataFrame:
+    """All evaluations of networks, in order of key and iteration, with accuracies."""
+    found = results.curves(specs, source)
+    return accuracies(found.sort_values(["key", "iteration"], kind="stable"), specs[0].dataset)
 
 
 def told_warmup(spec: Spec) -> int:
@@ -99,8 +110,7 @@ class Rows:
     @cached_property
     def curves(self) -> pd.DataFrame:
         """Evaluations of all that is measured, in order, with accuracies."""
-        found = results.curves(self.there, self.source)
-        return accuracies(found.sort_values(["key", "iteration"], kind="stable"), self.there[0].dataset)
+        return evaluations(self.there, self.source)
 
     def under(self, reading: Reading) -> pd.DataFrame:
         """The table with v1's convergence under a reading."""
@@ -212,15 +222,9 @@ def test_one(bench: Bench, claim: Claim, part: Part, reading: Reading = ALONE[0]
             continue
         table = rows.under(reading) if converges else rows.table
         table = select(table, **part.where)
-        tables.append(with_curves(table, columns_of(part.arguments), _of(rows, table, part), own))
+        curves = rows.curves if any(re.search("[@<]|^loss_rise$", c) for c in columns_of(part.arguments)) else None
+        tables.append(with_curves(table, columns_of(part.arguments), bench.source, own, curves))
     if needs == "tickets":
         return test(bench.source, specs, **part.arguments), short
     whole = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True).drop_duplicates("key")
     return test(whole, **part.arguments), short
-
-
-def _of(rows: Rows, table: pd.DataFrame, part: Part) -> pd.DataFrame:
-    """The evaluations of a table's networks, where a test asks for any."""
-    if not any(re.search("[@<]", c) or c == "loss_rise" for c in columns_of(part.arguments)):
-        return pd.DataFrame()
-    return rows.curves[rows.curves["key"].isin(table["key"])]

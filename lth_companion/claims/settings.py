@@ -11,9 +11,10 @@ import numpy as np
 
 from lth_companion.experiments import catalogue
 from lth_core import data, models, prune
+from lth_core.errors import UsageError
 from lth_core.judge.result import Arguments, Result, claim_test, counted
 from lth_core.levels import PRUNING, Lacking
-from lth_core.spec import Spec, UsageError
+from lth_core.spec import Spec
 
 
 @lru_cache(maxsize=128)

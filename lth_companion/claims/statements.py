@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import yaml
 
-from lth_core.store.cell import StoreError
+from lth_core.errors import StoreError
 
 FILE = Path(__file__).resolve().parent / "claims.yaml"
 OPPOSITE = {"% earlier": "% later", "% later": "% earlier", "% lower": "% higher"}

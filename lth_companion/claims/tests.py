@@ -10,8 +10,8 @@ from __future__ import annotations
 from lth_companion.claims import inside, settings, xor
 from lth_companion.claims.sizes import NETWORKS
 from lth_companion.claims.statements import Claim, Part
+from lth_core.errors import UsageError
 from lth_core.judge.result import Test, Traits, tests_in, traits_of
-from lth_core.spec import UsageError
 
 TESTS: dict[str, Test] = {**NETWORKS, **tests_in(inside, xor, settings)}
 

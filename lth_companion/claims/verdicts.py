@@ -38,11 +38,11 @@ from lth_companion.claims.readings import Reading, readings_of
 from lth_companion.claims.statements import Claim, Finding, Part, describe, load, measured, said
 from lth_companion.claims.tests import number_of, total_of, traits
 from lth_core import results
+from lth_core.errors import UsageError
 from lth_core.judge.result import Result
 from lth_core.levels import Lacking
 from lth_core.plaintext import fault, label
 from lth_core.results import Source, manifest
-from lth_core.spec import UsageError
 
 __all__ = [
     "ACCEPTED", "CANNOT", "CONTRADICTED", "DEPENDS", "RANK", "REPRODUCED", "TOTALS", "UNDECIDED", "UNMEASURED",
