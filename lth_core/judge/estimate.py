@@ -6,7 +6,7 @@
 `placed`       a place on a curve (its best level), for which leaving one out says too little: the bootstrap's
                percentiles, widened as Hesterberg (2015, The American Statistician 69:371) says for few trials
 
-How often they cover the truth: `benchmarks/coverage.py`, whose table stands on the ledger page.
+How often they cover the truth: `benchmarks/intervals.py`, whose table stands on the ledger page.
 With fewer than three trials there is no interval.
 """
 

@@ -1,4 +1,4 @@
-"""How often the ledger's 95% intervals cover the truth: python benchmarks/coverage.py [REPEATS]
+"""How often the ledger's 95% intervals cover the truth: python benchmarks/intervals.py [REPEATS]
 
 Trials are drawn about curves that are known: accuracy is a hill (best at round 9, the unpruned network's at 16),
 times are a valley (38% sooner at round 7, back at 15). Networks scatter as LeNet's do here: accuracies by 0.1 points,
