@@ -51,8 +51,9 @@ class Tried:
         """Two-sided p of the answer; of an undecided one that of the answer it is nearer to."""
         if self.whole is None or self.lacking:
             return np.nan
-        one = {HOLDS: self.whole.p_holds, FAILS: self.whole.p_fails}
-        return float(np.minimum(1, 2 * one.get(self.whole.word, np.fmin(self.whole.p_holds, self.whole.p_fails))))
+        nearer = float(np.fmin(self.whole.p_holds, self.whole.p_fails))
+        error = {HOLDS: self.whole.p_holds, FAILS: self.whole.p_fails}.get(self.whole.word, nearer)
+        return float(np.minimum(1, 2 * error))
 
 
 def reasons(lacking: dict[str, str]) -> str:

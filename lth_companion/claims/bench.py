@@ -64,6 +64,8 @@ def with_curves(
 def evaluations(specs: list[Spec], source: Source) -> pd.DataFrame:
     """All evaluations of networks, in order of key and iteration, with accuracies."""
     found = results.curves(specs, source)
+    if found.empty:
+        raise Lacking("no learning curves of these networks are published")
     return accuracies(found.sort_values(["key", "iteration"], kind="stable"), specs[0].dataset)
 
 
@@ -76,7 +78,8 @@ class Declared:
     """Rows by the names of their fields, made where one is asked for."""
 
     def __init__(self, specs: Sequence[Spec]) -> None:
-        self.specs, self.made = specs, {}
+        self.specs = specs
+        self.made: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.specs)

@@ -155,7 +155,7 @@ class Published:
         """Where each network's evaluations stand among all: they follow each other in their file."""
         codes, keys = pd.factorize(self._curves["key"])
         starts = np.flatnonzero(np.diff(codes, prepend=-1))
-        runs = zip(starts, [*starts[1:], len(codes)], strict=True)
+        runs = zip(starts, [*starts[1:], len(codes)][: len(starts)], strict=True)
         return {keys[codes[a]]: (int(a), int(b)) for a, b in reversed([*runs])}  # published twice: the first
 
     def curves(self, specs: Iterable[Spec]) -> pd.DataFrame:

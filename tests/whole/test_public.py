@@ -286,7 +286,7 @@ def test_statements_that_can_be_judged_still_are() -> None:
             "share": {"test": bounds.share, "column": "stop_test", "number": 1, "levels": ["90%", "70%"], **side},
             "one level": {"test": bounds.share, "column": "stop_test", "number": 1, "at": 1},
             "copies": {"test": bounds.copies, "arm": "reinit", "number": 3},
-            "best": {"test": "value", "column": "stop_test", "of": {"at": "best"}, "number": 91.5, "within": 1},
+            "best": {"test": "value", "column": "stop_test", "of": {"at": "best"}, "number": 91.5, "within": 2},
             "deeper": {"test": curves.deeper, "column": "stop_test", "of": {"arm": "ticket"}, "to": {"arm": "reinit"}},
         },
     )

@@ -47,7 +47,7 @@ def test_minus_signs_are_signs_and_hyphens_stay():
 def test_an_answer_reads_correctly_whatever_the_verdict(verdict):
     said = words.answer(found(row(verdict=verdict)), "a")
     assert said.startswith("The paper says: 38 percent earlier. Measured: 37.5% earlier (95% interval 31 to 43")
-    assert "not measured" not in said
+    assert "not measured here" not in said.lower()
     assert said.endswith(f"; {verdict}.")
 
 
