@@ -134,9 +134,8 @@ def test_every_test_is_declared_once_and_under_its_own_name() -> None:
     for module, tests in zip(modules, found, strict=True):
         ours = {n for n, f in vars(module).items() if getattr(f, "__module__", "") == module.__name__}
         gives = {n for n in ours if getattr(vars(module)[n], "__annotations__", {}).get("return") == "Result"}
-        assert gives - set(tests) <= {"counted", "equal", "positive", "mirrored", "_at_every_level"}, (
-            "helpers, which no claim names"
-        )
+        helpers = {"counted", "equal", "positive", "mirrored", "_at_every_level"}
+        assert gives - set(tests) <= helpers, "which no claim names"
 
 
 def test_levels_that_the_data_choose_are_known_by_the_arguments() -> None:
@@ -747,9 +746,7 @@ def test_below_the_papers_scale_a_claim_is_judged_alike_and_its_scale_is_said(mo
     invented.cache_clear()
     cells = invented("published")
     assert judged(cells, HEADLINE[0], HEADLINE[2]) == dict.fromkeys((HEADLINE[0], HEADLINE[2]), claims.REPRODUCED)
-    assert judged(cells, HEADLINE[1])[HEADLINE[1]] == claims.UNMEASURED, (
-        "reinitialised copies stop at the last evaluation"
-    )
+    assert judged(cells, HEADLINE[1])[HEADLINE[1]] == claims.UNMEASURED, "times that are cut off"
     slow = cells.assign(stop_iteration=np.where(cells["round"] == 7, 1.5, 1) * cells["stop_iteration"])
     found = claims.judge(Invented(slow), [c for c in claims.load() if c.id == HEADLINE[0]])
     assert found["verdict"].tolist() == [claims.CONTRADICTED], "evidence below scale may speak against a paper too"
