@@ -70,7 +70,7 @@ def _row(claim: statements.Claim, row: Any) -> str:
     facts = {
         "where": f"{PAPERS[claim.paper]}, section {claim.section}" + (f", {claim.printed}" if claim.printed else ""),
         "what counts as the same": f"{claim.tolerance}: {claim.why}",
-        "why this verdict": row.reason,
+        "why this verdict": "" if readings else row.reason,
         "by reading": readings,
         "scale": row.scale,
         "note": claim.note,
