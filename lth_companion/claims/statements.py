@@ -98,8 +98,8 @@ def load() -> tuple[Claim, ...]:
 
 def _linked(claim: Claim, other: Claim) -> Claim:
     """A claim that states another's fact, with the other's tests and where they look."""
-    told = ("tests", "readings", "figure", "where", "also", "calibrates", "without", "own_numbers", "experiment")
-    return replace(claim, **{name: getattr(other, name) for name in told})
+    told = ("tests", "readings", "figure", "where", "also", "calibrates", "without", "experiment")
+    return replace(claim, own_numbers=True, **{name: getattr(other, name) for name in told})  # the other's are drawn
 
 
 def for_section(notebook: str) -> list[Claim]:
