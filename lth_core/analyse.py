@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
 from lth_core.data import EVALUATED
 from lth_core.draws import generator
@@ -110,22 +111,30 @@ def by_trial(table: pd.DataFrame, column: str, **where: object) -> pd.Series:
 def paired(
     table: pd.DataFrame, column: str, a: dict[str, object], b: dict[str, object], *, ratio: bool = False
 ) -> dict[str, float]:
-    """How `column` differs between two conditions, paired by trial: mean of a - b (or a / b) with its 95% interval
-    (none with one trial), in the column's unit.
+    """How `column` differs between two conditions, paired by trial: mean of a - b (or a / b, on the logarithm) with its
+    95% t interval (none with fewer than three trials), in the column's unit.
 
-    >>> arms = ["ticket", "reinit"] * 2
-    >>> table = pd.DataFrame({"trial": [0, 0, 1, 1], "arm": arms, "stop_test": [0.9, 0.8, 0.7, 0.6]})
+    >>> arms = ["ticket", "reinit"] * 3
+    >>> table = pd.DataFrame({"trial": [0, 0, 1, 1, 2, 2], "arm": arms, "stop_test": [0.9, 0.8, 0.7, 0.6, 0.8, 0.7]})
     >>> found = paired(table, "stop_test", {"arm": "ticket"}, {"arm": "reinit"})
     >>> round(found["effect"], 3), round(found["low"], 3), found["n"]
-    (0.1, 0.1, 2)
+    (0.1, 0.1, 3)
     """
     x, y = by_trial(table, column, **a), by_trial(table, column, **b)
     both = x.index.intersection(y.index)
     effect = ((x / y) if ratio else (x - y)).loc[both].dropna().to_numpy()
     if len(effect) == 0:
         return {"effect": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}
-    low, high = bootstrap(effect) if len(effect) > 1 else (float("nan"), float("nan"))
-    return {"effect": float(effect.mean()), "low": low, "high": high, "n": len(effect)}
+    made, told = (np.log, np.exp) if ratio and (effect > 0).all() else (np.asarray, np.asarray)
+    values, n = made(effect), len(effect)
+    half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n >= 3 else float("nan")
+    middle = values.mean()
+    return {
+        "effect": float(told(middle)),
+        "low": float(told(middle - half)),
+        "high": float(told(middle + half)),
+        "n": n,
+    }
 
 
 def spread(table: pd.DataFrame, column: str, by: list[str]) -> pd.DataFrame:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -81,8 +82,12 @@ class Spec:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, kind in KINDS.items():
-            value = getattr(self, name)
+        self._check(KINDS)
+
+    def _check(self, names: Iterable[str]) -> None:
+        """Refuse what means nothing among the fields of these names, and fields that do not go together."""
+        for name in names:
+            kind, value = KINDS[name], getattr(self, name)
             if kind in (int, float):
                 if type(value) is not kind or not -LARGE < value < LARGE:  # most are what they should be
                     object.__setattr__(self, name, numeric(name, value, kind))
@@ -93,15 +98,14 @@ class Spec:
                 raise UsageError(f"{name} = {value!r} is not a name: give text.")
             elif name in ALLOWED and value not in ALLOWED[name]:
                 raise UsageError(f"{name} = {value!r} does not exist; allowed: {', '.join(ALLOWED[name])}.")
-        for name in ("prune_conv", "prune_fc", "prune_out", "dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"{name} = {getattr(self, name)} is not in [0, 1): give a fraction, such as 0.2.")
-        for name in ("iterations", "batch_size", "eval_every"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} = {getattr(self, name)} must be at least 1.")
-        for name in ("round", "trial", "replicate", "rewind", "warmup", "seed", "weight_decay"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"{name} = {getattr(self, name)} must not be negative.")
+        for name in names:
+            value = getattr(self, name)
+            if name in FRACTIONS and not 0 <= value < 1:
+                raise UsageError(f"{name} = {value} is not in [0, 1): give a fraction, such as 0.2.")
+            if name in POSITIVE and value < 1:
+                raise UsageError(f"{name} = {value} must be at least 1.")
+            if name in COUNTS and value < 0:
+                raise UsageError(f"{name} = {value} must not be negative.")
         if self.lr <= 0:
             raise UsageError(f"lr = {self.lr} is not allowed: give a positive number, such as 0.0012.")
         if self.init == "truncated" and self.init_sd <= 0:
@@ -123,13 +127,14 @@ class Spec:
     def at_round(self, round: int, **changes: Any) -> Spec:
         """This experiment at another pruning round. Round 0 drops every field that only pruning reads, so that
         experiments which differ in pruning alone share their unpruned networks."""
-        if round > 0:
-            return replace(self, round=round, **changes)
-        unpruned = dict(
-            prune_conv=0.0, prune_fc=0.0, prune_out=0.0, scope="layer", search="reset", criterion="magnitude",
-            rewind=0, rescale=0.0, arm="ticket", sigma=0.0, replicate=0,
-        )  # fmt: skip
-        return replace(self, round=0, **{**changes, **unpruned})
+        if round == 0:
+            changes = {**changes, **UNPRUNED}
+        if unknown := changes.keys() - KINDS.keys():
+            raise TypeError(f"a row has no field {min(unknown)!r}")
+        made = object.__new__(Spec)  # most fields are this row's, which were looked at: a figure has thousands of rows
+        vars(made).update(vars(self), round=round, **changes)
+        made._check(("round", *changes))
+        return made
 
     @property
     def grown(self) -> bool:
@@ -155,6 +160,13 @@ class Spec:
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
+FRACTIONS = {"prune_conv", "prune_fc", "prune_out", "dropout"}
+POSITIVE = {"iterations", "batch_size", "eval_every"}
+COUNTS = {"round", "trial", "replicate", "rewind", "warmup", "seed", "weight_decay"}
+UNPRUNED: dict[str, Any] = dict(
+    prune_conv=0.0, prune_fc=0.0, prune_out=0.0, scope="layer", search="reset", criterion="magnitude", rewind=0,
+    rescale=0.0, arm="ticket", sigma=0.0, replicate=0,
+)  # fmt: skip
 KINDS = {f.name: {"int": int, "float": float, "str": str}.get(str(f.type), tuple) for f in fields(Spec)}
 
 

@@ -4,21 +4,34 @@ few networks), read off published chains. See `judge` for what a `Result` means,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from lth_core import inside as ex
 from lth_core import models, results
-from lth_core.analyse import bootstrap
-from lth_core.judge.comparisons import Result, claim_test
+from lth_core.judge.estimate import LEVEL, of_values
+from lth_core.judge.result import Result, bound, claim_test, every, met, ordering
 from lth_core.levels import Lacking, rank_correlation
 from lth_core.results import Source
 from lth_core.spec import Spec
 
 NAN = float("nan")
 Read = Callable[[dict, dict, dict], float]  # masks, initial weights, and a third thing: see `chains` and `paths`
+
+
+@lru_cache(maxsize=64)
+def _drawn(unpruned: Spec) -> Any:
+    return models.initial(unpruned)
+
+
+def initial(row: Spec) -> Any:
+    """A ticket's initial weights: those of its unpruned network, drawn once."""
+    return _drawn(row.at_round(0))
 
 
 def opened(source: Source, rows: Sequence[Spec], round: int, **where: Any) -> list[Spec]:
@@ -35,7 +48,7 @@ def opened(source: Source, rows: Sequence[Spec], round: int, **where: Any) -> li
 def chains(source: Source, rows: Sequence[Spec], round: int, read: Read, **where: Any) -> NDArray:
     """What `read` makes of each trial's ticket at a round: masks and initial weights."""
     found = opened(source, rows, round, **where)
-    return np.array([read(results.masks(r, source), models.initial(r), {}) for r in found])
+    return np.array([read(results.masks(r, source), initial(r), {}) for r in found])
 
 
 def paths(source: Source, rows: Sequence[Spec], round: int, read: Read, *, own: bool = False) -> NDArray:
@@ -45,25 +58,19 @@ def paths(source: Source, rows: Sequence[Spec], round: int, read: Read, *, own: 
     if not all(source.has_trained(r) for r in trained):
         raise Lacking("the trained weights of this network are not published")
     pairs = zip(found, trained, strict=True)
-    return np.array([read(results.masks(r, source), models.initial(r), results.trained(t, source)) for r, t in pairs])
-
-
-def of_trials(values: NDArray, agrees: Callable[[float, float, float], bool], direction: Callable, note="") -> Result:
-    low, high = bootstrap(values) if len(values) > 1 else (NAN, NAN)
-    effect = float(values.mean())
-    return Result(effect, low, high, len(values), agrees(effect, low, high), direction(effect, low, high), note)
+    return np.array([read(results.masks(r, source), initial(r), results.trained(t, source)) for r, t in pairs])
 
 
 def positive(values: NDArray, note: str = "") -> Result:
     """The mean of the trials is above 0, and so is its interval."""
-    return of_trials(values, lambda e, lo, hi: lo > 0, lambda e, lo, hi: lo > 0, note)
+    return replace(ordering(of_values(values), note=note), trials=tuple(values))
 
 
 @claim_test(needs="tickets", unit="")
 def hollow(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int, below: float = 0.8) -> Result:
     """The initial values that survive have two peaks in all these layers: the shallowest of the layers' dips."""
     values = chains(source, rows, round, lambda m, w, _: max(ex.dip(w[n][m[n]], w[n].std()) for n in layers))
-    return of_trials(values, lambda e, lo, hi: hi < below, lambda e, lo, hi: hi < 1, "density at 0 over its peak")
+    return bound(of_values(values), below, "atmost", "density at 0 over its peak")
 
 
 @claim_test(needs="tickets", unit="")
@@ -72,7 +79,7 @@ def hollow_trained(source: Source, rows: Sequence[Spec], *, layers: Sequence[str
     values = paths(
         source, rows, round, lambda m, w, t: max(ex.dip(t[n][m[n]], t[n][m[n]].std()) for n in layers), own=True
     )
-    return of_trials(values, lambda e, lo, hi: hi < below, lambda e, lo, hi: hi < 1, "density at 0 over its peak")
+    return bound(of_values(values), below, "atmost", "density at 0 over its peak")
 
 
 @claim_test(needs="tickets", unit="")
@@ -99,22 +106,44 @@ def emptier(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], roun
 def keeps(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int, within: float) -> Result:
     """The surviving initial values keep their distribution: the largest of the layers' Kolmogorov-Smirnov distances."""
     values = chains(source, rows, round, lambda m, w, _: max(ex.distance(w[n], m[n]) for n in layers))
-    return of_trials(values, lambda e, lo, hi: hi < within, lambda e, lo, hi: e < within, "Kolmogorov-Smirnov distance")
+    return bound(of_values(values), within, "atmost", "Kolmogorov-Smirnov distance")
 
 
-@claim_test(needs="tickets", unit="points", interval="excludes")
+@claim_test(needs="tickets", unit="points")
 def favours(source: Source, rows: Sequence[Spec], *, signs: dict[str, int], round: int, each: bool = False) -> Result:
-    """Percent of surviving initial weights above 0, less 50, times the stated sign; the least of the layers. `each`:
-    in every single trial."""
+    """Percent of surviving initial weights above 0, less 50, times the stated sign, in every layer. `each`: every
+    single trial has the sign that all trials together have, by an exact binomial test of its own weights."""
+    found = opened(source, rows, round)
+    kept = [[initial(r)[n][results.masks(r, source)[n]] for n in signs] for r in found]
+    above = np.array([[int((w > 0).sum()) for w in trial] for trial in kept])
+    sizes = np.array([[w.size for w in trial] for trial in kept])
+    points = 100 * above / sizes - 50
+    if not each:
+        return every(
+            [positive(s * v, f"least of {', '.join(signs)}") for s, v in zip(signs.values(), points.T, strict=True)]
+        )
+    turned = np.sign(points.mean(0))
+    parts = [
+        mirrored(float(s * p), int(k if s > 0 else n - k), int(n))
+        for trial in zip(points, above, sizes, strict=True) for s, p, k, n in zip(turned, *trial, strict=True)
+    ]  # fmt: skip
+    right = sum(p.effect > 0 for p in parts)
+    note = f"{right} of {len(parts)} layers of single trials have the sign of all trials together"
+    return replace(every(parts), n=len(found), note=note)
 
-    def least(m: dict, w: dict, _: dict) -> float:
-        return min(s * (100 * ex.positive(w[n][m[n]]) - 50) for n, s in signs.items())
 
-    values = chains(source, rows, round, least)
-    return of_trials(values, lambda e, lo, hi: values.min() > 0 if each else lo > 0, lambda e, lo, hi: lo > 0)
+def mirrored(points: float, above: int, size: int) -> Result:
+    """Whether more than half of a layer's weights lie on a side: an exact binomial test."""
+    p_holds, p_fails = (
+        float(binomtest(above, size, alternative=side).pvalue)
+        for side in ("greater", "less")  # type: ignore[arg-type]
+    )
+    low, high = (100 * x - 50 for x in binomtest(above, size).proportion_ci(LEVEL))
+    word = "holds" if low > 0 else "fails" if high < 0 else "undecided"
+    return Result(points, low, high, 1, word, p_holds=p_holds, p_fails=p_fails)  # type: ignore[arg-type]
 
 
-@claim_test(needs="tickets", unit="sd", interval="excludes")
+@claim_test(needs="tickets", unit="sd")
 def moves_more(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
     """Training the unpruned network moves the weights of its later ticket further than the rest: Cohen's d within each
     network, the least of the layers."""
@@ -122,7 +151,7 @@ def moves_more(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], r
     return positive(values, "least of the layers")
 
 
-@claim_test(needs="tickets", unit="points", interval="excludes")
+@claim_test(needs="tickets", unit="points")
 def grow_more(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
     """Weights of the later ticket more often end with a larger magnitude than they began: points above the rest."""
 
@@ -132,13 +161,6 @@ def grow_more(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], ro
 
     values = paths(source, rows, round, least)
     return positive(values, "least of the layers")
-
-
-@claim_test(needs="tickets", unit="points")
-def concentrated(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
-    """Of the weights that move furthest, as many as the later ticket has, those inside it: points above chance."""
-    values = paths(source, rows, round, lambda m, w, t: min(ex.excess(ex.moved(w[n], t[n]), m[n]) for n in layers))
-    return positive(100 * values, "least of the layers")
 
 
 def remembered(before: NDArray, after: NDArray) -> float:
@@ -170,8 +192,8 @@ def units(
 ) -> Result:  # fmt: skip
     """Connections per unit of a layer: "dead" (fraction without any), "cv" (standard deviation over mean), "hub" (most
     connected unit over mean), "edge" (input pixels: middle half of rows and columns over the rest), "peaks" (histogram
-    of ten bins: the lowest valley between two that hold 5 percent of the units each, over the lower; 1 for one peak).
-    A bound ("atleast", "atmost") agrees when the whole interval keeps it, in direction when the mean does."""
+    of ten bins: the lowest valley between two that hold 5 percent of the units each, over the lower; 1 for one
+    peak)."""
     order, per_unit = ["fc1.weight", "fc2.weight", "out.weight"], ex.incoming if axis else ex.outgoing
 
     def read(m: dict, w: dict, _: dict) -> float:
@@ -189,17 +211,7 @@ def units(
             return min([1.0, *(h[i + 1 : j].min() / min(h[i], h[j]) for i, j in tall)])
         return float(ex.variation(c) if statistic == "cv" else c.max() / c.mean())
 
-    values = chains(source, rows, round, read)
-    if limit == "both":
-        return of_trials(
-            values, lambda e, lo, hi: abs(e - number) <= within, lambda e, lo, hi: abs(e - number) <= 3 * within
-        )
-    sign = 1 if limit == "atleast" else -1
-    return of_trials(
-        values,
-        lambda e, lo, hi: min(sign * lo, sign * hi) >= sign * number,
-        lambda e, lo, hi: sign * e >= sign * number,
-    )
+    return met(of_values(chains(source, rows, round, read)), number, within, limit)
 
 
 @claim_test(needs="tickets", unit="")
@@ -214,7 +226,7 @@ def uneven(source: Source, rows: Sequence[Spec], *, layer: str, above: str, roun
     return positive(chains(source, rows, round, read), "beyond chance")
 
 
-@claim_test(needs="tickets", unit="", interval="excludes")
+@claim_test(needs="tickets", unit="")
 def steeper(source: Source, rows: Sequence[Spec], *, of: str, to: str, round: int) -> Result:
     """Incoming connections vary more between the units of one layer than of another."""
 
@@ -224,7 +236,7 @@ def steeper(source: Source, rows: Sequence[Spec], *, of: str, to: str, round: in
     return positive(chains(source, rows, round, read))
 
 
-@claim_test(needs="tickets", unit="", interval="excludes")
+@claim_test(needs="tickets", unit="")
 def more_uneven(
     source: Source, rows: Sequence[Spec], *, layer: str, axis: int, round: int, of: dict, to: dict
 ) -> Result:

@@ -4,22 +4,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from lth_companion.experiments import catalogue
 from lth_core import data, models, prune
-from lth_core.judge.comparisons import Arguments, Result, claim_test
+from lth_core.errors import UsageError
+from lth_core.judge.result import Arguments, Result, claim_test, counted
 from lth_core.levels import PRUNING, Lacking
-from lth_core.spec import Spec, UsageError
-
-NAN = float("nan")
+from lth_core.spec import Spec
 
 
-def counted(effect: float, number: float, within: float = 0.0, note: str = "", near: float = 0.1) -> Result:
-    """A number that is computed, not measured: no interval."""
-    return Result(effect, NAN, NAN, 1, abs(effect - number) <= within, abs(effect / number - 1) <= near, note)
+@lru_cache(maxsize=128)
+def declared(figure: str) -> tuple[Spec, ...]:
+    """The rows of a figure at the paper's scale."""
+    return tuple(catalogue.rows(figure))
+
+
+def equal(effect: float, number: float, within: float = 0.0, note: str = "") -> Result:
+    """A number that is computed, not measured: it is the printed one to its last digit, or not."""
+    return counted(effect, abs(effect - number) <= within, note=note)
 
 
 def _weights_unit(arguments: Arguments) -> str:
@@ -41,7 +47,16 @@ def weights_of(
         raise Lacking(f"{arch} has no layers {', '.join(layers)}")
     total = models.weight_count(arch, dataset)
     effect = 100 * sum(sizes) / total if share else float(sum(sizes))
-    return counted(effect, number, digits, f"{sum(sizes):,} of {total:,} weights")
+    return equal(effect, number, digits, f"{sum(sizes):,} of {total:,} weights")
+
+
+@claim_test(needs="settings", unit="parameters")
+def parameters_of(*, arch: str, dataset: str, number: float, digits: float) -> Result:
+    """All numbers that an architecture keeps: weights, biases, batch normalisation with its running statistics."""
+    kept = sum(w.size for w in models.initial(Spec(arch=arch, dataset=dataset)).values())
+    return equal(
+        float(kept), number, digits, f"{kept:,} numbers, {models.weight_count(arch, dataset):,} of them weights"
+    )
 
 
 @claim_test(needs="settings", unit="")
@@ -50,19 +65,19 @@ def setting(*, figure: str, wanted: dict[str, Any], where: dict[str, Any] | None
     if figure not in catalogue.FIGURES:
         raise Lacking(f"{figure} is not declared yet")
     wanted = {k: tuple(v) if isinstance(v, list) else v for k, v in wanted.items()}
-    rows = [r for r in catalogue.rows(figure) if all(getattr(r, k) == v for k, v in (where or {}).items())]
+    rows = [r for r in declared(figure) if all(getattr(r, k) == v for k, v in (where or {}).items())]
     rows = [r for r in rows if r.round or not PRUNING & set(wanted)]
     wrong = sum(any(getattr(r, k) != v for k, v in wanted.items()) for r in rows)
     holds = bool(rows) and wrong == 0
-    return Result(float(len(rows) - wrong), NAN, NAN, 1, holds, holds, f"{len(rows)} rows declared, {wrong} differ")
+    return counted(float(len(rows) - wrong), holds, note=f"{len(rows)} rows declared, {wrong} differ")
 
 
 @claim_test(needs="settings", unit="")
 def half_rate(*, figure: str, number: float) -> Result:
     """Pruning rate of the output layer over that of the hidden layers, in every pruned row of a figure."""
-    rows = [r for r in catalogue.rows(figure) if r.round]
+    rows = [r for r in declared(figure) if r.round]
     ratios = np.array([r.prune_out / r.prune_fc for r in rows])
-    return counted(float(ratios.mean()), number, 1e-9 if np.ptp(ratios) < 1e-9 else -1.0)
+    return equal(float(ratios.mean()), number, 1e-9 if np.ptp(ratios) < 1e-9 else -1.0)
 
 
 @claim_test(needs="settings", unit="")
@@ -70,14 +85,14 @@ def initial_sd(*, init: str, init_sd: float, number: float, within: float) -> Re
     """Standard deviation of a network's initial weights after truncation, as drawn; the worst of its layers."""
     drawn = models.initial(Spec(init=init, init_sd=init_sd))
     found = max((w.std() for n, w in drawn.items() if n.endswith("weight")), key=lambda s: abs(s - number))
-    return counted(float(found), number, within)
+    return equal(float(found), number, within)
 
 
 @claim_test(needs="settings", unit="")
 def layer_count(*, arch: str, dataset: str, role: str, number: int) -> Result:
     """Layers of a role ("conv", "fc") in an architecture."""
     try:
-        return counted(sum(x.role == role for x in models.layers(arch, dataset)), number)
+        return equal(sum(x.role == role for x in models.layers(arch, dataset)), number)
     except UsageError as error:
         raise Lacking(f"{arch} is not built yet") from error
 
@@ -88,20 +103,21 @@ def split_sizes(*, dataset: str, numbers: Sequence[int]) -> Result:
     train, val, test = numbers
     known = data.KNOWN[dataset]
     holds = (known.train, known.val, known.test) == (train, val, test)
-    return Result(float(known.train), NAN, NAN, 1, holds, holds, "training images")
+    return counted(float(known.train), holds, note="training images")
 
 
 @claim_test(needs="settings", unit="")
 def trainings(*, rate: float, to: float, number: int, within: int = 1) -> Result:
     """Rounds until about `to` of the hidden weights remain: the nearest power of 1 - rate."""
-    return counted(float(np.round(np.log(to) / np.log(1 - rate))), number, within)
+    return equal(float(np.round(np.log(to) / np.log(1 - rate))), number, within)
 
 
-@claim_test(needs="settings", unit="")
-def total_trainings(*, figures: Sequence[str], number: int) -> Result:
-    """Different networks behind several figures at the paper's scale; at least so many are stated."""
-    total = len({r for f in figures for r in catalogue.rows(f)})
-    return Result(float(total), NAN, NAN, 1, total >= number, total >= 0.8 * number)
+@claim_test(needs="settings", unit="% remaining")
+def ends_below(*, figure: str, percent: float) -> Result:
+    """The last declared round of a figure is the first that leaves fewer of the hidden weights than so many percent."""
+    last = max((r for r in declared(figure) if r.arm == "ticket"), key=lambda r: r.round)
+    left, before = (100 * (1 - last.prune_fc) ** r for r in (last.round, last.round - 1))
+    return counted(left, left < percent <= before, note=f"after {last.round} rounds; {before:.2f}% a round before")
 
 
 @claim_test(needs="settings", unit="% remaining")
@@ -116,10 +132,4 @@ def kept_percent(
         kept = prune.plan(spec)
         found.append(100 * (kept[layer] / size[layer] if layer else sum(kept.values()) / sum(size.values())))
     worst = int(np.abs(np.array(found) - numbers).argmax())
-    return counted(found[worst], numbers[worst], within)
-
-
-@claim_test(needs="settings", unit="")
-def arithmetic(*, effect: float, number: float, within: float, note: str) -> Result:
-    """A statement about printed numbers alone; `effect` is what they give."""
-    return counted(effect, number, within, note)
+    return equal(found[worst], numbers[worst], within)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import yaml
 
-from lth_core.store.cell import StoreError
+from lth_core.errors import StoreError
 
 FILE = Path(__file__).resolve().parent / "claims.yaml"
 OPPOSITE = {"% earlier": "% later", "% later": "% earlier", "% lower": "% higher"}
@@ -54,13 +54,27 @@ class Claim:
     marks: list[str] = field(default_factory=list)
     own_numbers: bool = False  # those in its tests are ours, not printed ones: panels draw none of them
     cannot: str = ""
+    calibrates: str = ""  # a threshold of ours was fitted on it: shown, never judged
+    without: str = ""  # a reading that was fitted on it, and so says nothing of it
+    same_as: str = ""  # the claim that states the same fact: its tests judge both
+    readings: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # tests by each way to read the sentence
     lacking: str = ""
 
     @property
     def parts(self) -> list[Part]:
         """Its tests, each with the figure and the fields it asks for."""
+        return self._parts(self.tests)
+
+    @property
+    def wordings(self) -> list[tuple[str, list[Part]]]:
+        """Its tests by each way to read its sentence: the first as `parts`."""
+        if self.readings:
+            return [(name, self._parts(tests)) for name, tests in self.readings.items()]
+        return [("", self.parts)] if self.tests else []
+
+    def _parts(self, tests: list[dict[str, Any]]) -> list[Part]:
         made = []
-        for test in self.tests:
+        for test in tests:
             (name,) = set(test) - {"figure", "where", "net", "near"}
             where = test.get("where", {} if "figure" in test else self.where)
             more = test.get("net", ""), tuple(test.get("near", ()))
@@ -74,10 +88,18 @@ def load() -> tuple[Claim, ...]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         entries = yaml.load(FILE.read_text("utf-8"), loader)
-        return tuple(Claim(**{**{k: v for k, v in e.items() if k != "about"}, **e["about"]}) for e in entries)
+        made = [Claim(**{**{k: v for k, v in e.items() if k != "about"}, **e["about"]}) for e in entries]
+        whole = {c.id: replace(c, tests=next(iter(c.readings.values()))) if c.readings else c for c in made}
+        return tuple(_linked(c, whole[c.same_as]) if c.same_as else c for c in whole.values())
     except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         said = " ".join(str(error).split())[:200]
         raise StoreError(f"{FILE} is no list of claims ({said}): restore it from git.") from error
+
+
+def _linked(claim: Claim, other: Claim) -> Claim:
+    """A claim that states another's fact, with the other's tests and where they look."""
+    told = ("tests", "readings", "figure", "where", "also", "calibrates", "without", "experiment")
+    return replace(claim, own_numbers=True, **{name: getattr(other, name) for name in told})  # the other's are drawn
 
 
 def for_section(notebook: str) -> list[Claim]:

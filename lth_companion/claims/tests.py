@@ -8,10 +8,10 @@ in `claims.yaml`.
 from __future__ import annotations
 
 from lth_companion.claims import inside, settings, xor
+from lth_companion.claims.sizes import NETWORKS
 from lth_companion.claims.statements import Claim, Part
-from lth_core.judge.comparisons import Test, Traits, tests_in, traits_of
-from lth_core.judge.sizes import NETWORKS
-from lth_core.spec import UsageError
+from lth_core.errors import UsageError
+from lth_core.judge.result import Test, Traits, tests_in, traits_of
 
 TESTS: dict[str, Test] = {**NETWORKS, **tests_in(inside, xor, settings)}
 
@@ -37,6 +37,14 @@ def number_of(claim: Claim) -> float:
     """The printed number that the effect of the first test stands beside; NaN where there is none or nothing is
     measured (counts and settings)."""
     return traits(claim.parts[0]).number(claim.parts[0].arguments) if claim.tests else float("nan")
+
+
+def total_of(claim: Claim) -> str:
+    """Which total a claim counts in: trained networks, XOR or, where all its tests are about the set-up, settings."""
+    if not claim.tests:
+        return "xor" if claim.dataset == "xor" else "networks"
+    totals = [traits(part).total for part in claim.parts]
+    return next((t for t in totals if t != "settings"), "settings")
 
 
 def counted(claim: Claim) -> bool:

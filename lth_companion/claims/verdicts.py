@@ -3,202 +3,60 @@
 claims.judge()           one row a claim: verdict, effect, interval, n, scale, reason, command
 claims.value(id)         the measured value with its interval, for prose that is filled when the book is built
 
-The claims are data (`statements`), the tests are functions (`claim_tests` has them by name); this module brings them
-together. Nothing here trains a network, except XOR's, which take seconds.
+The claims are data (`statements`), the tests are functions (`tests` has them by name), `bench` finds their networks and
+`readings` what a paper leaves open; this module makes words of what they find. The words are defined once, on
+the ledger page (notebooks/claims.ipynb); nothing here trains a network, except XOR's, which take seconds.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lth_companion.claims.statements import Claim, Finding, Part, columns_of, describe, load, measured, said
-from lth_companion.claims.tests import named, number_of, traits, unit_of
-from lth_companion.experiments import catalogue
-from lth_companion.experiments.nets import share
+from lth_companion.claims import families
+from lth_companion.claims.answers import (
+    CANNOT,
+    CONTRADICTED,
+    DEPENDS,
+    RANK,
+    REPRODUCED,
+    UNDECIDED,
+    UNMEASURED,
+    VERDICTS,
+    Tried,
+    decide,
+    findings,
+)
+from lth_companion.claims.bench import NEEDS_NO_RESULTS, Bench, test_one
+from lth_companion.claims.readings import Reading, readings_of
+from lth_companion.claims.statements import Claim, Finding, Part, describe, load, measured, said
+from lth_companion.claims.tests import number_of, total_of, traits
 from lth_core import results
-from lth_core.analyse import accuracies
-from lth_core.draws import generator
-from lth_core.judge.comparisons import Result
-from lth_core.levels import Lacking, select, with_depth
+from lth_core.errors import UsageError
+from lth_core.judge.result import Result
+from lth_core.levels import Lacking
 from lth_core.plaintext import fault, label
 from lth_core.results import Source, manifest
-from lth_core.spec import Spec, UsageError
-from lth_core.store.cell import key_of
 
+__all__ = [
+    "ACCEPTED", "CANNOT", "CONTRADICTED", "DEPENDS", "RANK", "REPRODUCED", "TOTALS", "UNDECIDED", "UNMEASURED",
+    "VERDICTS", "Tried", "Verdict", "accept", "accepted", "as_json", "corrected", "counts", "decide", "judge",
+    "judge_one", "ledger", "load", "multiplicity", "text", "value", "worse",
+]  # fmt: skip
 ACCEPTED = results.HERE / "verdicts.json"  # the verdicts that are committed
-
-REPRODUCED, DIRECTION, NOT = "reproduced", "reproduced in direction", "not reproduced"
-UNMEASURED, CANNOT = "not measured at scale", "cannot be judged"
-VERDICTS = (REPRODUCED, DIRECTION, NOT, UNMEASURED, CANNOT)
-NEEDS_NO_RESULTS = ("xor", "settings")  # needs of tests that no published network serves
-RANK = {REPRODUCED: 3, DIRECTION: 2, NOT: 1}  # the other two say nothing about the claim
-
-
-def with_curves(table: pd.DataFrame, columns: Iterable[str], source: Source, specs: list[Spec]) -> pd.DataFrame:
-    """Columns that need whole curves, at iterations of the paper's schedule (see `nets.share`). "test@1000": at that
-    one (or the nearest evaluation kept), "val_loss@end";
-    "test<5000": mean up to there; "reach@0.97": first iteration with that validation accuracy; "loss_rise": validation
-    loss at the end minus its minimum."""
-    wanted = [c for c in columns if c not in table and (re.search("[@<]", c) or c == "loss_rise")]
-    if not wanted:
-        return table
-    curves = accuracies(results.curves(specs, source), specs[0].dataset).sort_values(["key", "iteration"])
-    made: dict[str, dict[str, float]] = {c: {} for c in wanted}
-    part = {key_of(s): share(s) for s in specs}
-    for key, c in curves.groupby("key"):
-        iteration = c["iteration"].to_numpy() / part[key]
-        for name in wanted:
-            base, sign, at = re.fullmatch(r"(\w+?)(?:([@<])(.+))?", name).groups()  # type: ignore[union-attr]
-            if base == "loss_rise":
-                made[name][key] = float(c["val_loss"].iat[-1] - c["val_loss"].min())
-            elif base == "reach":
-                there = c["val"].to_numpy() >= float(at)
-                made[name][key] = float(iteration[there.argmax()]) if there.any() else float("nan")
-            elif sign == "<":
-                made[name][key] = float(c[base][iteration <= float(at)].mean())
-            else:
-                nearest = -1 if at == "end" else int(np.abs(iteration - float(at)).argmin())
-                made[name][key] = float(c[base].iat[nearest])
-    return table.assign(**{name: table["key"].map(values) for name, values in made.items()})
-
-
-def told_warmup(spec: Spec) -> int:
-    """Iterations of warmup as the paper tells them, of a row whose schedule may be shorter."""
-    return round(spec.warmup / share(spec))
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A figure's networks at one scale: which are declared, and what is measured of them."""
-
-    specs: list[Spec]
-    declared: pd.DataFrame
-    have: np.ndarray
-    table: pd.DataFrame
-
-
-class Bench:
-    """Answers queries on a source (published results or a store) at the first of `profiles` that is complete."""
-
-    def __init__(self, source: Source, profiles: Sequence[str], options: dict[str, Any]) -> None:
-        self.source, self.profiles, self.options = source, profiles, options  # options: trials, seed, dataset
-        self.cache: dict[tuple[str, str], Rows] = {}
-        self.keys = set(source.keys())
-
-    def rows(self, figure: str, profile: str) -> Rows:
-        if (figure, profile) not in self.cache:
-            specs = results.possible(catalogue.rows(figure, profile, **self.options), self.source)
-            have = np.array([key_of(s) in self.keys for s in specs]) if self.keys else np.zeros(len(specs), bool)
-            declared = pd.DataFrame([vars(s) for s in specs]).assign(warmup=list(map(told_warmup, specs)))
-            there = [s for s, h in zip(specs, have, strict=True) if h]
-            table = with_depth(results.table(there, self.source)) if there else pd.DataFrame()
-            table = table.assign(warmup=list(map(told_warmup, there)))
-            self.cache[figure, profile] = Rows(specs, declared, have, table)
-        return self.cache[figure, profile]
-
-    def ask(self, figure: str, where: dict[str, Any]) -> tuple[pd.DataFrame, list[Spec]]:
-        """The measured networks of a figure that fit `where`, and their rows."""
-        if figure not in catalogue.FIGURES:
-            raise Lacking(f"{figure} is not declared yet")
-        shares = []  # measured of each profile that declares such networks
-        for profile in self.profiles:
-            rows = self.rows(figure, profile)
-            fits = select(rows.declared, **where).index
-            if len(fits) == 0:
-                continue
-            shares.append(rows.have[fits].mean())
-            if rows.have[fits].all():
-                return select(rows.table, **where), [rows.specs[i] for i in fits]
-        if not shares:
-            raise Lacking(f"{figure} declares no networks with {where}")
-        best = max(shares)
-        raise Lacking("no network is published yet" if best == 0 else f"only {best:.0%} of the networks are published")
-
-
-@lru_cache(maxsize=64)
-def in_full(figure: str) -> pd.DataFrame:
-    """A figure's rows at the paper's scale."""
-    return pd.DataFrame([vars(s) for s in catalogue.rows(figure)])
-
-
-def shortfall(figure: str, rows: Sequence[Spec], where: dict[str, Any]) -> str:
-    """What of the paper's scale is missing: nothing, or "10,000 of 50,000 iterations, 3 of 5 trials"."""
-    full, data = select(in_full(figure), **where), catalogue.FIGURES[figure].paper.dataset
-    if full.empty:
-        return "settings that the paper does not have"
-    counts = {
-        "iterations": (max(s.iterations for s in rows), int(full["iterations"].max())),
-        "trials": (len({s.trial for s in rows}), int(full["trial"].nunique())),
-    }
-    short = [f"{here:,} of {there:,} {name}" for name, (here, there) in counts.items() if here < there]
-    return ", ".join([*short, *([f"{rows[0].dataset} for {data}"] if rows[0].dataset != data else [])])
-
-
-def test_one(bench: Bench, claim: Claim, part: Part) -> tuple[Result, str]:
-    """One test of a claim: what it found, and what its scale lacks. Raises `Lacking` where it cannot be made."""
-    test, needs = named(part.test), traits(part).needs
-    if needs in NEEDS_NO_RESULTS:
-        return test(**part.arguments), ""
-    tables, specs, short = [], [], ""
-    for figure in (part.figure, *claim.also):
-        table, rows = bench.ask(figure, part.where)
-        tables.append(table)
-        specs += rows
-        short = short or shortfall(figure, rows, part.where)
-    if needs == "tickets":
-        return test(bench.source, specs, **part.arguments), short
-    together = pd.concat(tables, ignore_index=True).drop_duplicates("key")
-    together = with_curves(together, columns_of(part.arguments), bench.source, specs)
-    return test(together, **part.arguments), short
-
-
-def verdict_of(found: Sequence[Result], short: str, partly: bool = False) -> str:
-    """From tests to a word. At less than the paper's scale a claim is at most reproduced in direction, and what does
-    not hold there is not measured: it may hold at scale. So is, at most, a claim about several networks that is judged
-    on some of them (`partly`)."""
-    if all(f.agrees for f in found):
-        return DIRECTION if short or partly else REPRODUCED
-    if all(f.agrees or f.direction for f in found):
-        return DIRECTION
-    return UNMEASURED if short else NOT
-
-
-def reasons(lacking: dict[str, str]) -> str:
-    """Why networks cannot be judged: "Conv-4: one trial has no interval; Conv-6: no network is published yet"."""
-    nets: dict[str, list[str]] = {}
-    for net, why in lacking.items():
-        nets.setdefault(why, []).append(net)
-    return "; ".join(f"{', '.join(those)}: {why}" for why, those in nets.items())
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A claim's tests as far as they could be made, by their place in the claim."""
-
-    found: dict[int, Result]
-    undecided: set[int]  # of those found: one trial where an interval is asked for
-    lacking: dict[str, str]  # network (or "" where the claim is about one): why it cannot be judged
-    short: str  # what the networks lack of the paper's scale
-
-    def counts(self, claim: Claim) -> list[int]:
-        """The tests whose networks could all be judged: those that the verdict rests on."""
-        return [i for i, part in enumerate(claim.parts) if part.net not in self.lacking]
 
 
 @dataclass(frozen=True)
 class Verdict:
     """A claim's row of the ledger: its verdict and what it rests on. `judge` gives a table with these columns.
 
-    Effect, interval and n are those of its first test that could be made, in `unit`."""
+    Effect, interval and n are those of its first test that could be made, in `unit`, under the first reading."""
 
     id: str
     verdict: str  # one of `VERDICTS`
@@ -207,13 +65,18 @@ class Verdict:
     high: float
     n: int  # trials
     unit: str
-    but: Finding | None  # of the first of the tests that hold least, where that is not the one above: it decides
+    but: Finding | None  # of the test that decides, where that is not the one above
     says: str  # what the paper prints
     number: float  # as a number in `unit`, NaN where it prints none
     scale: str  # what is missing of the paper's scale: "" or "3 of 5 trials"
-    reason: str  # why there is no verdict, or no full one
+    reason: str  # why there is no verdict, or none that is decided
     notes: str  # of the tests
     tests: list[str]  # each with its arguments and whether it holds
+    readings: dict[str, str]  # verdict under each reading, where the paper leaves one open
+    p: float  # two-sided, of all its tests together; NaN where none asks for an interval
+    flip: float  # exact sign-flip p of the test above, where its trials pair
+    total: str  # networks, xor or settings: which total it counts in
+    same_as: str  # the claim that states the same fact, whose tests judge both
     figure: str
     command: str  # measures it
     notebook: str
@@ -223,86 +86,75 @@ class Verdict:
     importance: str
     kind: str
     statement: str
+    q: float = field(default=np.nan)  # Benjamini-Hochberg, in its family
+    holm: float = field(default=np.nan)
 
 
-def try_all(bench: Bench, claim: Claim) -> Tried:
-    """Make a claim's tests."""
+def try_all(bench: Bench, claim: Claim, parts: list[Part], reading: Reading, name: str) -> Tried:
+    """Make a claim's tests under a reading."""
     found: dict[int, Result] = {}
-    undecided: set[int] = set()
     lacking: dict[str, str] = {}
     short = ""
-    for i, part in enumerate(claim.parts):
+    for i, part in enumerate(parts):
         try:
-            found[i], lacks = test_one(bench, claim, part)
-            if traits(part).needs not in NEEDS_NO_RESULTS and found[i].undecided:
-                undecided.add(i)
-                raise Lacking(f"one trial has no interval, at {lacks}" if lacks else "one trial has no interval")
+            found[i], lacks = test_one(bench, claim, part, reading)
             short = short or lacks
         except Lacking as error:
             lacking.setdefault(part.net, str(error))
-    return Tried(found, undecided, lacking, short)
+    return Tried(name, parts, found, lacking, short)
 
 
-def decide(claim: Claim, tried: Tried) -> tuple[str, str]:
-    """A claim's verdict, and the reason where there is none or no full one."""
-    if claim.cannot:
-        return CANNOT, claim.cannot
-    judged = tried.counts(claim)
-    if not judged:
-        made = len(tried.found) - len(tried.undecided)
-        told = f" ({made} of {len(claim.parts)} tests could be made)" if made else ""
-        return UNMEASURED, (claim.lacking or next(iter(tried.lacking.values()))) + told
-    verdict = verdict_of([tried.found[i] for i in judged], tried.short, bool(tried.lacking))
-    if tried.lacking:
-        on = ", ".join(dict.fromkeys(claim.parts[i].net for i in judged))
-        return verdict, f"judged on {on} alone ({reasons(tried.lacking)})"
-    return verdict, f"does not show at {tried.short}" if verdict == UNMEASURED else ""
-
-
-def findings(claim: Claim, tried: Tried) -> tuple[Finding, Finding | None]:
-    """What the first test that could be made found and, where another decides, what that one did: the first of those
-    that hold least."""
-    parts, found, nan = claim.parts, tried.found, float("nan")
-    if not found:
-        return Finding(nan, nan, nan, 0, unit_of(parts[0]) if parts else ""), None
-    told = {i: Finding(f.effect, f.low, f.high, f.n, unit_of(parts[i])) for i, f in found.items()}
-    first = next(iter(found))
-    decides = min(tried.counts(claim), key=lambda i: (found[i].agrees, found[i].direction), default=first)
-    return told[first], None if found[decides].word == found[first].word else told[decides]
+def readings(bench: Bench, claim: Claim) -> list[Tried]:
+    """A claim under each reading: those of its own wording, and those of what it measures."""
+    made = []
+    for own, parts in claim.wordings:
+        for reading in readings_of(parts):
+            if claim.without and reading.name == claim.without:
+                continue
+            name = ", ".join(filter(None, (own, reading.name)))
+            made.append(try_all(bench, claim, parts, reading, name))
+    return made
 
 
 def judge_one(bench: Bench, claim: Claim) -> Verdict:
     """A claim's row of the ledger."""
-    parts, tried = claim.parts, try_all(bench, claim)
+    tried = readings(bench, claim) or [Tried("", [], {}, {}, "")]
+    first = tried[0]
     verdict, reason = decide(claim, tried)
-    one, but = findings(claim, tried)
-    words = {i: "undecided" if i in tried.undecided else f.word for i, f in tried.found.items()}
-    alone = all(traits(part).needs in NEEDS_NO_RESULTS for part in parts)
+    one, but = findings(first)
+    alone = all(traits(part).needs in NEEDS_NO_RESULTS for part in first.parts)
+    words = {i: f.word for i, f in first.found.items()}
+    lead = first.found[min(first.found)] if first.found else None
     return Verdict(
-        id=claim.id,
-        verdict=verdict,
-        effect=one.effect,
-        low=one.low,
-        high=one.high,
-        n=one.n,
-        unit=one.unit,
-        but=but,
-        says=claim.says,
-        number=number_of(claim),
-        scale=tried.short,
-        reason=reason,
-        notes="; ".join(dict.fromkeys(f.note for f in tried.found.values() if f.note)),
-        tests=[f"{describe(part)}: {words.get(i, 'not made')}" for i, part in enumerate(parts)],
-        figure=claim.figure,
-        command="" if alone else f"python -m lth_core run {claim.figure}",
-        notebook=claim.notebook,
-        paper=claim.paper,
-        section=claim.section,
-        dataset=claim.dataset,
-        importance=claim.importance,
-        kind=claim.kind,
+        id=claim.id, verdict=verdict, effect=one.effect, low=one.low, high=one.high, n=one.n, unit=one.unit, but=but,
+        says=claim.says, number=number_of(claim), scale=first.short, reason=reason,
+        notes="; ".join(dict.fromkeys(f.note for f in first.found.values() if f.note)),
+        tests=[f"{describe(part)}: {words.get(i, 'not made')}" for i, part in enumerate(first.parts)],
+        readings={t.name: t.verdict for t in tried} if len(tried) > 1 else {},
+        p=float(np.max([t.p for t in tried])), flip=lead.flip if lead else np.nan,
+        total=total_of(claim), same_as=claim.same_as, figure=claim.figure,
+        command="" if alone else f"python -m lth_core run {claim.figure}", notebook=claim.notebook, paper=claim.paper,
+        section=claim.section, dataset=claim.dataset, importance=claim.importance, kind=claim.kind,
         statement=claim.statement,
-    )
+    )  # fmt: skip
+
+
+def linked(claim: Claim, row: Verdict) -> Verdict:
+    """The row of a claim that states the same fact as another."""
+    own = ("id", "says", "same_as", "notebook", "paper", "section", "dataset", "importance", "kind", "statement")
+    return replace(row, **{name: getattr(claim, name) for name in own})
+
+
+def corrected(table: pd.DataFrame) -> pd.DataFrame:
+    """The verdicts with q and Holm's p of their families; an answer that chance would give among so many is taken
+    back."""
+    table[["q", "holm"]] = families.adjusted(table["p"], table[families.FAMILY])
+    decided = table["verdict"].isin((REPRODUCED, CONTRADICTED)) & (table["q"] > families.RATE)
+    for i in table.index[decided]:
+        was, q = table.at[i, "verdict"], table.at[i, "q"]
+        table.at[i, "reason"] = f"{was} by its own interval, but not among so many claims (q = {q:.2f})"
+    table.loc[decided, "verdict"] = UNDECIDED
+    return table
 
 
 def judge(
@@ -311,12 +163,19 @@ def judge(
 ) -> pd.DataFrame:  # fmt: skip
     """One row a claim; columns: the fields of `Verdict`. Published results are judged at the paper's scale where they
     reach it; another `profile` (with `trials`, `seed` and `dataset` as for a notebook) judges what a store holds of
-    it."""
+    it. The other claims of each family are judged with those asked for: answers depend on how many there are."""
     profiles = ("paper", "published") if profile == "published" else (profile,)
     options = {"trials": trials, "seed": seed, "dataset": dataset}
     bench = Bench(source if source is not None else results.Published(), profiles, options)
-    rows = [vars(judge_one(bench, c)) for c in (load() if claims is None else claims)]
-    return pd.DataFrame(rows)
+    asked = list(load() if claims is None else claims)
+    known = {c.id: c for c in load()} | {c.id: c for c in asked}
+    facts = [known[c.same_as] if c.same_as else c for c in asked]
+    of = {(c.notebook, c.paper) for c in facts}
+    needed = [c for c in known.values() if (c.notebook, c.paper) in of and not c.same_as]
+    made = {c.id: judge_one(bench, c) for c in needed}
+    table = corrected(pd.DataFrame([vars(v) for v in made.values()]))
+    rows = {row["id"]: Verdict(**row) for row in table.to_dict("records")}
+    return pd.DataFrame([vars(linked(c, rows[c.same_as]) if c.same_as else rows[c.id]) for c in asked])
 
 
 @lru_cache
@@ -334,37 +193,19 @@ def value(id: str, verdicts: pd.DataFrame | None = None) -> str:
     return measured(next(row.itertuples())) or "not measured yet"
 
 
-@lru_cache
-def by_chance(n: int, draws: int = 2_000) -> float:
-    """How often a 95% bootstrap interval of the mean of n normal numbers about zero lies above zero: 2.5% were its
-    coverage exact, several times as often with few trials."""
-    rng = generator("by chance", n)
-    numbers, picks = rng.standard_normal((draws, n), np.float32), rng.integers(0, n, (draws, n))
-    means = np.zeros((draws, draws), np.float32)
-    for pick in picks.T:
-        means += numbers[:, pick]
-    return float((np.quantile(means, 0.025, axis=1) > 0).mean())
-
-
 def multiplicity(verdicts: pd.DataFrame) -> str:
-    """How many verdicts chance alone would hand out."""
-    first = {c.id: c.parts[0] for c in load() if c.tests}
-    judged = verdicts[verdicts["verdict"].isin(RANK) & (verdicts["high"] > verdicts["low"])]
-    asks = judged["id"].map(lambda i: traits(first[i]).interval)
-    shares = int((asks == "contains").sum())
-    seeks = judged["id"].map(lambda i: traits(first[i]).seeks_level(first[i].arguments))
-    sizes = judged.loc[(asks == "excludes") & ~seeks, "n"]
-    lucky = sum(0.025 if n > 30 else by_chance(int(n)) for n in sizes)
-    rates = ", ".join(f"{by_chance(n):.1%} with {n} trials" for n in sorted(set(sizes[sizes <= 30].astype(int))))
-    count = int(verdicts["verdict"].isin(RANK).sum())
+    """How the verdicts stand against chance, in words."""
+    own = verdicts[verdicts["p"].notna() & (verdicts["same_as"] == "")]
+    taken = verdicts["reason"].str.contains("among so many claims").sum()
+    answers = own[own["verdict"].isin((REPRODUCED, CONTRADICTED))]
+    strict = int((answers["holm"] <= families.RATE).sum())
+    linked = int((verdicts["same_as"] != "").sum())
     return (
-        f"{count} of {len(verdicts)} claims are judged. {len(sizes)} of them rest on a 95% interval of a difference at "
-        "levels fixed beforehand, which must exclude zero. Bootstrap intervals over few trials are too narrow: were "
-        f"there no effect, one lies on the papers' side in {rates} (simulated). So were none of these effects real, "
-        f"about {max(lucky, 1):.0f} would still pass. {int(seeks.sum())} more look for their best level first, which "
-        f"chance passes more often still. {shares} compare a share of XOR networks with the printed one: were all "
-        f"equal, about {0.05 * shares:.0f} would differ by chance. Nothing is corrected for these numbers. Many claims "
-        "rest on the same networks, so their errors go together."
+        f"{int(verdicts['verdict'].isin(RANK).sum())} of {len(verdicts)} claims are judged; {linked} state a fact that "
+        f"another claim states, and share its verdict. {len(own)} rest on a 95% interval over trials. Among the claims "
+        f"of a page and paper the false discovery rate is held at 5% (Benjamini-Hochberg): {taken} answers were taken "
+        f"back to undecided for it. {strict} of the {len(answers)} that remain would pass Holm's test too, which "
+        "allows no false answer at all. Many claims rest on the same networks, so their errors go together."
     )
 
 
@@ -393,9 +234,12 @@ def worse(verdicts: pd.DataFrame, before: dict[str, str]) -> list[tuple[str, str
     return [(i, before[i], v) for i, v in now if i in before and RANK.get(v, 0) < RANK.get(before[i], 0)]
 
 
+TOTALS = {"networks": "trained networks", "xor": "XOR", "settings": "settings, counts and sums"}
+
+
 def counts(verdicts: pd.DataFrame, by: str = "paper") -> pd.DataFrame:
-    """How many claims have each verdict."""
-    order = [g for g in ("v1", "iclr", "blog", "headline", "supporting", "appendix") if g in set(verdicts[by])]
+    """How many claims have each verdict, by a column: paper, importance or total."""
+    order = [g for g in ("v1", "iclr", "blog", "headline", "supporting", "appendix", *TOTALS) if g in set(verdicts[by])]
     table = pd.crosstab(verdicts["verdict"], verdicts[by]).reindex(index=VERDICTS, columns=order, fill_value=0)
     return table.assign(all=table.sum(axis=1))
 

@@ -1,108 +1,142 @@
-"""The ledger's tests on XOR networks (v1 section 2), which are trained here, in a second, while the ledger is made. See
-`judge` for what a `Result` means."""
+"""The ledger's tests on XOR networks (v1 section 2), which are trained here, in seconds, while the ledger is made. What
+the answers mean: `lth_core.judge.result`.
+
+`tie`: whether a network that answers 1/2 has found the boundary: a reading of the paper (`claims.readings`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lth_companion.experiments import xor
-from lth_core.analyse import bootstrap
-from lth_core.judge.comparisons import Result, claim_test, excludes, given_number
+from lth_core.judge.estimate import AS_IS, TIMES, Estimate, Scale, of_values, quantile, told
+from lth_core.judge.result import Result, between, claim_test, counted, every, given_number, met, ordering
 from lth_core.levels import rank_correlation
 
-NAN = float("nan")
+LOGIT = Scale(
+    lambda g: float(100 / (1 + np.exp(-g))),
+    lambda u: float(np.log(u / (100 - u))) if 0 < u < 100 else np.inf * (u - 50),
+)
+MANY = 10_000  # trials from which Student's t is the normal's
+RANDOM = "random networks"
 
 
 @lru_cache
-def xor_table(figure: int) -> pd.DataFrame:
-    return (xor.figure1 if figure == 1 else xor.figure2)()
+def xor_table(figure: int, tie: float = xor.TIE) -> pd.DataFrame:
+    """Every network of Figure 1 or ticket of Figure 2, judged."""
+    if tie != xor.TIE:
+        return xor.judge(xor_table(figure), tie=tie)
+    return xor.figure1() if figure == 1 else xor.figure2(controls=False)
 
 
-def group(strategy: str, hidden: int, success: str, given_parent: bool = False) -> NDArray:
+@lru_cache
+def group(strategy: str, hidden: int, success: str, tie: float = xor.TIE, given_parent: bool = False) -> NDArray:
     """Success (0 or 1) of each trial of a strategy at a number of units."""
-    t = xor_table(1 if strategy == "random networks" else 2)
+    t = xor_table(1 if strategy == RANDOM else 2, tie)
     t = t[(t.strategy == strategy) & (t.hidden == hidden)]
     return (t[t[f"parent_{success}"]] if given_parent else t)[success].to_numpy(float)
 
 
-@claim_test(needs="xor", unit="%", interval="contains", prints=given_number)
+def normal(effect: float, low: float, high: float, n: int) -> Estimate:
+    """An estimate of so many trials that its interval is the normal's."""
+    return Estimate(effect, low, high, n, effect, (high - low) / 2 / quantile(MANY))
+
+
+def share(x: NDArray) -> Estimate:
+    """Percent of trials that succeed, with its interval on the logit."""
+    n, p = len(x), (x.sum() + 0.5) / (len(x) + 1) if x.sum() in (0, len(x)) else x.mean()
+    value, error = float(np.log(p / (1 - p))), float(1 / np.sqrt(n * p * (1 - p)))
+    return told(value, error, n, LOGIT)
+
+
+def chance(number: float, printed_n: int) -> float:
+    """By how many points two samples of equal shares differ at most in 95 of 100 cases: the tolerance that the claims
+    give for a printed share of so many trials."""
+    p = number / 100
+    return float(196 * np.sqrt(2 * p * (1 - p) / printed_n))
+
+
+@claim_test(needs="xor", unit="%", prints=given_number)
 def xor_rate(
-    *, strategy: str, hidden: int, success: str, number: float, printed_n: int = 1000, given_parent: bool = False
-) -> Result:
-    """Percent of networks that succeed, with Wilson's interval. Agrees when Newcombe's interval of measured minus
-    printed, itself a count of `printed_n` trials, contains 0; in direction: within 15 points."""
-    x = group(strategy, hidden, success, given_parent)
-    low, high = xor.wilson(x.sum(), len(x))
-    _, below, above = xor.difference(x.sum(), len(x), number * printed_n / 100, printed_n)
-    return Result(
-        100 * x.mean(), 100 * low, 100 * high, len(x), below <= 0 <= above, abs(100 * x.mean() - number) <= 15
+    *, strategy: str, hidden: int, success: str, number: float, printed_n: int = 1000, given_parent: bool = False,
+    tie: float = xor.TIE,
+) -> Result:  # fmt: skip
+    """Percent of networks that succeed: its interval within what two samples of the printed size differ by."""
+    within = chance(number, printed_n)
+    return met(
+        share(group(strategy, hidden, success, tie, given_parent)),
+        number,
+        within,
+        note=f"tolerance {within:.1f} points",
     )
 
 
-@claim_test(needs="xor", unit="points", interval="excludes", prints=given_number)
+@claim_test(needs="xor", unit="points", prints=given_number)
 def xor_gain(
     *, success: str, hidden: Sequence[int], first: str, second: str, number: float | None = None,
-    within: float = 5.0, equal: bool = False,
+    within: float = 5.0, equal: bool = False, tie: float = xor.TIE,
 ) -> Result:  # fmt: skip
     """Points by which the first strategy succeeds more often than the second, at its own number of units each.
 
     Both start from the same parents where both prune, so differences pair by trial; else they are independent.
     `equal` states that the two differ by at most `within`."""
-    a, b = group(first, hidden[0], success), group(second, hidden[1], success)
-    effect = 100 * (a.mean() - b.mean())
-    if "random networks" in (first, second):
-        _, low, high = (100 * x for x in xor.difference(a.sum(), len(a), b.sum(), len(b)))
+    a, b = group(first, hidden[0], success, tie), group(second, hidden[1], success, tie)
+    if RANDOM in (first, second):
+        effect, low, high = (100 * x for x in xor.difference(a.sum(), len(a), b.sum(), len(b)))
+        found = normal(effect, low, high, len(a))
     else:
-        half = 196 * (a - b).std(ddof=1) / np.sqrt(len(a))
-        low, high = effect - half, effect + half
+        found = of_values(100 * (a - b))
     if equal:
-        return Result(effect, low, high, len(a), abs(effect) <= within, bool(low <= within and high >= -within))
-    sure = excludes(low, high) > 0
-    hits = number is None or abs(effect - number) <= within
-    return Result(effect, low, high, len(a), sure and hits, sure)
+        return between(found, -within, within)
+    return ordering(found) if number is None else met(found, number, within)
 
 
-@claim_test(needs="xor", unit="×", interval="excludes", prints=given_number)
+@claim_test(needs="xor", unit="×", prints=given_number)
 def xor_ratio(
-    *, success: str, first: str, hidden: int, number: float, within: float, second: str = "random networks"
-) -> Result:
+    *, success: str, first: str, hidden: int, number: float, within: float, second: str = RANDOM, tie: float = xor.TIE,
+) -> Result:  # fmt: skip
     """How many times as often the first strategy succeeds: ratio of two proportions, log-normal interval."""
-    a, b = group(first, hidden, success), group(second, hidden, success)
-    effect = a.mean() / b.mean()
-    half = 1.96 * np.sqrt((1 - a.mean()) / a.sum() + (1 - b.mean()) / b.sum())
-    low, high = effect * np.exp(-half), effect * np.exp(half)
-    sure = excludes(low, high, 1.0) > 0
-    return Result(effect, low, high, len(a), sure and abs(effect - number) <= within, sure)
+    a, b = group(first, hidden, success, tie), group(second, hidden, success, tie)
+    value = float(np.log(a.mean() / b.mean()))
+    error = float(np.sqrt((1 - a.mean()) / a.sum() + (1 - b.mean()) / b.sum()))
+    half = quantile(MANY) * error
+    low, high = (float(np.exp(value + x)) for x in (-half, half))
+    return met(Estimate(float(np.exp(value)), low, high, len(a), value, error, TIMES), number, within)
 
 
 @claim_test(needs="xor", unit="points")
-def xor_rises(*, success: str) -> Result:
-    """Success rises with every two units more: the smallest of the four steps, in points. In direction: on means."""
-    counts = [group("random networks", h, success) for h in sorted(xor.HIDDEN)]
-    pairs = zip(counts[1:], counts[:-1], strict=True)
-    steps = [xor.difference(a.sum(), len(a), b.sum(), len(b)) for a, b in pairs]
-    effect, low, high = (100 * x for x in min(steps))
-    return Result(effect, low, high, len(counts[0]), low > 0, effect > 0, "smallest of four steps")
+def xor_rises(*, success: str, tie: float = xor.TIE) -> Result:
+    """Success rises with every two units more: each of the four steps. Told is the smallest, in points."""
+    counts = [group(RANDOM, h, success, tie) for h in sorted(xor.HIDDEN)]
+    parts = []
+    for few, more in pairwise(counts):
+        effect, low, high = (100 * x for x in xor.difference(more.sum(), len(more), few.sum(), len(few)))
+        parts.append(ordering(normal(effect, low, high, len(more))))
+    whole = every(parts, "smallest of four steps")
+    least = min(parts, key=lambda p: p.effect)
+    return replace(least, word=whole.word, note=whole.note, p_holds=whole.p_holds, p_fails=whole.p_fails)
 
 
 @claim_test(needs="xor", unit="points")
-def xor_gaps(*, numbers: Sequence[float], within: float) -> Result:
-    """Boundary minus zero-loss rate at each size, in points: the largest distance from the printed gaps."""
-    gaps = [100 * (group("random networks", h, "right") - group("random networks", h, "zero")) for h in xor.HIDDEN]
-    means = np.array([g.mean() for g in gaps])
-    worst = int(np.abs(means - numbers).argmax())
-    half = 1.96 * gaps[worst].std(ddof=1) / np.sqrt(len(gaps[worst]))
-    rising = bool((np.diff(means) > 0).all())
-    return Result(
-        means[worst], means[worst] - half, means[worst] + half, len(gaps[0]),
-        rising and abs(means[worst] - numbers[worst]) <= within, bool((means > 0).all()),
-        f"gaps {', '.join(f'{g:.1f}' for g in means)} at {', '.join(map(str, xor.HIDDEN))} units",
-    )  # fmt: skip
+def xor_gaps(*, numbers: Sequence[float], within: float, tie: float = xor.TIE) -> Result:
+    """Boundary minus zero-loss rate at each size, in points: each within the tolerance of the printed gap, and each
+    larger than at the next larger size."""
+    gaps = [100 * (group(RANDOM, h, "right", tie) - group(RANDOM, h, "zero")) for h in xor.HIDDEN]
+    parts = [met(of_values(g), number, within) for g, number in zip(gaps, numbers, strict=True)]
+    for larger, smaller in pairwise(gaps):
+        error = np.hypot(*(g.std(ddof=1) / np.sqrt(len(g)) for g in (larger, smaller)))
+        effect, half = smaller.mean() - larger.mean(), quantile(MANY) * error
+        parts.append(ordering(normal(effect, effect - half, effect + half, len(larger))))
+    whole = every(parts)
+    listed = ", ".join(f"{g.mean():.1f}" for g in gaps)
+    return replace(whole, note=f"gaps {listed} at {', '.join(map(str, xor.HIDDEN))} units")
 
 
 @claim_test(needs="xor", unit="")
@@ -112,7 +146,7 @@ def xor_exact(*, values: Sequence[int]) -> Result:
     losses = [float(f.loss.iat[0]) for f in found]
     right = all(f.margin.iat[0] > 0 for f in found)
     falls = right and losses == sorted(losses, reverse=True) and losses[-1] < 1e-6
-    return Result(losses[-1], NAN, NAN, len(values), falls, right, f"loss at n = {values[-1]}")
+    return counted(losses[-1], falls, len(values), f"loss at n = {values[-1]}")
 
 
 @claim_test(needs="xor", unit="")
@@ -127,22 +161,23 @@ def xor_score(*, trials: int = 300) -> Result:
         c: np.array([rank_correlation(xor.score(weights, c)[:, i], adds[:, i]) for i in range(trials)])
         for c in ("product", "input", "output")
     }
-    lead = rho["product"] - np.maximum(rho["input"].mean(), rho["output"].mean())
-    low, high = bootstrap(lead, draws=2000)
-    return Result(float(lead.mean()), low, high, trials, low > 0, low > 0, f"rho {rho['product'].mean():.2f}")
+    parts = [ordering(of_values(rho["product"] - rho[c], AS_IS), note=f"than {c} alone") for c in ("input", "output")]
+    whole = every(parts)
+    return replace(whole, note=", ".join(f"{c} {r.mean():.2f}" for c, r in rho.items()), trials=())
 
 
 @claim_test(needs="xor", unit="points")
 def xor_parents(*, widths: Sequence[int] = (4, 6, 8, 10), trials: int = 1000) -> Result:
-    """Two-unit tickets cut from parents of growing width: points of zero-loss success from the narrowest to the widest,
-    whether or not the parent succeeds."""
+    """Two-unit tickets cut from parents of growing width: points of zero-loss success from each width to the next,
+    whether or not the parent succeeds. Told is the step that is smallest."""
     rates = []
     for h in widths:
         start = xor.initial(trials, h)
         ticket = xor.subnet(start, xor.survivors(xor.score(xor.train(start), "product"), 2))
         rates.append(int((xor.outcome(xor.train(ticket)).loss < xor.ZERO_LOSS).sum()))
-    effect, low, high = (100 * x for x in xor.difference(rates[-1], trials, rates[0], trials))
-    rising = bool((np.diff(rates) > 0).all())
+    parts = []
+    for narrow, wide in pairwise(rates):
+        effect, low, high = (100 * x for x in xor.difference(wide, trials, narrow, trials))
+        parts.append(ordering(normal(effect, low, high, trials)))
     listed = ", ".join(f"{r / trials:.0%}" for r in rates)
-    note = f"{listed} from parents of {', '.join(map(str, widths))} units"
-    return Result(effect, low, high, trials, rising and low > 0, low > 0, note)
+    return every(parts, f"{listed} from parents of {', '.join(map(str, widths))} units")

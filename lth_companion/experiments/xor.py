@@ -207,9 +207,11 @@ def figure1(trials: int = 1000, seed: int = 0, lr: float = 1.0, iterations: int 
     return judge(pd.concat(tables, ignore_index=True).assign(strategy="random networks"))
 
 
-def figure2(trials: int = 1000, seed: int = 0, lr: float = 1.0, iterations: int = 10_000) -> pd.DataFrame:
-    """v1 Figure 2, with two controls. One row a ticket: strategy, hidden (units left), trial, loss, margin, the
-    parent's loss and margin, right, zero (parent and ticket both succeed).
+def figure2(
+    trials: int = 1000, seed: int = 0, lr: float = 1.0, iterations: int = 10_000, controls: bool = True
+) -> pd.DataFrame:  # fmt: skip
+    """v1 Figure 2, with two controls unless they are left out. One row a ticket: strategy, hidden (units left), trial,
+    loss, margin, the parent's loss and margin, right, zero (parent and ticket both succeed).
 
     Every strategy starts from the same ten-unit networks (those of Figure 1), so strategies pair by trial.
     "iterative random" prunes blindly and rewinds; "reinit" trains a ticket's size with weights drawn again.
@@ -225,14 +227,14 @@ def figure2(trials: int = 1000, seed: int = 0, lr: float = 1.0, iterations: int 
     record("one-shot product", trained)
     for keep in (4, 2):
         record("one-shot product", train(subnet(start, survivors(ranking, keep)), iterations, lr))
-    for criterion in CRITERIA:
+    for criterion in CRITERIA if controls else CRITERIA[:-1]:
         ticket, after = start, trained
         record(f"iterative {criterion}", after)
         for keep in HIDDEN[1:]:
             ticket = subnet(ticket, survivors(score(after, criterion, seed), keep))
             after = train(ticket, iterations, lr)
             record(f"iterative {criterion}", after)
-    for keep in HIDDEN[1:]:
+    for keep in HIDDEN[1:] if controls else ():
         record("reinit", train(initial(trials, keep, seed, "reinit"), iterations, lr))
     table = pd.concat(rows, ignore_index=True)
     return judge(table.merge(parent.add_prefix("parent_").rename(columns={"parent_trial": "trial"}), on="trial"))

@@ -17,11 +17,11 @@ from lth_companion.figures.captions import Table, frame, tabulated
 from lth_companion.figures.tables import interval
 from lth_core import analyse
 from lth_core.html import DASH, Html
-from lth_core.judge.comparisons import ahead, excludes
+from lth_core.judge.comparisons import ahead
 from lth_core.levels import Lacking, Side, better_low, select, with_depth
 from lth_core.mistakes import MISTAKES, best_on_test
 
-LEADS = {1: "ahead", 0: "no difference found", -1: "<strong>behind</strong>"}
+LEADS = {"holds": "ahead", "undecided": "no difference found", "fails": "<strong>behind</strong>"}
 
 
 @tabulated
@@ -40,8 +40,7 @@ def leads(
             except Lacking:
                 cells[head] = DASH
                 continue
-            side = excludes(found.low, found.high)
-            cells[head] = Html(f"{interval(vars(found), 1 if better_low(column) else 2)}, {LEADS[side]}", "lead")
+            cells[head] = Html(f"{interval(vars(found), 1 if better_low(column) else 2)}, {LEADS[found.word]}", "lead")
         made.append({"variant": label, **cells})
     n = study.scale(figure).trials
     return Table(pd.DataFrame(made), f"{caption}, 95% intervals over {n} trials.")

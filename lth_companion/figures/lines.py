@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lth_companion.claims.verdicts import with_curves
+from lth_companion.claims.bench import with_curves
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
 from lth_companion.figures.captions import BARS, Picture, measured
@@ -83,7 +83,7 @@ def checkpoints(study: Study, figure: str, at: tuple[int, ...], part: str = "tes
 def grid(study: Study, figure: str, rows: Rows, columns: list[str] | dict[str, str], **words: Any) -> Picture:
     """For each of `rows` a panel a column, side by side (four two by two), against how much of the network remains.
 
-    `columns`: of `results.table` or `claims.with_curves`, with labels where these are not the usual ones."""
+    `columns`: of `results.table` or `bench.with_curves`, with labels where these are not the usual ones."""
     view = View(**words)
     table = with_curves(table_of(study, figure, view), list(columns), study.source, study.possible(figure))
     labels = columns if isinstance(columns, dict) else {c: AXES[c] for c in columns}

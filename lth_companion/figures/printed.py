@@ -16,7 +16,7 @@ from lth_companion.claims.statements import Claim, Part, load
 from lth_companion.claims.tests import named
 from lth_companion.experiments.catalogue import FIGURES
 from lth_core.analyse import settled
-from lth_core.judge.comparisons import side_of
+from lth_core.judge.result import side_of
 from lth_core.levels import Lacking, Side, better_low, curve, extreme, mean, position, select, unit, with_depth
 
 LABEL = "printed in the paper"

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lth_companion.claims import curves as shapes
 from lth_companion.experiments.study import Study
 from lth_companion.figures.captions import Table, frame, missing, scale_note, tabulated
 from lth_companion.figures.vocabulary import FIELDS, levelled, namer, natural
 from lth_core import analyse, html
 from lth_core.data import EVALUATED
 from lth_core.html import Html
-from lth_core.judge import curves as shapes
-from lth_core.judge.comparisons import Result, ratio
+from lth_core.judge.comparisons import ratio
+from lth_core.judge.result import Result
 from lth_core.levels import Curve, Lacking, curve, learners, rank_correlation, select, with_depth
 
 
@@ -259,7 +260,7 @@ def _ratio(table: pd.DataFrame, of: dict, to: dict, form: str) -> Result:
         timed = table.assign(iteration=table["when"])
         return ratio(timed, column="iteration", of=of, to=to, number=1, within=0, form=form)
     except Lacking:
-        return Result(float("nan"), float("nan"), float("nan"), 0, False, False)
+        return Result(float("nan"), float("nan"), float("nan"), 0, "undecided")
 
 
 def cost(study: Study, figure: str, *, caption: str, percents: tuple[float, ...] = (50, 20, 5, 1)) -> Html:

@@ -6,6 +6,7 @@ Plain HTML with a few lines of script beside it (`ledger.js`): without the scrip
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,10 +17,13 @@ from lth_core.plaintext import shown
 from lth_core.plot import Html
 
 HERE = Path(__file__).resolve().parent
-HEAD = ("verdict", "claim", "printed", "measured (95%)")
-SIGNS = dict(zip(claims.VERDICTS, "●◐○·–", strict=True))
+HEAD = ("verdict", "claim", "the paper prints", "measured here (95%)")
+SIGNS = dict(zip(claims.VERDICTS, "●✕○◑·–", strict=True))
 # In ink alone, so that the picture reads in grey and on dark pages: (marker, filled)
-MARKERS = {claims.REPRODUCED: ("o", True), claims.DIRECTION: ("o", False), claims.NOT: ("X", True)}
+MARKERS = {
+    claims.REPRODUCED: ("o", True), claims.CONTRADICTED: ("X", True), claims.UNDECIDED: ("o", False),
+    claims.DEPENDS: ("D", False),
+}  # fmt: skip
 PAPERS = {"v1": "arXiv 2018 (v1)", "iclr": "ICLR 2019", "blog": "commentaries"}
 
 
@@ -44,30 +48,54 @@ def chooser(name: str, label: str, options: dict[str, str]) -> str:
     )
 
 
-def _row(claim: statements.Claim, row) -> str:
-    """One claim: verdict, wording that unfolds, printed and measured value."""
-    found = statements.measured(row)
+def why(claim: statements.Claim, row: Any) -> str:
+    """Why what was measured may differ from what is printed, in a sentence; "" where nothing is known."""
+    known = [f"measured at {row.scale}" if row.scale else "", row.reason, claim.note.rstrip(".")]
+    return "; ".join(filter(None, known))
+
+
+def chances(row: Any) -> str:
+    """How sure the answer is: p of all its tests, its place among the page's claims, the exact second opinion."""
+    if pd.isna(row.p):
+        return ""
+    told = [f"p = {row.p:.2g}", *([f"q = {row.q:.2g}, Holm {row.holm:.2g}"] if pd.notna(row.q) else [])]
+    if pd.notna(row.flip):
+        told.append(f"exact sign-flip p of the first test {row.flip:.2g}")
+    return ", ".join(told)
+
+
+def _row(claim: statements.Claim, row: Any) -> str:
+    """One claim: verdict, its whole text, printed and measured value; how it was judged unfolds."""
+    readings = "; ".join(f"{name}: {verdict}" for name, verdict in row.readings.items())
     facts = {
-        "claim": f"{claim.id} ({', '.join([claim.importance, claim.kind, *claim.marks])})",
         "where": f"{PAPERS[claim.paper]}, section {claim.section}" + (f", {claim.printed}" if claim.printed else ""),
-        "printed": claim.says,
-        "tolerance": f"{claim.tolerance}: {claim.why}",
+        "what counts as the same": f"{claim.tolerance}: {claim.why}",
+        "why this verdict": "" if readings else row.reason,
+        "by reading": readings,
+        "scale": row.scale,
         "note": claim.note,
-        "why this verdict": row.reason,
-        "scale": "" if row.scale in row.reason else f"{row.scale}: at most reproduced in direction",
-        "measured": found,
-        "also": row.notes,
+        "all that was measured": statements.measured(row),
+        "in detail": row.notes,
+        "chance": chances(row),
     }
     listed = "".join(f"<dt>{name}</dt><dd>{shown(fact)}</dd>" for name, fact in facts.items() if fact)
+    if row.same_as:
+        link = f'<a href="#claim-{row.same_as}">{row.same_as}</a>'
+        listed += f"<dt>same fact</dt><dd>judged as {link}, which states the same</dd>"
     tests = "<br>".join(f"<code>{shown(t)}</code>" for t in row.tests)
     listed += f"<dt>{'tests' if len(row.tests) > 1 else 'test'}</dt><dd>{tests}</dd>" if tests else ""
     listed += f"<dt>measure it</dt><dd><code>{shown(row.command)}</code></dd>" if row.command else ""
+    listed += f"<dt>name</dt><dd>{claim.id} ({', '.join([claim.importance, claim.kind, *claim.marks])})</dd>"
+    opened = " open" if claim.importance == "headline" else ""
+    found = shown(statements.measured(row, short=True)) or "–"
     return (
         f'<tr id="claim-{claim.id}" data-page="{claim.notebook}" data-paper="{claim.paper}" '
-        f'data-verdict="{slug(row.verdict)}" data-dataset="{claim.dataset}" data-importance="{claim.importance}">'
-        f'<td><span aria-hidden="true">{SIGNS[row.verdict]}</span> {row.verdict}</td>'
-        f'<th scope="row"><details><summary>{shown(claim.statement)}</summary><dl>{listed}</dl></details></th>'
-        f"<td>{shown(claim.says)}</td><td>{shown(statements.measured(row, short=True)) or '–'}</td></tr>"
+        f'data-verdict="{slug(row.verdict)}" data-dataset="{claim.dataset}" data-importance="{claim.importance}" '
+        f'data-total="{row.total}">'
+        f'<td><span class="verdict"><span aria-hidden="true">{SIGNS[row.verdict]}</span> {row.verdict}</span></td>'
+        f'<th scope="row">{shown(claim.statement)}'
+        f"<details{opened}><summary>How it was judged</summary><dl>{listed}</dl></details></th>"
+        f'<td data-head="{HEAD[2]}">{shown(claim.says)}</td><td data-head="{HEAD[3]}">{found}</td></tr>'
     )
 
 
@@ -78,6 +106,7 @@ def table(verdicts: pd.DataFrame, *, name: str = "ledger") -> Html:
     pages = {n: page_name(n) for n in dict.fromkeys(verdicts["notebook"])}
     choices = [
         chooser("verdict", "Verdict", {slug(v): v for v in claims.VERDICTS if v in set(verdicts["verdict"])}),
+        chooser("total", "About", {k: v for k, v in claims.TOTALS.items() if k in set(verdicts["total"])}),
         chooser("paper", "Paper", {p: PAPERS[p] for p in PAPERS if p in set(verdicts["paper"])}),
         chooser("page", "Section", pages),
         chooser("dataset", "Data set", {d: d for d in sorted(set(verdicts["dataset"]))}),
@@ -91,7 +120,7 @@ def table(verdicts: pd.DataFrame, *, name: str = "ledger") -> Html:
     return Html(
         f'<div class="ledger"><style>{(HERE / "ledger.css").read_text("utf-8")}</style>'
         f'<form role="search" aria-label="Filter the claims">{"".join(choices)}</form>'
-        f"<table><caption>What the papers say, and what was measured. Open a line for its test.</caption>"
+        f"<table><caption>What the papers say, and what was measured.</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><script>{script}</script></div>",
         name,
     )
@@ -105,20 +134,20 @@ def section(notebook: str, verdicts: pd.DataFrame | None = None) -> Html:
     head = "".join(f'<th scope="col">{title}</th>' for title in HEAD)
     return Html(
         f'<div class="ledger"><style>{(HERE / "ledger.css").read_text("utf-8")}</style>'
-        f"<table><caption>The {len(known)} claims of this section. Open a line for its test.</caption>"
+        f"<table><caption>The {len(known)} claims of this section.</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>",
         f"claims of {notebook}",
     )
 
 
 def counts(verdicts: pd.DataFrame) -> Html:
-    """How many claims have each verdict, by paper and for the headline claims."""
-    by_paper, headline = claims.counts(verdicts), claims.counts(verdicts[verdicts["importance"] == "headline"])
-    names = [*(PAPERS[p] for p in by_paper.columns[:-1]), "all", "headline claims"]
+    """How many claims have each verdict: three totals that are never added up, and the headline claims among them."""
+    by_total, headline = claims.counts(verdicts, "total"), claims.counts(verdicts[verdicts["importance"] == "headline"])
+    names = [*(claims.TOTALS[c] for c in by_total.columns[:-1]), "headline claims"]
     head = "".join(f'<th scope="col">{n}</th>' for n in ["verdict", *names])
     rows = ""
     for verdict in claims.VERDICTS:
-        cells = [*by_paper.loc[verdict], headline.loc[verdict, "all"]]
+        cells = [*by_total.loc[verdict].iloc[:-1], headline.loc[verdict, "all"]]
         named = f'<span aria-hidden="true">{SIGNS[verdict]}</span> {verdict}'
         rows += f'<tr><th scope="row">{named}</th>{"".join(f"<td>{n}</td>" for n in cells)}</tr>'
     caption = f"<caption>{shown(claims.multiplicity(verdicts))}</caption>"

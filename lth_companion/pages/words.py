@@ -20,14 +20,10 @@ from lth_companion.claims.tests import counted
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
 from lth_companion.figures import vocabulary
+from lth_companion.pages import ledger
 from lth_core import html, plot
 from lth_core.html import signed
 from lth_core.plaintext import shown
-
-WORDS = {
-    claims.REPRODUCED: "reproduced", claims.DIRECTION: "same direction", claims.NOT: "<strong>not reproduced</strong>",
-    claims.UNMEASURED: "not shown at this scale", claims.CANNOT: "cannot be judged",
-}  # fmt: skip
 
 
 def verdicts(study: Study) -> pd.DataFrame:
@@ -53,7 +49,11 @@ def numbers(found: pd.DataFrame, *, caption: str) -> plot.Html:
     rows[["measured", "low", "high", "unit"]] = pd.DataFrame(leads, index=rows.index)
     rows["matches"] = [ended(r) for r in shown.itertuples()]
     rows["paper"] = [printed(r) for r in shown.itertuples()]
-    how = " Intervals: 95%, bootstrap over trials." if shown["effect"].notna().any() else " None is measured yet."
+    how = (
+        " Intervals: 95%, Student's t or the jackknife over trials."
+        if shown["effect"].notna().any()
+        else " None is measured yet."
+    )
     return plot.versus(rows, caption=f"{escape(caption)}.{how}")
 
 
@@ -73,11 +73,10 @@ def shapes(found: pd.DataFrame, *, caption: str) -> plot.Html:
 
 
 def ended(row: Any) -> str:
-    """A verdict in a table of measured numbers. What one trial leaves open is neither shown nor missed."""
+    """A verdict in a table of measured numbers."""
     if row.verdict == claims.UNMEASURED and pd.isna(row.effect):
         return "not measured yet"
-    alone = row.verdict == claims.UNMEASURED and row.n == 1 and pd.isna(row.low)
-    return "one trial: undecided" if alone else WORDS[row.verdict]
+    return f"<strong>{row.verdict}</strong>" if row.verdict == claims.CONTRADICTED else row.verdict
 
 
 def printed(row: Any) -> str:
@@ -96,9 +95,8 @@ def answer(found: pd.DataFrame, id: str) -> str:
     said, who = statements.measured(row), "commentary" if getattr(row, "paper", "") == "blog" else "paper"
     if not said:
         return f"The {who} says: {printed(row)}. Not measured here yet."
-    words = {claims.UNMEASURED: "this scale cannot show it"}
-    verdict = words.get(row.verdict, row.verdict)
-    return signed(f"The {who} says: {printed(row)}. Measured: {said}; {verdict}.")
+    scale = f" at {row.scale}" if row.scale else ""
+    return signed(f"The {who} says: {printed(row)}. Measured{scale}: {said}; {row.verdict}.")
 
 
 def takeaway(found: pd.DataFrame, questions: dict[str, str]) -> Markdown:
@@ -107,50 +105,51 @@ def takeaway(found: pd.DataFrame, questions: dict[str, str]) -> Markdown:
     return Markdown("\n".join(lines))
 
 
+def told(row: Any) -> str:
+    """One claim in plain words: the paper says, we measured, why it may differ."""
+    claim = next((c for c in statements.load() if c.id == row.id), None)
+    who = "commentary" if getattr(row, "paper", "") == "blog" else "paper"
+    said = statements.measured(row)
+    sentence = f"{row.statement.rstrip('.')}. The {who} prints: {printed(row)}."
+    sentence += f" We measured {shown(said)}." if said else ""
+    reasons = ledger.why(claim, row) if claim else "; ".join(filter(None, [row.scale, row.reason]))
+    return signed(sentence + (f" Why they may differ: {shown(reasons)}." if reasons else ""))
+
+
 def failed(study: Study, found: pd.DataFrame) -> Markdown:
-    """What did not reproduce, what holds without its number, and what this scale cannot show."""
-    lines: list[str] = []
-
-    def listed(title: str, rows: Iterable[Any], reason: bool = False) -> None:
-        rows = list(rows)
-        folded = len(rows) > 8 and rows[0].verdict != claims.NOT
-        if rows:
-            lines.append(f"<details><summary>{title} ({len(rows)})</summary>\n" if folded else f"**{title}**\n")
-        for r in rows:
-            said = statements.measured(r)
-            more = [
-                f"printed: {printed(r)}",
-                *([f"measured: {shown(said)}"] if said else []),
-                *([shown(r.reason)] if reason else []),
-            ]
-            lines.append(signed(f"- {r.statement} ({'; '.join(m for m in more if m)})"))
-        if rows:
-            lines.append("\n</details>\n" if folded else "")
-
+    """What was contradicted, what turns with the reading, what stays open, claim by claim in plain words."""
     of = {v: list(found[found["verdict"] == v].itertuples()) for v in claims.VERDICTS}
+    lines: list[str] = []
     if not judged(found):
         lines.append(
             "Nothing can be said yet: none of this section's claims is judged on the networks at hand "
             f"({len(found)} wait for their measurements).\n"
         )
-    elif of[claims.NOT]:
-        listed("These claims do not hold here.", of[claims.NOT])
-    else:
-        lines.append("No claim that could be judged failed.\n")
-    listed("In direction only: the sign holds, the number or the extent does not.",
-           (r for r in of[claims.DIRECTION] if not r.scale))  # fmt: skip
-    small = [r for r in of[claims.DIRECTION] if r.scale]
-    if small:
-        lines.append(f"Hold in direction, at less than the paper's scale ({small[0].scale}): {len(small)}.\n")
-    waits = of[claims.UNMEASURED]
-    if judged(found) and waits:
-        lines.append(
-            f"**Not shown at this scale, or not measured yet: {len(waits)}.** "
-            "A miss at less than the paper's scale is no evidence against the paper.\n"
-        )
-        if study.profile != "quick":
-            listed("Those are:", waits, reason=True)
+    elif not of[claims.CONTRADICTED]:
+        lines.append("No claim that could be judged was contradicted.\n")
+    titles = {
+        claims.CONTRADICTED: "Contradicted: our networks show otherwise.",
+        claims.DEPENDS: "Depends on the reading: the paper does not say how this is measured, and the answer turns.",
+        claims.UNDECIDED: "Undecided: our trials leave both answers open.",
+    }
+    for verdict, title in titles.items():
+        lines += listed(title, of[verdict], folded=len(of[verdict]) > 8 and verdict != claims.CONTRADICTED)
+    if judged(found) and of[claims.UNMEASURED]:
+        title = f"Not measured: {len(of[claims.UNMEASURED])}."
+        if study.profile == "quick":
+            lines.append(f"**{title}**\n")
+        else:
+            lines += listed(title, of[claims.UNMEASURED], folded=True)
     return Markdown("\n".join(lines))
+
+
+def listed(title: str, rows: Iterable[Any], *, folded: bool) -> list[str]:
+    """Claims below a title, folded away where they are many."""
+    rows = list(rows)
+    if not rows:
+        return []
+    head = f"<details><summary>{title} ({len(rows)})</summary>\n" if folded else f"**{title}**\n"
+    return [head, *(f"- {told(r)}" for r in rows), "\n</details>\n" if folded else ""]
 
 
 def claims_of(study: Study, found: pd.DataFrame) -> Markdown:

@@ -98,7 +98,7 @@ def takeaway(page: Page) -> Markdown:
 def verdict(page: Page, second: str) -> str:
     """Whether more product-ranked tickets reach zero loss than those of another strategy."""
     _, low, high = xor.gain(page.tickets, "zero", 2, BEST, second)
-    return "confirmed" if low > 0 else "contradicted" if high < 0 else "not confirmed"
+    return "reproduced" if low > 0 else "contradicted" if high < 0 else "undecided"
 
 
 def lead(second: str, success: int) -> str:

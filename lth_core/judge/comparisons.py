@@ -1,27 +1,33 @@
-"""The tests behind the ledger: each looks at a table of networks and says whether what a paper states is there.
+"""Statements that compare networks by level: how much, how many times, which is ahead, which are alike.
 
-Tables, sides and curves are those of `levels`. Every interval is a 95% bootstrap over trials, the same trials drawn for
-all curves of a test, replicates averaged first. Two words, one meaning in every test:
-agrees     what is printed holds: the number within its tolerance, each ordering with an interval that excludes zero
-direction  what it says holds without the number: an interval excludes no effect, on the paper's side
+Tables, sides and curves are those of `levels`. What each answer means is in `result`, how an interval is made in
+`estimate`. A time that was cut off (validation loss still falling at the last evaluation) is never compared with.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
-from types import ModuleType
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lth_core.analyse import bootstrap
+from lth_core.judge.estimate import AS_IS, LESS, MORE, NAN, TIMES, Estimate, Scale, at_each, over_trials
+from lth_core.judge.result import (
+    Arguments,
+    Result,
+    between,
+    claim_test,
+    counted,
+    every,
+    given_number,
+    lead_unit,
+    met,
+    ordering,
+)
 from lth_core.levels import (
     Curve,
     Lacking,
@@ -30,169 +36,19 @@ from lth_core.levels import (
     average,
     better_low,
     curve,
+    cut_off,
     extreme,
-    mean,
     position,
     select,
     unit,
     within_levels,
 )
 
-Test = Callable[..., "Result"]
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a test found: effect in the paper's unit, its 95% interval, the trials behind it, and the two answers."""
-
-    effect: float
-    low: float
-    high: float
-    n: int
-    agrees: bool
-    direction: bool
-    note: str = ""
-
-    @property
-    def undecided(self) -> bool:
-        """One trial has no interval, so it decides nothing that asks for one (what needs no trials has none either)."""
-        return self.n == 1 and bool(np.isnan(self.low)) and not (self.agrees or self.direction)
-
-    @property
-    def word(self) -> str:
-        """What it says of the statement: "holds", "in direction" or "does not hold"."""
-        return "holds" if self.agrees else "in direction" if self.direction else "does not hold"
-
-
-Arguments = dict[str, Any]  # of a claim test, as `claims.yaml` writes them
-Needs = Literal["networks", "tickets", "xor", "settings"]
-Interval = Literal["", "excludes", "contains"]
-F = TypeVar("F", bound=Callable[..., Result])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Traits:
-    """What the ledger must know of a claim test besides its results: see `claim_test`."""
-
-    needs: Needs
-    unit: str | Callable[[Arguments], str]
-    interval: Interval
-    seeks: bool
-    prints: Callable[[Arguments], float] | None
-
-    def unit_of(self, arguments: Arguments) -> str:
-        """The unit of the test's effect with these arguments; empty for a bare number."""
-        return self.unit if isinstance(self.unit, str) else self.unit(arguments)
-
-    def seeks_level(self, arguments: Arguments) -> bool:
-        """Whether the level that these arguments ask for is chosen by the data: the best one."""
-        values = [x for value in arguments.values() for x in (value if isinstance(value, list) else [value])]
-        return self.seeks or any((x.get("at") if isinstance(x, dict) else x) == "best" for x in values)
-
-    def number(self, arguments: Arguments) -> float:
-        """The printed number that the effect stands beside; NaN where none is printed."""
-        return self.prints(arguments) if self.prints else float("nan")
-
-
-def claim_test(
-    *, unit: str | Callable[[Arguments], str], needs: Needs = "networks", interval: Interval = "", seeks: bool = False,
-    prints: Callable[[Arguments], float] | None = None,
-) -> Callable[[F], F]:  # fmt: skip
-    """Declare a function to be a test that claims may name.
-
-    needs     what it looks at, which is how it is called: a table of "networks", f(table, ...); the "tickets" of a
-              source's rows, f(source, rows, ...); "xor" networks that it trains, or "settings" of this code, f(...)
-    unit      of its effect, or a function of its arguments
-    interval  "excludes": it agrees only where a 95% interval excludes no effect; "contains": where that of measured
-              minus printed contains zero; "": it asks for neither
-    seeks     whether it looks for its level in the data, whatever its arguments
-    prints    the printed number that the effect stands beside, from its arguments; None: nothing is printed"""
-
-    def declare(function: F) -> F:
-        vars(function)["traits"] = Traits(needs=needs, unit=unit, interval=interval, seeks=seeks, prints=prints)
-        return function
-
-    return declare
-
-
-def traits_of(test: Test) -> Traits:
-    """What a test declares; TypeError for a function that `claim_test` does not decorate."""
-    if not isinstance(found := vars(test).get("traits"), Traits):
-        raise TypeError(f"{test.__module__}.{test.__name__} declares no unit: decorate it with judge.claim_test.")
-    return found
-
-
-def tests_in(*modules: ModuleType) -> dict[str, Test]:
-    """The claim tests that modules define, by name, in the order in which they stand there."""
-    own = {n: f for m in modules for n, f in vars(m).items() if inspect.isfunction(f) and f.__module__ == m.__name__}
-    return {n: f for n, f in own.items() if "traits" in vars(f)}
-
-
-def side_of(test: Test, arguments: Arguments) -> Side:
-    """The arguments that a test has no names for: the fields of the networks that it is about."""
-    named = inspect.signature(test).parameters
-    return {name: value for name, value in arguments.items() if name not in named}
-
-
-def lead_unit(arguments: Arguments) -> str:
-    """Of a lead in a column: percent for times and losses, points for accuracies."""
-    column = arguments["column"]
-    return "% earlier" if "iteration" in column else "% lower" if better_low(column) else "points"
-
-
-def given_number(arguments: Arguments) -> float:
-    """The argument `number`; NaN where it is left out, or 0: the paper then states that there is no effect."""
-    return float(arguments.get("number") or "nan")
-
-
-def over_trials(curves: Sequence[Curve], statistic: Callable[..., float]) -> tuple[float, float, float, int]:
-    """`statistic` of the curves' trial means, its interval, and the trials.
-
-    With few trials few resamples differ, so each different one is computed once. A resample without a value (its trials
-    never converged) counts as the estimate; where more than one in twenty has none, there is no interval."""
-    trials = curves[0].index
-    for c in curves[1:]:
-        trials = trials.intersection(c.index)
-    values = [c.loc[trials].to_numpy(float) for c in curves]
-    n = len(trials)
-    if n == 0:
-        raise Lacking("the two sides share no trial")
-
-    def of(picks: NDArray) -> float:
-        with np.errstate(divide="ignore", invalid="ignore"):  # a ratio to nothing has no value
-            return float(statistic(*[mean(v[picks]) for v in values]))
-
-    effect = of(np.arange(n))
-
-    def each(samples: NDArray) -> NDArray:
-        rows, where = distinct(samples.astype(np.int16).tobytes(), n)
-        found = np.array([of(row) for row in rows])[where]
-        return np.where(np.isnan(found), effect, found) if np.isnan(found).mean() <= 0.05 else found
-
-    low, high = bootstrap(np.arange(n), each) if n > 1 else (float("nan"), float("nan"))
-    return effect, low, high, n
-
-
-@lru_cache(maxsize=16)
-def distinct(samples: bytes, n: int) -> tuple[NDArray, NDArray]:
-    """The different resamples of n trials, whatever their order, and which of them each resample is."""
-    rows = np.sort(np.frombuffer(samples, np.int16).reshape(-1, n), axis=1)
-    unique, where = np.unique(rows, axis=0, return_inverse=True)
-    return unique, where.reshape(-1)
-
-
-def close(effect: float, number: float, within: float, limit: str = "both") -> bool:
-    """Whether a number is met: within the tolerance, or not beyond it on the wrong side ("atleast", "atmost")."""
-    return (limit == "atleast" or effect <= number + within) and (limit == "atmost" or effect >= number - within)
-
-
-def excludes(low: float, high: float, none: float = 0.0) -> int:
-    """+1 or -1: the side of `none` on which the whole interval lies; 0 if it contains it."""
-    return int(low > none) - int(high < none)
+FORMS: dict[str, tuple[Scale, int]] = {"times": (TIMES, 1), "less": (LESS, -1), "more": (MORE, 1)}
 
 
 def pair(table: pd.DataFrame, column: str, sides: Sequence[Side]) -> tuple[list[Curve], list[Callable]]:
-    """Curves of the sides, and for each the function that reads its level off a mean curve."""
+    """Curves of the sides, and for each the function that reads its level off a mean curve ("best": sought anew)."""
     curves = [curve(table, column, **s) for s in sides]
     reads: list[Callable] = []
     for c, s in zip(curves, sides, strict=True):
@@ -204,107 +60,143 @@ def pair(table: pd.DataFrame, column: str, sides: Sequence[Side]) -> tuple[list[
     return curves, reads
 
 
+def refuse_cut_off(table: pd.DataFrame, column: str, *sides: Side) -> None:
+    """Refuse sides of which a network's time was cut off at the level that they name."""
+    for side in sides:
+        if side.get("at") not in (None, "best") and (gone := cut_off(table, column, **side)) is not None:
+            depths = gone.columns.to_numpy(float)
+            if gone.iloc[:, position(depths, side["at"])].any():
+                raise Lacking(f"times at level {side['at']} are cut off: networks were still learning when they ended")
+
+
+def fixed(*sides: Side) -> bool:
+    """Whether no side seeks its level, so that each trial has a value of its own."""
+    return all(s.get("at") != "best" for s in sides)
+
+
 def _ratio_unit(arguments: Arguments) -> str:
     return {"times": "×", "less": "% earlier", "more": "% later"}[arguments.get("form", "times")]
 
 
-@claim_test(unit=_ratio_unit, interval="excludes", prints=given_number)
+@claim_test(unit=_ratio_unit, prints=given_number)
 def ratio(
-    table: pd.DataFrame, *, column: str, of: Side, to: Side, number: float, within: float, form: str = "times",
-    limit: str = "both", none: float | None = None,
+    table: pd.DataFrame, *, column: str, of: Side, to: Side, number: float, within: float = NAN, form: str = "times",
+    limit: str = "both",
 ) -> Result:  # fmt: skip
-    """How many times `of` is `to`, or by how many percent it is "less" or "more", on trial means.
-
-    `none` is what counts as no effect where a claim compares with another network's effect."""
+    """How many times `of` is `to`, or by how many percent it is "less" or "more", on trial means, on the logarithm."""
+    refuse_cut_off(table, column, of, to)
     curves, (x, y) = pair(table, column, (of, to))
-    forms = {"times": lambda r: r, "less": lambda r: 100 * (1 - r), "more": lambda r: 100 * (r - 1)}
-    effect, low, high, n = over_trials(curves, lambda a, b: forms[form](x(a) / y(b)))
-    alike = 1.0 if form == "times" else 0.0
-    real = number == alike or excludes(low, high, alike if none is None else none) == np.sign(number - alike)
-    hits = close(effect, number, within, limit)
-    return Result(effect, low, high, n, hits and real, real if number != alike else bool(low <= alike <= high))
+    scale, sign = FORMS[form]
+    found = over_trials(curves, lambda a, b: sign * np.log(x(a) / y(b)), scale, paired=fixed(of, to))
+    return met(found, number, within, limit)
 
 
-@claim_test(unit="points", interval="excludes", prints=given_number)
+@claim_test(unit="points", prints=given_number)
 def difference(
-    table: pd.DataFrame, *, column: str, of: Side, to: Side, number: float, within: float, limit: str = "both",
-    none: float = 0.0,
+    table: pd.DataFrame, *, column: str, of: Side, to: Side, number: float, within: float = NAN, limit: str = "both",
 ) -> Result:  # fmt: skip
-    """`of` minus `to`, in points; `none` as in `ratio`. A `number` of 0, or "atmost" a positive one, states that there
-    is hardly any."""
+    """`of` minus `to`, in points."""
     curves, (x, y) = pair(table, column, (of, to))
-    effect, low, high, n = over_trials(curves, lambda a, b: unit(column) * (x(a) - y(b)))
-    hits = close(effect, number, within, limit)
-    if number == 0 or (limit == "atmost" and number > 0):
-        return Result(effect, low, high, n, hits, bool(low <= 0 <= high))
-    real = excludes(low, high, none) == np.sign(number)
-    return Result(effect, low, high, n, hits and real, real)
+    found = over_trials(curves, lambda a, b: unit(column) * (x(a) - y(b)), paired=fixed(of, to))
+    return met(found, number, within, limit)
 
 
 @claim_test(unit="%", prints=given_number)
-def value(table: pd.DataFrame, *, column: str, of: Side, number: float, within: float, limit: str = "both") -> Result:
-    """One mean against a printed one. In direction: within three tolerances."""
-    curves, (x,) = pair(table, column, (of,))
-    effect, low, high, n = over_trials(curves, lambda a: unit(column) * x(a))
-    return Result(effect, low, high, n, close(effect, number, within, limit), close(effect, number, 3 * within, limit))
+def value(
+    table: pd.DataFrame, *, column: str, of: Side, number: float, within: float = NAN, limit: str = "both",
+    levels: Sequence[float | str] | None = None,
+) -> Result:  # fmt: skip
+    """One mean against a printed one, at a level or averaged over `levels`."""
+    if levels is None:
+        refuse_cut_off(table, column, of)
+        curves, (x,) = pair(table, column, (of,))
+        return met(over_trials(curves, lambda a: unit(column) * x(a)), number, within, limit)
+    c = curve(table, column, **of)
+    keep = within_levels(c.columns.to_numpy(float), levels)
+    return met(over_trials([c], lambda v: unit(column) * average(v[keep])), number, within, limit)
 
 
-@claim_test(unit=lead_unit, interval="excludes")
+def lead(column: str) -> tuple[Callable[[Any, Any], Any], Scale]:
+    """How far one side is ahead of another in a column, and the scale of it: percent sooner or lower on the logarithm,
+    points."""
+    if better_low(column) and not column.endswith("gap"):  # a gap may be 0 or below: it has no logarithm
+        return lambda a, b: np.log(b / a), LESS
+    sign = -1 if better_low(column) else 1
+    return lambda a, b: sign * 100 * (a - b), AS_IS
+
+
+def leads(
+    table: pd.DataFrame, column: str, of: Side, to: Side, levels: Sequence[float | str]
+) -> tuple[list[Curve], NDArray]:
+    """Both sides' curves at the levels of theirs between two, without those at which a time of `to` was cut off; and
+    the depths."""
+    curves = [curve(table, column, **s) for s in (of, to)]
+    own = [c.columns.to_numpy(float) for c, s in zip(curves, (of, to), strict=True) if s.get("at") is None]
+    depths = own[0][(own[0] > 0) & (own[0] <= own[-1].max()) & within_levels(own[0], levels)]
+    within_levels(own[-1], levels)
+    refuse_cut_off(table, column, to)
+    if to.get("at") is None and (gone := cut_off(table, column, **to)) is not None:
+        lost = gone.columns.to_numpy(float)[gone.any().to_numpy()]
+        if len(depths) and len(depths := depths[~np.isin(depths, lost)]) == 0:
+            raise Lacking("all times that it is compared with are cut off: networks were still learning at the end")
+    if len(depths) == 0:
+        raise Lacking(f"no level between {levels[0]} and {levels[1]} is measured")
+    return [along(c, depths, s.get("at")) for c, s in zip(curves, (of, to), strict=True)], depths
+
+
+@claim_test(unit=lead_unit)
 def ahead(
     table: pd.DataFrame, *, column: str, of: Side, to: Side, levels: Sequence[float | str] | None = None,
     every: bool = False,
 ) -> Result:  # fmt: skip
     """`of` better than `to`: percent sooner for iterations, points for accuracies, averaged over `levels` where no
-    level is named; `every`: the means must be in this order at each level."""
-
-    def gap(a: Any, b: Any) -> Any:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return 100 * (1 - a / b) if better_low(column) else unit(column) * (a - b)
-
+    level is named; `every`: at each of them."""
+    gap, scale = lead(column)
     if levels is None:
+        refuse_cut_off(table, column, to)
         curves, (x, y) = pair(table, column, (of, to))
-        effect, low, high, n = over_trials(curves, lambda a, b: gap(x(a), y(b)))
-        right = effect > 0
-    else:
-        curves = [curve(table, column, **s) for s in (of, to)]
-        own = [c.columns.to_numpy(float) for c, s in zip(curves, (of, to), strict=True) if s.get("at") is None]
-        depths = own[0][(own[0] > 0) & (own[0] <= own[-1].max()) & within_levels(own[0], levels)]
-        within_levels(own[-1], levels)
-        if len(depths) == 0:
-            raise Lacking(f"no level between {levels[0]} and {levels[1]} is measured")
-        both = [along(c, depths, s.get("at")) for c, s in zip(curves, (of, to), strict=True)]
-        effect, low, high, n = over_trials(both, lambda a, b: average(gap(a, b)))
-        a, b = (mean(c.to_numpy(float)) for c in both)
-        never = better_low(column) & np.isfinite(a) & np.isnan(b)  # the other does not get there at all
-        right = bool(np.all((gap(a, b) > 0) | never))
-    sure = excludes(low, high) > 0
-    note = "" if levels is None or not every else f"right at {'every' if right else 'not every'} level"
-    return Result(effect, low, high, n, sure and (right or not every), sure, note)
+        return ordering(over_trials(curves, lambda a, b: gap(x(a), y(b)), scale, paired=fixed(of, to)))
+    both, depths = leads(table, column, of, to, levels)
+    if every:
+        return _at_every_level(both, depths, gap, scale)
+    return ordering(over_trials(both, lambda a, b: average(gap(a, b)), scale, paired=True))
+
+
+def _at_every_level(both: Sequence[Curve], depths: NDArray, gap: Callable, scale: Scale) -> Result:
+    found = at_each(both, gap, scale)
+    gone = [~np.isfinite(c.to_numpy(float)).any(0) for c in both]
+    parts = []
+    for e, ours, theirs in zip(found, *gone, strict=True):
+        never = counted(NAN, not ours) if ours or theirs else None  # one of both gets there in no trial at all
+        parts.append(never or ordering(e))
+    right = sum(p.word == "holds" for p in parts)
+    whole = every(parts, f"{right} of {len(parts)} levels hold, from {depths[0]:.1f} to {depths[-1]:.1f} rounds")
+    shown = over_trials(both, lambda a, b: average(gap(a, b)), scale, paired=True)
+    return Result(
+        shown.effect, shown.low, shown.high, shown.n, whole.word, whole.note, whole.p_holds, whole.p_fails, shown.trials
+    )
 
 
 @claim_test(unit=lead_unit)
 def same(
-    table: pd.DataFrame, *, column: str, of: Side, to: Side, levels: Sequence[float | str], within: float = np.inf
+    table: pd.DataFrame, *, column: str, of: Side, to: Side, levels: Sequence[float | str], within: float
 ) -> Result:
-    """Two arms alike: the mean difference over `levels` (points, or percent for iterations) is within the tolerance;
-    without a tolerance its interval must contain zero."""
-    found = ahead(table, column=column, of=of, to=to, levels=levels)
-    contains = bool(found.low <= 0 <= found.high)
-    agrees = contains if np.isinf(within) else abs(found.effect) <= within
-    return Result(found.effect, found.low, found.high, found.n, agrees, contains or agrees)
+    """Two arms alike: the mean difference over `levels` (points, or percent for iterations) is within the tolerance."""
+    gap, scale = lead(column)
+    both, _ = leads(table, column, of, to, levels)
+    found = over_trials(both, lambda a, b: average(gap(a, b)), scale, paired=True)
+    return between(found, -within, within)
 
 
 def _smallest_lead(arguments: Arguments) -> str:
     return f"{lead_unit(arguments).split()[0]} as the smallest lead"
 
 
-@claim_test(unit=_smallest_lead, interval="excludes")
+@claim_test(unit=_smallest_lead)
 def ordered(table: pd.DataFrame, *, column: str, sides: Sequence[Side], levels: Any = None) -> Result:
-    """Several sides, best first; the effect is the smallest lead of one over the next."""
+    """Several sides, best first: each is ahead of the next."""
     steps = [ahead(table, column=column, of=a, to=b, levels=levels) for a, b in pairwise(sides)]
-    ends = ahead(table, column=column, of=sides[0], to=sides[-1], levels=levels)
-    least = min(steps, key=lambda s: s.effect)
-    return Result(least.effect, least.low, least.high, least.n, all(s.agrees for s in steps), ends.agrees)
+    return every(steps, f"{sum(s.word == 'holds' for s in steps)} of {len(steps)} steps hold")
 
 
 @claim_test(unit="% earlier")
@@ -313,6 +205,22 @@ def earliest(table: pd.DataFrame, *, column: str, arm: str, at: float | str) -> 
     chosen = select(table, arm=arm)
     depths = np.sort(chosen["depth"].unique())
     level = depths[position(depths, at)]
-    quickest, unpruned = (chosen.loc[chosen["depth"] == d, column] for d in (level, 0.0))
-    effect = 100 * (1 - quickest.min() / unpruned.mean())
-    return Result(float(effect), float("nan"), float("nan"), len(quickest), effect > 0, effect > 0, "no interval")
+    at_level, unpruned = (chosen[chosen["depth"] == d] for d in (level, 0.0))
+    quickest, whole = (t.groupby("trial")[column] for t in (at_level, unpruned))
+    curves = [quickest.min().to_frame(level), whole.mean().to_frame(0.0)]
+    trials = curves[0].index.intersection(curves[1].index)
+    fast, mean_of = (c.loc[trials].iloc[:, 0].to_numpy(float) for c in curves)
+
+    def log_lead(keep: NDArray) -> float:
+        return float(np.log(mean_of[keep].mean() / np.nanmin(fast[keep])))
+
+    found = _left_out(log_lead, len(trials))
+    return ordering(found, note=f"the quickest of {len(at_level)} networks")
+
+
+def _left_out(statistic: Callable[[NDArray], float], n: int) -> Estimate:
+    """The jackknife of a statistic of the trials that are kept."""
+    index = pd.RangeIndex(n)
+    return over_trials(
+        [pd.DataFrame(np.eye(n), index=index)], lambda weights: statistic(weights > 0), LESS
+    )  # fmt: skip

@@ -16,12 +16,14 @@ from torch import nn
 from lth_core import analyse, prune
 from lth_core.draws import generator
 from lth_core.errors import UsageError
-from lth_core.judge.sizes import NETWORKS
+from lth_core.judge import comparisons
+from lth_core.judge.result import tests_in
 from lth_core.levels import Lacking, Side, with_depth
 from lth_core.own.network import Experiment, Masks, State, Ticket, Trained, drawn, masked, parts, train
 from lth_core.spec import numeric
 
 ARMS = ("ticket", "reinit", "shuffle", "random_sparsity")
+SAID = {"holds": "holds", "fails": "does not hold", "undecided": "undecided"}  # a test's word, of a statement
 NEEDED = ("trial", "round", "arm", "prune_fc", "prune_conv", "density")  # columns that every statement is judged by
 
 
@@ -176,32 +178,35 @@ def row(
 def judge(cells: pd.DataFrame, statements: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Statements about your networks, tested as the ledger tests the papers': effect, low, high (95%), n, verdict.
 
-    Each is the name of a test (`sweeps.NETWORKS`) and its arguments: `ahead` says that one side is better than
-    another, over `levels` in rounds of 20% or percent of weights. Intervals: bootstrap over trials; one trial has none,
-    and leaves undecided what asks for one.
+    Each is the name of a test (see `judge.comparisons`), or a function with `judge.result.claim_test` above it, and its
+    arguments: `ahead` says that one side is better than another, over `levels` in rounds of 20% or percent of weights.
+    A statement holds, does not hold or is undecided, by the rules of `judge.result`; intervals are Student's t or the
+    jackknife over trials, and fewer than three trials have none.
 
-    >>> cells = pd.DataFrame({"trial": [0, 0, 0, 1, 1, 1], "round": [0, 1, 1] * 2, "prune_fc": [0.0, 0.2, 0.2] * 2,
-    ...     "prune_conv": 0.0, "density": [1.0, 0.8, 0.8] * 2, "arm": ["ticket", "ticket", "reinit"] * 2,
-    ...     "stop_test": [0.9, 0.91, 0.85, 0.9, 0.92, 0.86]})
+    >>> cells = pd.DataFrame({"trial": [0, 0, 0, 1, 1, 1, 2, 2, 2], "round": [0, 1, 1] * 3,
+    ...     "prune_fc": [0.0, 0.2, 0.2] * 3, "prune_conv": 0.0, "density": [1.0, 0.8, 0.8] * 3,
+    ...     "arm": ["ticket", "ticket", "reinit"] * 3,
+    ...     "stop_test": [0.9, 0.91, 0.85, 0.9, 0.92, 0.86, 0.9, 0.915, 0.85]})
     >>> said = judge(cells, {"Tickets are more accurate than their reinitialised copies.": dict(test="ahead",
     ...     column="stop_test", of={"arm": "ticket", "at": 1}, to={"arm": "reinit", "at": 1})})
     >>> said[["effect", "n", "verdict"]].round(1).values.tolist()
-    [[6.0, 2, 'holds']]
+    [[6.2, 3, 'holds']]
     """
-    tests = {n: f for n, f in NETWORKS.items() if n != "everywhere"}  # its own argument `test` has no place here
+    tests = tests_in(comparisons)
     for statement, how in statements.items():
         if not isinstance(how, Mapping) or "test" not in how:
             raise UsageError(f"{statement!r} lacks test, the name of one; allowed: {', '.join(tests)}.")
-        if how["test"] not in list(tests):
+        if how["test"] not in list(tests) and not (callable(how["test"]) and hasattr(how["test"], "traits")):
             raise UsageError(f"test {how['test']!r} does not exist; allowed: {', '.join(tests)}.")
     if missing := [c for c in NEEDED if c not in cells]:
         raise UsageError(f"the table lacks the columns {', '.join(missing)}: one row a network, as in `Found.cells`.")
     table, rows = with_depth(cells), []
-    asked = {s: _arguments(s, tests[how["test"]], how, list(table)) for s, how in statements.items()}
+    called = {s: tests[how["test"]] if isinstance(how["test"], str) else how["test"] for s, how in statements.items()}
+    asked = {s: _arguments(s, called[s], how, list(table)) for s, how in statements.items()}
     for statement, arguments in asked.items():
-        name = statements[statement]["test"]
+        name = called[statement].__name__
         try:
-            result = tests[name](table, **arguments)
+            result = called[statement](table, **arguments)
         except Lacking as why:
             rows.append({"statement": statement, "n": 0, "verdict": f"not measured: {why}"})
             continue
@@ -209,7 +214,7 @@ def judge(cells: pd.DataFrame, statements: Mapping[str, Mapping[str, Any]]) -> p
             said = " ".join(f"{type(error).__name__}: {error}".split())
             raise UsageError(f"{statement!r}: the test {name} cannot use a value that it is given ({said}).") from error
         numbers = {"effect": result.effect, "low": result.low, "high": result.high, "n": result.n}
-        rows.append({"statement": statement, **numbers, "verdict": "undecided" if result.undecided else result.word})
+        rows.append({"statement": statement, **numbers, "verdict": SAID[result.word]})
     return pd.DataFrame(rows)
 
 

@@ -150,9 +150,18 @@ class Published:
         keys = self._require(specs)
         return self.cells.loc[keys].reset_index(drop=True).drop(columns=["spec", "section"])
 
+    @cached_property
+    def _places(self) -> dict[str, tuple[int, int]]:
+        """Where each network's evaluations stand among all: they follow each other in their file."""
+        codes, keys = pd.factorize(self._curves["key"])
+        starts = np.flatnonzero(np.diff(codes, prepend=-1))
+        runs = zip(starts, [*starts[1:], len(codes)][: len(starts)], strict=True)
+        return {keys[codes[a]]: (int(a), int(b)) for a, b in reversed([*runs])}  # published twice: the first
+
     def curves(self, specs: Iterable[Spec]) -> pd.DataFrame:
-        found = self._curves[self._curves["key"].isin(self._require(specs))]
-        return found.drop(columns="section").reset_index(drop=True)
+        places = [self._places[k] for k in dict.fromkeys(self._require(specs)) if k in self._places]
+        rows = np.concatenate([np.arange(a, b) for a, b in places]) if places else np.arange(0)
+        return self._curves.drop(columns="section").iloc[rows].reset_index(drop=True)
 
     def has_masks(self, spec: Spec) -> bool:
         return spec.round == 0 or self.rounds_of_masks.get(chain_of(spec), 0) >= spec.round

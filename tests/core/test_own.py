@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -152,7 +153,7 @@ def test_a_diverged_chain_ends_and_says_so() -> None:
 def test_figures_intervals_and_claims_read_the_tables(found: own.Found) -> None:
     assert {"stop_iteration", "stop_test", "end_test", "convergence_iteration"} <= set(found.cells)
     effect = analyse.paired(found.cells, "stop_test", {"arm": "ticket", "round": 2}, {"arm": "reinit", "round": 2})
-    assert effect["n"] == 2 and effect["low"] <= effect["effect"] <= effect["high"]
+    assert effect["n"] == 2 and np.isfinite(effect["effect"]) and np.isnan(effect["low"]), "two trials: no interval"
     fig, ax = plot.canvas()
     figures.against_density(ax, found.cells, "end_test", ["ticket", "reinit", "shuffle", "random_sparsity"])
     assert "<svg" in plot.show(fig, name="own", alt="a", caption="c").text
@@ -163,7 +164,7 @@ def test_figures_intervals_and_claims_read_the_tables(found: own.Found) -> None:
     assert said["n"].tolist() == [0, 0] and said["verdict"].str.startswith("not measured").all()
     at = dict(of={"arm": "ticket", "at": "50%"}, to={"arm": "reinit", "at": "50%"})
     said = own.judge(found.cells, {"better": dict(test="ahead", column="end_test", **at)})
-    assert said["n"].iat[0] == 2 and said["verdict"].iat[0] in ("holds", "does not hold")
+    assert said["n"].iat[0] == 2 and said["verdict"].iat[0] == "undecided"
     by_hand = (
         100
         * analyse.paired(found.cells, "end_test", {"arm": "ticket", "round": 1}, {"arm": "reinit", "round": 1})[

@@ -22,6 +22,7 @@ from places import ROOT
 
 import lth_core
 from lth_companion.build import archive
+from lth_companion.claims import bounds, curves, sizes
 from lth_companion.experiments import costs
 from lth_companion.pages import faq
 from lth_companion.share import publish
@@ -229,11 +230,11 @@ AHEAD = {"test": "ahead", "column": "stop_test", "of": ONE, "to": OTHER}
 
 
 def measured() -> pd.DataFrame:
-    """Two trials of an unpruned network, a ticket and its control."""
+    """Three trials of an unpruned network, a ticket and its control."""
     return pd.DataFrame(
-        {"trial": [0, 0, 0, 1, 1, 1], "round": [0, 1, 1] * 2, "prune_fc": [0.0, 0.2, 0.2] * 2, "prune_conv": 0.0,
-         "density": [1.0, 0.8, 0.8] * 2, "arm": ["ticket", "ticket", "reinit"] * 2,
-         "stop_test": [0.9, 0.91, 0.85, 0.9, 0.92, 0.86]}
+        {"trial": [0, 0, 0, 1, 1, 1, 2, 2, 2], "round": [0, 1, 1] * 3, "prune_fc": [0.0, 0.2, 0.2] * 3,
+         "prune_conv": 0.0, "density": [1.0, 0.8, 0.8] * 3, "arm": ["ticket", "ticket", "reinit"] * 3,
+         "stop_test": [0.9, 0.91, 0.85, 0.9, 0.92, 0.86, 0.9, 0.915, 0.85]}
     )  # fmt: skip
 
 
@@ -256,11 +257,11 @@ def measured() -> pd.DataFrame:
         ({"test": "ratio", "column": "stop_test", "of": ONE, "to": OTHER, "number": 1, "within": 1, "form": "half"},
          "cannot use a value that it is given (KeyError: 'half')"),
         ({"test": "ordered", "column": "stop_test", "sides": [ONE, {"arm": "reinit"}]}, "side 2 lacks at"),
-        ({"test": "dip", "column": "stop_test", "amr": "ticket"}, "'amr' is nothing the test dip takes; allowed"),
-        ({"test": "returns", "column": "stop_test"}, "'mine' lacks at: the test returns takes column, at, within"),
-        ({"test": "together", "columns": ["stop_test", "stop_vla"]}, "no column 'stop_vla'"),
-        ({"test": "exists", "time": "when", "accuracy": "stop_test"}, "no column 'when'"),
-        ({"test": "grows", "column": "stop_test", "what": "best", "values": []}, "no column 'arch'"),
+        ({"test": bounds.dip, "column": "stop_test", "amr": "ticket"}, "'amr' is nothing the test dip takes; allowed"),
+        ({"test": curves.returns, "column": "stop_test"}, "'mine' lacks at: the test returns takes column, at, within"),
+        ({"test": curves.together, "columns": ["stop_test", "stop_vla"]}, "no column 'stop_vla'"),
+        ({"test": bounds.exists, "time": "when", "accuracy": "stop_test"}, "no column 'when'"),
+        ({"test": sizes.grows, "column": "stop_test", "what": "best", "values": []}, "no column 'arch'"),
     ],
 )  # fmt: skip
 def test_a_statement_that_cannot_be_judged_is_one_sentence(how: Any, said: str) -> None:
@@ -276,20 +277,20 @@ def test_a_table_that_cannot_be_judged_is_one_sentence() -> None:
 
 def test_statements_that_can_be_judged_still_are() -> None:
     """Every test takes what it took: sides with fields of the table, levels for `share`, arguments left out."""
-    side = {"arm": "ticket", "trial": [0, 1], "path": "one-shot"}
+    side = {"arm": "ticket", "trial": [0, 1, 2], "path": "one-shot"}
     found = own.judge(
         measured(),
         {
             "ahead": AHEAD,
             "levels": {**AHEAD, "of": side, "to": {"arm": "reinit"}, "levels": [1, 1]},
-            "share": {"test": "share", "column": "stop_test", "number": 1, "levels": ["90%", "70%"], **side},
-            "one level": {"test": "share", "column": "stop_test", "number": 1, "at": 1},
-            "copies": {"test": "copies", "arm": "reinit", "number": 2},
-            "best": {"test": "value", "column": "stop_test", "of": {"at": "best"}, "number": 91.5, "within": 1},
-            "deeper": {"test": "deeper", "column": "stop_test", "of": {"arm": "ticket"}, "to": {"arm": "reinit"}},
+            "share": {"test": bounds.share, "column": "stop_test", "number": 1, "levels": ["90%", "70%"], **side},
+            "one level": {"test": bounds.share, "column": "stop_test", "number": 1, "at": 1},
+            "copies": {"test": bounds.copies, "arm": "reinit", "number": 3},
+            "best": {"test": "value", "column": "stop_test", "of": {"at": "best"}, "number": 91.5, "within": 2},
+            "deeper": {"test": curves.deeper, "column": "stop_test", "of": {"arm": "ticket"}, "to": {"arm": "reinit"}},
         },
     )
-    assert found["n"].tolist()[:6] == [2, 2, 2, 2, 2, 2] and found["verdict"].iat[5] == "holds"
+    assert found["n"].tolist()[:6] == [3, 3, 3, 3, 3, 3] and found["verdict"].iat[5] == "holds"
 
 
 # --- The archive ------------------------------------------------------------------------------------------------------

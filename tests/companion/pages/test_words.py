@@ -26,7 +26,7 @@ def row(**more: object) -> dict[str, object]:
     base = {
         "id": "a", "verdict": verdicts.REPRODUCED, "effect": 37.5, "low": 31.0, "high": 43.0, "n": 5,
         "unit": "% earlier",
-        "but": None, "says": "38 percent earlier", "number": 38.0, "scale": "", "reason": "",
+        "but": None, "readings": {}, "says": "38 percent earlier", "number": 38.0, "scale": "", "reason": "",
         "statement": "Tickets are faster.",
     }  # fmt: skip
     return {**base, **more}
@@ -47,8 +47,8 @@ def test_minus_signs_are_signs_and_hyphens_stay():
 def test_an_answer_reads_correctly_whatever_the_verdict(verdict):
     said = words.answer(found(row(verdict=verdict)), "a")
     assert said.startswith("The paper says: 38 percent earlier. Measured: 37.5% earlier (95% interval 31 to 43")
-    assert "not measured" not in said
-    assert said.endswith(f"; {({verdicts.UNMEASURED: 'this scale cannot show it'}).get(verdict, verdict)}.")
+    assert "not measured here" not in said.lower()
+    assert said.endswith(f"; {verdict}.")
 
 
 def test_a_number_of_the_other_sign_has_the_other_word():
@@ -75,12 +75,12 @@ def test_printed_numbers_that_wait_stand_below_those_measured():
 
 def test_a_failed_claim_is_listed_first():
     study = Study(notebook="iclr_e_random_sparsity")
-    text = words.failed(study, found(row(verdict=verdicts.NOT), row(id="b", verdict=verdicts.REPRODUCED))).data
-    assert text.startswith("**These claims do not hold here.**") and "Tickets are faster." in text
-    assert "No claim that could be judged failed" in words.failed(study, found(row())).data
+    text = words.failed(study, found(row(verdict=verdicts.CONTRADICTED), row(id="b", verdict=verdicts.REPRODUCED))).data
+    assert text.startswith("**Contradicted: our networks show otherwise.**") and "Tickets are faster." in text
+    assert "No claim that could be judged was contradicted" in words.failed(study, found(row())).data
 
 
-@pytest.mark.parametrize(("verdict", "folded"), [(verdicts.NOT, False), (verdicts.DIRECTION, True)])
+@pytest.mark.parametrize(("verdict", "folded"), [(verdicts.CONTRADICTED, False), (verdicts.UNDECIDED, True)])
 def test_long_lists_are_folded_but_never_what_failed(verdict, folded):
     study = Study(notebook="iclr_e_random_sparsity")
     text = words.failed(study, found(*[row(id=str(i), verdict=verdict) for i in range(9)])).data
@@ -96,10 +96,10 @@ def test_readings_agree_or_not():
 def test_versus_keeps_three_digits_beside_a_unit():
     shown = pd.DataFrame(
         [{"quantity": "q", "paper": "0.5 points", "measured": 0.123, "low": -0.05, "high": 0.3, "n": 3,
-          "matches": "same direction", "unit": "points"}]
+          "matches": "undecided", "unit": "points"}]
     )  # fmt: skip
     text = plot.versus(shown, caption="c").text
-    assert "<td>0.5 points</td><td>0.123 points</td><td>−0.05 to 0.3</td><td>3</td><td>same direction</td>" in text
+    assert "<td>0.5 points</td><td>0.123 points</td><td>−0.05 to 0.3</td><td>3</td><td>undecided</td>" in text
     plain = plot.versus(shown.drop(columns="unit").assign(paper=0.5, matches=False), caption="c").text
     assert "<td>0.5</td><td>0.1</td>" in plain and "<strong>no</strong>" in plain
 

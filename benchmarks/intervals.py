@@ -1,0 +1,64 @@
+"""How often the ledger's 95% intervals cover the truth: python benchmarks/intervals.py [REPEATS]
+
+Trials are drawn about curves that are known: accuracy is a hill (best at round 9, the unpruned network's at 16),
+times are a valley (38% sooner at round 7, back at 15). Networks scatter as LeNet's do here: accuracies by 0.1 points,
+times by 18%, with what a trial's networks have in common on top. Two trials have no interval, whatever is estimated.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lth_companion.claims.curves import last_good
+from lth_core.judge.estimate import TIMES, Estimate, over_trials, placed
+
+DEPTHS = np.arange(27.0)
+HILL = 0.98 + 0.004 * (1 - ((DEPTHS - 9) / np.where(DEPTHS < 9, 9, 7)) ** 2).clip(-3)
+VALLEY = 8000 * (1 - 0.38 * (1 - ((DEPTHS - 7) / np.where(DEPTHS < 7, 7, 8)) ** 2).clip(-3))
+Made = Callable[[list[pd.DataFrame]], Estimate]
+
+
+def accuracies(rng: np.random.Generator, n: int) -> NDArray:
+    return HILL + rng.normal(0, 0.0007, (n, 1)) + rng.normal(0, 0.001, (n, len(DEPTHS)))
+
+
+def times(rng: np.random.Generator, n: int) -> NDArray:
+    return VALLEY * np.exp(rng.normal(0, 0.05, (n, 1)) + rng.normal(0, 0.18, (n, len(DEPTHS))))
+
+
+# What is estimated: how curves are drawn, the truth, the estimator
+STATISTICS: dict[str, tuple[Callable, float, Made]] = {
+    "a difference of means": (accuracies, 0.004, lambda c: over_trials(c, lambda v: float(v[9] - v[0]))),
+    "a ratio of times": (times, 0.62, lambda c: over_trials(c, lambda v: float(np.log(v[7] / v[0])), TIMES)),
+    "the gain at the best level": (accuracies, 0.004, lambda c: over_trials(c, lambda v: float(v[1:].max() - v[0]))),
+    "where accuracy returns": (accuracies, 16.0, lambda c: over_trials(c, lambda v: last_good(v, DEPTHS, "stop_test"))),
+    "where time returns": (times, 15.0, lambda c: over_trials(c, lambda v: last_good(v, DEPTHS, "stop_iteration"))),
+    "where the best level is": (accuracies, 9.0, lambda c: placed(c, lambda v: float(1 + v[1:].argmax()))),
+}  # fmt: skip
+
+
+def coverage(name: str, n: int, repeats: int) -> float:
+    """Share of intervals that cover the truth; NaN where there are none."""
+    draw, truth, made = STATISTICS[name]
+    rng, found = np.random.default_rng([n, len(name)]), []
+    for _ in range(repeats):
+        e = made([pd.DataFrame(draw(rng, n), columns=DEPTHS)])
+        found.append(np.nan if np.isnan(e.low) else float(e.low <= truth <= e.high))
+    return float(np.mean(found))
+
+
+def main() -> None:
+    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    print("| of 95% intervals cover the truth | 2 trials | 3 | 5 | 10 | 20 |\n|---|---:|---:|---:|---:|---:|")
+    for name in STATISTICS:
+        cells = [coverage(name, n, 2 if n == 2 else repeats) for n in (2, 3, 5, 10, 20)]
+        print(f"| {name} | {' | '.join('none' if np.isnan(x) else f'{x:.0%}' for x in cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
