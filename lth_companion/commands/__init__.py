@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
 
     def engines(p: argparse.ArgumentParser) -> None:
         p.add_argument("--device", default="auto", help="auto, cpu or cuda")
-        p.add_argument("--engine", default="auto", help="auto, dense or sparse")
+        p.add_argument("--engine", default="auto", help="auto, dense, sparse or convolutional")
 
     p = command("run", run, "train what the store lacks; stop and run again at any time")
     scale(p)
