@@ -19,7 +19,7 @@ from pathlib import Path
 
 import lth_core
 from lth_companion import ROOT
-from lth_companion.classroom import student
+from lth_companion.classroom import without_solutions
 from lth_core.errors import StoreError, UsageError
 from lth_core.files import replaced
 
@@ -81,7 +81,7 @@ def neurolibre(root: Path, target: Path) -> list[Path]:
     config = config.replace('execute_notebooks: "off"', 'execute_notebooks: "auto"')
     config = config.replace("[_assets, _vendor]", "[_assets]")
     config = re.sub(r"^ *(?:html_extra_path|mathjax_path):.*\n", "", config, flags=re.M)  # made with the book
-    student.write(content_folder / "teach" / "student", root / "notebooks" / "teach")
+    without_solutions.write(content_folder / "teach" / "student", root / "notebooks" / "teach")
     (content_folder / "_config.yml").write_text(config, "utf-8")
     binder.mkdir(parents=True)
     shutil.copyfile(root / "requirements.lock", binder / "requirements.txt")

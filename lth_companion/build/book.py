@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lth_companion import ROOT
-from lth_companion.classroom import slides, student
+from lth_companion.classroom import slides
 from lth_companion.pages import status
 
 PACKAGES = ("lth_core", "lth_companion")
@@ -179,7 +179,7 @@ def build_pages(root: Path, force: bool = False) -> bool:
     """Run Jupyter Book if a page, an asset or a result changed since `_build/html` was made; whether it succeeded."""
     vendor(root / "book" / "_vendor" / "mathjax")
     if (root / "notebooks" / "teach").exists():
-        student.write(root / "book" / "teach" / "student", root / "notebooks" / "teach")
+        without_solutions.write(root / "book" / "teach" / "student", root / "notebooks" / "teach")
         slides.write(root / "book")
     pages = [p for p in (root / "book").rglob("*") if p.is_file() and not {"_vendor", "__pycache__"} & set(p.parts)]
     inputs = digest([*pages, root / "_config.yml", *shared_inputs(root)], sys.version)

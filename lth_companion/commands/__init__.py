@@ -9,10 +9,9 @@ import os
 import sys
 from pathlib import Path
 
-from lth_companion.commands.asked import seconds, shard
 from lth_companion.commands.check import audit, claims
 from lth_companion.commands.data import data
-from lth_companion.commands.run import STOPPED, run, status
+from lth_companion.commands.run import STOPPED, run, seconds, shard, status
 from lth_companion.commands.share import export, import_, merge, publish
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import store_folder
@@ -25,7 +24,7 @@ DATA = "own: as the profile says; mnist, cifar10: the papers', each figure's own
 MODULES = {
     "book": "lth_companion.build.book",
     "archive": "lth_companion.build.archive",
-    "student": "lth_companion.classroom.student",
+    "student": "lth_companion.classroom.without_solutions",
 }
 WITH_OWN_OPTIONS = {
     "book": "execute the notebooks, build the book (--help: its options)",

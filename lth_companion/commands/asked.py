@@ -1,9 +1,8 @@
-"""What a command line asks for: durations, shards, rows."""
+"""What a command line asks for: rows."""
 
 from __future__ import annotations
 
 import argparse
-import re
 
 import numpy as np
 
@@ -12,21 +11,6 @@ from lth_core import results
 from lth_core.errors import UsageError
 from lth_core.spec import Spec
 from lth_core.store.cell import key_of
-
-
-def seconds(text: str) -> float:
-    """ "90", "90s", "9m" or "2h" in seconds."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh]?)", text)
-    if not match:
-        raise UsageError(f"budget {text!r} is not a duration: give for example 90s, 9m or 2h.")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
-
-
-def shard(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
-    if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise UsageError(f"shard {text!r} does not exist: give i/n with i from 1 to n, for example 1/4.")
-    return int(match[1]), int(match[2])
 
 
 def rows_of(args: argparse.Namespace) -> list[Spec]:

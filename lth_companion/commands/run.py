@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -12,12 +13,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lth_companion.commands.asked import rows_of, seconds, shard
+from lth_companion.commands.asked import rows_of
 from lth_companion.experiments import catalogue
 from lth_core import results
+from lth_core.errors import UsageError
 from lth_core.store import Store
 
 STOPPED = "lth_core: stopped; nothing stored is lost. Run the same command again to go on."
+
+
+def seconds(text: str) -> float:
+    """ "90", "90s", "9m" or "2h" in seconds."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh]?)", text)
+    if not match:
+        raise UsageError(f"budget {text!r} is not a duration: give for example 90s, 9m or 2h.")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def shard(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise UsageError(f"shard {text!r} does not exist: give i/n with i from 1 to n, for example 1/4.")
+    return int(match[1]), int(match[2])
 
 
 @contextmanager

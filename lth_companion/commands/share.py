@@ -46,7 +46,7 @@ def publish(args: argparse.Namespace) -> int:
 
 def export(args: argparse.Namespace) -> int:
     """Tickets as files: one a network named by its key, or all tickets of a figure."""
-    from lth_companion.share import exchange
+    from lth_companion.share import ticket_files
 
     source: results.Source = Store(args.store) if args.from_store else results.Published(args.results)
     where = "the store" if args.from_store else "results/ (train them with `run`, then export --from-store)"
@@ -57,7 +57,7 @@ def export(args: argparse.Namespace) -> int:
             "" if key_of(spec) in args.figures
             else "unpruned" if spec.round == 0
             else "of other arms than 'ticket'" if spec.arm != "ticket"
-            else "that did not start from their initial values under a mask" if not exchange.portable(spec)
+            else "that did not start from their initial values under a mask" if not ticket_files.portable(spec)
             else f"whose masks are not in {where}" if not source.has_masks(spec)
             else ""
         )  # fmt: skip
@@ -71,22 +71,22 @@ def export(args: argparse.Namespace) -> int:
     if left:
         print(f"lth_core: left out of {', '.join(args.figures)}: {said}.", file=sys.stderr)
     for spec in chosen:
-        made = exchange.ticket(spec, source, trained=args.trained)
-        file = exchange.write(made, args.out)
+        made = ticket_files.ticket(spec, source, trained=args.trained)
+        file = ticket_files.write(made, args.out)
         print(f"{file.stat().st_size / 1e6:6.2f} MB  {made}  {file}")
     return 0
 
 
 def import_(args: argparse.Namespace) -> int:
     """Read tickets that `export` wrote, here or elsewhere; a file that cannot be trusted is refused."""
-    from lth_companion.share import exchange
+    from lth_companion.share import ticket_files
 
     source: results.Source = Store(args.store) if args.from_store else results.Published(args.results)
     where = "the store" if args.from_store else "results/"
     differ = 0
     for file in args.files:
-        found = exchange.read(file)
-        same = exchange.agreement(found, source)
+        found = ticket_files.read(file)
+        same = ticket_files.agreement(found, source)
         differ += same is False
         masks = {True: f"masks as in {where}", False: f"OTHER MASKS than in {where}", None: f"masks not in {where}"}[
             same

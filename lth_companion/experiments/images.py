@@ -11,14 +11,9 @@ from lth_companion.experiments.nets import (
     CONV,
     DROPOUT,
     GLOBAL,
-    RATES,
     RESNET,
-    RESNET_LINES,
-    RESNET_WARMUPS,
     SWEPT,
     VGG,
-    VGG_LINES,
-    VGG_WARMUPS,
     Net,
     conv_rates,
     each,
@@ -36,6 +31,11 @@ ADAM = tuple(i / 10_000 for i in range(1, 9))
 SGD = ((1e-4, 5e-4, 8e-4, 1e-3, 1.5e-3, 2.5e-3), (1e-3, 2e-3, 3e-3, 5e-3, 1e-2),
        (2.5e-3, 5e-3, 1e-2, 2e-2, 2.5e-2, 3e-2, 3.5e-2))  # fmt: skip
 MOMENTUM = ((1e-4, 3e-4, 5e-4, 7e-4, 1e-3, 1.5e-3), *[(1e-3, 2e-3, 3e-3, 4e-3, 5e-3, 8e-3)] * 2)
+RESNET_LINES = ((0.1, 0), (0.01, 0), (0.03, 20_000))  # learning rate, iterations of warmup: lines of Figure 8
+VGG_LINES = ((0.1, 0), (0.01, 0), (0.1, 10_000))  # of Figure 7
+RATES = (0.01, 0.02, 0.03, 0.05, 0.1)  # of Figures 42, 43
+RESNET_WARMUPS = (0, 500, 1_000, 5_000, 10_000, 20_000)  # of Figure 44
+VGG_WARMUPS = (0, 1_000, 5_000, 10_000, 20_000, 50_000)  # of Figure 45
 CONV_RATES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 DROPPED_RATES = (1e-4, 2e-4, 3e-4, 4e-4, 5e-4)  # of Figure 36; its axes end before the main text's
 

@@ -45,11 +45,6 @@ GLOBAL = dict(prune_conv=0.2, prune_fc=0.0, prune_out=0.0, scope="global")
 # cost more than training. 370 divides VGG-19's 112,480 and meets 30,000 and 60,000 within 60.
 RESNET = Net("resnet-18", 30_000, 14, DEEP | dict(batch_size=128, lr_drops=(20_000, 25_000)), GLOBAL, eval_every=500)
 VGG = Net("vgg-19", 112_480, 32, DEEP | dict(batch_size=64, lr_drops=(56_240, 84_360)), GLOBAL, eval_every=370)
-RESNET_LINES = ((0.1, 0), (0.01, 0), (0.03, 20_000))  # learning rate, iterations of warmup: lines of Figure 8
-VGG_LINES = ((0.1, 0), (0.01, 0), (0.1, 10_000))  # of Figure 7
-RATES = (0.01, 0.02, 0.03, 0.05, 0.1)  # of Figures 42, 43
-RESNET_WARMUPS = (0, 500, 1_000, 5_000, 10_000, 20_000)  # of Figure 44
-VGG_WARMUPS = (0, 1_000, 5_000, 10_000, 20_000, 50_000)  # of Figure 45
 
 
 def share(spec: Spec) -> float:

@@ -17,7 +17,7 @@ from lth_companion.figures.drawing import Lines
 from lth_companion.figures.vocabulary import AXES, X
 from lth_companion.figures.xor import BEST
 from lth_companion.pages import words
-from lth_companion.widgets import TicketExplorer, sliders
+from lth_companion.widgets import TicketExplorer, explored
 from lth_core import analyse
 from lth_core.html import Html, between
 
@@ -58,11 +58,11 @@ def figure(study: Study, name: str, column: str, lines: Lines, *, caption: str, 
 def explorer(study: Study, figures: str | Iterable[str], arms: Iterable[str], **more: Any) -> TicketExplorer | Html:
     """The explorer of some figures of a page; how to measure them where they are not. It opens where 21% is left.
 
-    `more`: as `sliders.ticket` has it."""
+    `more`: as `explored.ticket` has it."""
     names = [figures] if isinstance(figures, str) else list(figures)
     if lacking := next((f for f in names if study.lacking(f)), ""):
         return captions.waiting(study, lacking)
-    data = sliders.ticket(study, names, arms, **more)
+    data = explored.ticket(study, names, arms, **more)
     return TicketExplorer(data, round=7, percent=21.1)
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from lth_core.data.base import Facts, Layout, Parts
 from lth_core.data.cifar10 import CIFAR10
 from lth_core.data.digits import DIGITS, DIGITS32
-from lth_core.data.facts import Facts, Layout, Parts
 from lth_core.data.mnist import MNIST
 from lth_core.draws import generator, split
 from lth_core.errors import UsageError

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lth_core.data.facts import Facts, Layout, Parts, downloaded, from_parquet, has_column
+from lth_core.data.base import Facts, Layout, Parts, downloaded, from_parquet, has_column
 from lth_core.errors import UsageError
 
 BINARY = [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"]

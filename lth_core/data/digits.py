@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lth_core.data.facts import Facts, Parts
+from lth_core.data.base import Facts, Parts
 from lth_core.draws import generator
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lth_core.data.facts import Facts, Layout, Parts, downloaded, from_parquet, has_column
+from lth_core.data.base import Facts, Layout, Parts, downloaded, from_parquet, has_column
 from lth_core.errors import UsageError
 
 NAMES = [f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]

@@ -191,7 +191,7 @@ def test_tickets_go_through_files(found: own.Found, tmp_path: Path) -> None:
 
 
 def test_tickets_of_the_papers_load_as_ones_own(tmp_path: Path) -> None:
-    from lth_companion.share import exchange
+    from lth_companion.share import ticket_files
     from lth_core.models import Network
     from lth_core.prune import cut
     from lth_core.prune import full as whole
@@ -200,7 +200,7 @@ def test_tickets_of_the_papers_load_as_ones_own(tmp_path: Path) -> None:
 
     spec = Spec(dataset="digits", arch="lenet-12-8").at_round(2)
     network: Network = start(spec, cut(spec, start(spec.at_round(0), whole(spec)).weights, whole(spec)))
-    ticket = own.load(exchange.write(exchange.Ticket(network, {}, {}), tmp_path))
+    ticket = own.load(ticket_files.write(ticket_files.Ticket(network, {}, {}), tmp_path))
     assert {n: int(m.sum()) for n, m in ticket.masks.items()} == prune.plan(spec)
     module = nn.Sequential()
     for i, (name, shape) in enumerate((n, w.shape) for n, w in network.weights.items() if w.ndim == 2):

@@ -31,7 +31,7 @@ from lth_companion.commands import main
 from lth_companion.experiments import costs
 from lth_companion.figures import tables
 from lth_companion.pages import ledger, status
-from lth_companion.share import exchange
+from lth_companion.share import ticket_files
 from lth_companion.widgets import TicketExplorer
 from lth_core import analyse, plot, results
 from lth_core.errors import StoreError
@@ -146,10 +146,10 @@ def test_every_text_of_a_ticket_is_plain_or_refused(exported: bytes, tmp_path: P
         header["__metadata__"][name] = MARK
         file.write_bytes(tensors(header, body))
         with pytest.raises(StoreError) as refused:
-            exchange.read(file)
+            ticket_files.read(file)
         one_sentence(refused.value)
     file.write_bytes(exported)
-    assert exchange.read(file).facts
+    assert ticket_files.read(file).facts
 
 
 def listed(root: Path) -> None:

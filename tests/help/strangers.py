@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tiny import tiny_rows
 
-from lth_companion.share import exchange
+from lth_companion.share import ticket_files
 from lth_core import tickets
 from lth_core.store import Store
 from lth_core.store.cell import digest, key_of, own_digest
@@ -58,7 +58,7 @@ def tensors(header: dict, body: bytes = b"") -> bytes:
 def exported(whole: Store, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A ticket's file as `export` writes it."""
     spec = next(s for s in tiny_rows() if s.arm == "ticket" and s.round == 1)
-    return exchange.write(exchange.ticket(spec, whole), tmp_path_factory.mktemp("exported")).read_bytes()
+    return ticket_files.write(ticket_files.ticket(spec, whole), tmp_path_factory.mktemp("exported")).read_bytes()
 
 
 def opened(content: bytes) -> tuple[dict[str, Any], bytes]:

@@ -9,7 +9,7 @@ import pytest
 
 from lth_companion.commands import main, seconds
 from lth_companion.experiments import catalogue
-from lth_companion.share import exchange, publish
+from lth_companion.share import publish, ticket_files
 from lth_core import results, tickets
 from lth_core.spec import Spec
 from lth_core.store import Store
@@ -220,4 +220,4 @@ def test_export_adds_trained_weights_when_asked(trained: bool, store: Store, tmp
     more = ["--trained"] if trained else []
     assert main(["export", key, "--out", str(tmp_path), "--from-store", "--store", str(store.root), *more]) == 0
     (file,) = tmp_path.iterdir()
-    assert bool(exchange.read(file).trained) is trained
+    assert bool(ticket_files.read(file).trained) is trained

@@ -51,7 +51,7 @@ HALVES = '''
 """Digits of scikit-learn, upper half only."""
 
 from lth_core.data.digits import DIGITS
-from lth_core.data.facts import Facts
+from lth_core.data.base import Facts
 
 
 def _read(where):

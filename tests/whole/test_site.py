@@ -22,7 +22,7 @@ from places import ROOT
 from waits import until
 
 from lth_companion.build import book
-from lth_companion.classroom import student
+from lth_companion.classroom import without_solutions
 from lth_companion.pages import figure_index
 
 ARTEFACTS = ROOT / "_artefacts"
@@ -314,15 +314,15 @@ def test_students_versions_are_what_the_sources_say(built_book: Path) -> None:
     """The files behind the links of the lesson, byte for byte what `student` makes of the sources."""
     lesson = BeautifulSoup((built_book / "teach" / "lesson.html").read_text("utf-8"), "html.parser")
     files = [(built_book / "teach" / unquote(str(a["href"]))).resolve() for a in lesson.select("a.download")]
-    assert len(files) == len(list(student.SOURCES.glob("*.ipynb"))) == 4
+    assert len(files) == len(list(without_solutions.SOURCES.glob("*.ipynb"))) == 4
     for file in files:
-        source = json.loads((student.SOURCES / file.name).read_text("utf-8"))
-        assert json.loads(file.read_text("utf-8")) == student.student(source)
+        source = json.loads((without_solutions.SOURCES / file.name).read_text("utf-8"))
+        assert json.loads(file.read_text("utf-8")) == without_solutions.student(source)
         nbformat.validate(nbformat.read(file, as_version=4))
 
 
 def test_solutions_are_folded_and_checks_are_not(built_book: Path) -> None:
-    for source in sorted(student.SOURCES.glob("*.ipynb")):
+    for source in sorted(without_solutions.SOURCES.glob("*.ipynb")):
         page = BeautifulSoup((built_book / "teach" / f"{source.stem}.html").read_text("utf-8"), "html.parser")
         solutions = page.select("div.cell.tag_solution")
         assert solutions and all(cell.select_one("details") for cell in solutions)

@@ -27,7 +27,7 @@ from tiny import same_cells, tiny_rows
 from lth_companion.commands import main, seconds, shard
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
-from lth_companion.share import exchange
+from lth_companion.share import ticket_files
 from lth_core import data
 from lth_core.errors import StoreError, UsageError
 from lth_core.models import MEASURED
@@ -540,7 +540,7 @@ def ticket_property(good: bytes) -> Callable[[int], None]:
         """a ticket's file with bytes changed: the ticket, or one sentence that names the file"""
         file.write_bytes(changed(good, source))
         try:
-            found = exchange.read(file)
+            found = ticket_files.read(file)
         except StoreError as error:
             assert str(file) in str(error) and str(error).isprintable()
         else:  # what its bytes say besides is free text: when it stopped, and who made it

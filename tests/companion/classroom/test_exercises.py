@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from lth_companion.classroom import exercises, student
+from lth_companion.classroom import exercises
 
-SOURCES = sorted(student.SOURCES.glob("*.ipynb"))
+SOURCES = sorted(without_solutions.SOURCES.glob("*.ipynb"))
 each = pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
 MINUTES = 5  # on a laptop's CPU
 
@@ -43,7 +43,7 @@ def outcomes(notebook: dict[str, Any]) -> dict[str, str]:
 
 
 def checks(notebook: dict[str, Any]) -> list[str]:
-    return [c["id"] for c in code(notebook) if "check" in student.tags(c)]
+    return [c["id"] for c in code(notebook) if "check" in without_solutions.tags(c)]
 
 
 LONG = ("2_winning_ticket", "3_controls")  # every build of the book runs them too, with the checks
@@ -57,9 +57,9 @@ with_solutions = pytest.mark.parametrize(
 def test_checks_pass_with_the_solutions(path: Path) -> None:
     """The student's version with the solutions filled in."""
     source = read(path)
-    made = student.student(source)
+    made = without_solutions.student(source)
     began = time.perf_counter()
-    full = outcomes(student.filled_in(made, student.solutions(source)))
+    full = outcomes(without_solutions.filled_in(made, without_solutions.solutions(source)))
     seconds = time.perf_counter() - began
     assert not any(full.values()), full
     assert seconds < 60 * MINUTES
@@ -69,7 +69,7 @@ def test_checks_pass_with_the_solutions(path: Path) -> None:
 def test_checks_fail_without_them(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every check of the student's version fails on the stubs (trainings before them are left out)."""
     monkeypatch.setattr(exercises, "searched", lambda trials, rounds: [[exercises.whole()] * (rounds + 1)] * trials)
-    made = student.student(read(path))
+    made = without_solutions.student(read(path))
     empty = outcomes(made)
     assert checks(made) and all(empty[c] for c in checks(made)), "a check that passes on an empty stub checks nothing"
 
@@ -77,11 +77,11 @@ def test_checks_fail_without_them(path: Path, monkeypatch: pytest.MonkeyPatch) -
 @each
 def test_the_students_version_has_everything_but_the_solutions(path: Path) -> None:
     source = read(path)
-    made, answers = student.student(source), student.solutions(source)
-    asked = [c["id"] for c in source["cells"] if "exercise" in student.tags(c)]
+    made, answers = without_solutions.student(source), without_solutions.solutions(source)
+    asked = [c["id"] for c in source["cells"] if "exercise" in without_solutions.tags(c)]
     assert asked and set(answers) == set(asked), "each exercise has one solution"
     kept = [c["id"] for c in made["cells"]]
-    assert kept == [c["id"] for c in source["cells"] if not student.tags(c) & student.TEACHERS]
+    assert kept == [c["id"] for c in source["cells"] if not without_solutions.tags(c) & without_solutions.TEACHERS]
     whole = json.dumps(made)
     for answer in answers.values():
         body = ast.parse("".join(answer)).body[-1]
@@ -95,13 +95,13 @@ def test_the_students_version_has_everything_but_the_solutions(path: Path) -> No
 def test_a_wrong_answer_is_found(path: Path) -> None:
     """Each exercise of a plausible wrong kind: the checks are not there to be passed by anything."""
     source = read(path)
-    answers = student.solutions(source)
+    answers = without_solutions.solutions(source)
     assert all(any(e in "".join(a) for e in WRONG[path.stem]) for a in answers.values()), "one is not tried"
     for exercise, wrong in WRONG[path.stem].items():
         name = next(i for i, a in answers.items() if exercise in "".join(a))
-        handed_in = student.filled_in(student.student(source), {**answers, name: wrong})
+        handed_in = without_solutions.filled_in(without_solutions.student(source), {**answers, name: wrong})
         first = handed_in["cells"].index(next(c for c in handed_in["cells"] if c["id"] == name))
-        check = next(c for c in handed_in["cells"][first:] if "check" in student.tags(c))
+        check = next(c for c in handed_in["cells"][first:] if "check" in without_solutions.tags(c))
         handed_in["cells"] = handed_in["cells"][: handed_in["cells"].index(check) + 1]
         assert outcomes(handed_in)[check["id"]] == "AssertionError", exercise
 
@@ -145,11 +145,11 @@ WRONG = {
 
 def test_each_bug_is_found_by_its_own_property() -> None:
     """Each broken implementation fails the test that the solution has for its mistake."""
-    source = read(student.SOURCES / "4_find_the_bug.ipynb")
+    source = read(without_solutions.SOURCES / "4_find_the_bug.ipynb")
     space: dict[str, Any] = {}
     for cell in code(source)[:2]:
         exec(text(cell), space)
-    for answer in student.solutions(source).values():
+    for answer in without_solutions.solutions(source).values():
         exec("".join(answer), space)
     tests = [
         f
@@ -170,10 +170,10 @@ def test_each_bug_is_found_by_its_own_property() -> None:
 
 def test_versions_are_written_and_old_ones_removed(tmp_path: Path) -> None:
     (tmp_path / "5_gone.ipynb").write_text("{}")
-    written = student.write(tmp_path)
+    written = without_solutions.write(tmp_path)
     assert [p.name for p in written] == [p.name for p in SOURCES] == sorted(p.name for p in tmp_path.iterdir())
     before = [p.stat().st_mtime_ns for p in written]
-    student.write(tmp_path)
+    without_solutions.write(tmp_path)
     assert [p.stat().st_mtime_ns for p in written] == before, "unchanged files stay: the book need not be built again"
 
 
@@ -192,8 +192,8 @@ def test_a_teacher_can_change_an_exercise(path: Path, tmp_path: Path) -> None:
     """papermill reads the students' version too, and its trials are set in the cell of the parameters alone."""
     from papermill.inspection import inspect_notebook
 
-    (made,) = (p for p in student.write(tmp_path) if p.stem == path.stem)
+    (made,) = (p for p in without_solutions.write(tmp_path) if p.stem == path.stem)
     found = inspect_notebook(str(made))
     assert found and set(found) <= {"TRIALS", "ROUNDS", "SEED"} and all(said["help"] for said in found.values())
-    rest = [text(c) for c in code(read(made)) if "parameters" not in student.tags(c)]
+    rest = [text(c) for c in code(read(made)) if "parameters" not in without_solutions.tags(c)]
     assert not any("TRIALS = " in cell or "TRIALS, " in cell.partition(" = ")[0] for cell in rest)

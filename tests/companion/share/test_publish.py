@@ -27,7 +27,7 @@ from lth_companion.build import archive
 from lth_companion.claims import verdicts
 from lth_companion.commands import main
 from lth_companion.experiments import catalogue
-from lth_companion.share import exchange, publish
+from lth_companion.share import publish, ticket_files
 from lth_core import files, results, tickets
 from lth_core.errors import StoreError
 from lth_core.models import layers
@@ -587,9 +587,9 @@ def test_export_gives_equal_bytes_and_leaves_nothing_half(
     stores: list[Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     spec = next(s for s in rows() if s.round == 2 and s.arm == "ticket")
-    made = exchange.ticket(spec, stores[0])
-    assert len({exchange.pack(made) for _ in range(8)}) == 1
-    back = exchange.read(exchange.write(made, tmp_path))
+    made = ticket_files.ticket(spec, stores[0])
+    assert len({ticket_files.pack(made) for _ in range(8)}) == 1
+    back = ticket_files.read(ticket_files.write(made, tmp_path))
     assert back.facts == made.facts and back.network.spec == spec
 
     def full(descriptor: int) -> None:

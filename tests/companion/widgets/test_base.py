@@ -15,7 +15,7 @@ from waits import until
 
 from lth_companion.experiments import xor
 from lth_companion.experiments.study import Study
-from lth_companion.widgets import Conclude, TicketExplorer, XorLive, sliders, train_your_own
+from lth_companion.widgets import Conclude, TicketExplorer, XorLive, conclude, explored, train_your_own, xor_live
 from lth_core import analyse, data, prune, tickets
 from lth_core.models import Trained
 from lth_core.spec import UsageError
@@ -35,17 +35,17 @@ def study() -> Study:
 
 @pytest.fixture(scope="module")
 def shown(study: Study) -> dict[str, Any]:
-    return sliders.ticket(study, FIGURE, ["ticket", "reinit"])
+    return explored.ticket(study, FIGURE, ["ticket", "reinit"])
 
 
 @pytest.fixture(scope="module")
 def concluded(study: Study) -> dict[str, Any]:
-    return sliders.conclude(study, FIGURE)
+    return conclude.conclude(study, FIGURE)
 
 
 @pytest.fixture(scope="module")
 def xor_data() -> dict[str, Any]:
-    return sliders.live_xor([xor.figure1(300), xor.figure2(300)])
+    return xor_live.live_xor([xor.figure1(300), xor.figure2(300)])
 
 
 # --- Values travel both ways ------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ def test_conclusions_are_resampled_from_published_trials(study: Study, concluded
 def test_resampled_intervals_cover_as_often_as_they_should() -> None:
     """Twenty trials of a true effect of one standard deviation: about 95% of percentile intervals cover the mean."""
     values = np.random.default_rng(0).normal(1, 1, 500)
-    found = sliders.intervals(values, 20, "test")
+    found = conclude.intervals(values, 20, "test")
     covered = ((found[:, 1] < values.mean()) & (values.mean() < found[:, 2])).mean()
     assert 0.86 < covered < 0.98
 

@@ -17,7 +17,7 @@ from pages import served
 from waits import until
 
 from lth_companion.experiments.study import Study
-from lth_companion.widgets import TicketExplorer, sliders
+from lth_companion.widgets import TicketExplorer, explored
 from lth_core import prune, results
 from lth_core.analyse import by_trial
 from lth_core.models import initial
@@ -38,13 +38,13 @@ def study() -> Study:
 
 @pytest.fixture(scope="module")
 def shown(study: Study) -> dict[str, Any]:
-    return sliders.ticket(study, [FIGURE, "iclr-fig04c"], ["ticket", "reinit"])
+    return explored.ticket(study, [FIGURE, "iclr-fig04c"], ["ticket", "reinit"])
 
 
 @pytest.fixture(scope="module")
 def rates() -> dict[str, Any]:
     study = Study(notebook="v1_6_parameters")
-    return sliders.ticket(study, ["v1-fig15", "v1-fig11"], ["ticket"], where={"init_sd": 0.1}, **V1)
+    return explored.ticket(study, ["v1-fig15", "v1-fig11"], ["ticket"], where={"init_sd": 0.1}, **V1)
 
 
 # --- Values -----------------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_what_is_left_of_each_layer_is_what_the_masks_keep(study: Study, shown: 
     assert [sum(h) for h in anatomy["weights"][1][r]] == kept
     for i, (name, layer) in enumerate(zip(masks, anatomy["layers"], strict=True)):
         inside = start[name][masks[name]]
-        middle = np.abs(inside) < 0.2 * sliders.REACH * layer["sd"]  # the 6 bins in the middle of 30
+        middle = np.abs(inside) < 0.2 * anatomy.REACH * layer["sd"]  # the 6 bins in the middle of 30
         counts = anatomy["weights"][1][r][i]
         assert abs(sum(counts[12:18]) - middle.sum()) <= max(5, 0.01 * len(inside))
     most, text = anatomy["map"][1][r]

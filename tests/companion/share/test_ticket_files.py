@@ -15,7 +15,7 @@ from tiny import SMALL, TINY, tiny_rows
 from lth_companion.commands import main
 from lth_companion.experiments import catalogue
 from lth_companion.figures import inside
-from lth_companion.share import exchange, publish
+from lth_companion.share import publish, ticket_files
 from lth_companion.share.audit import allowed_difference
 from lth_core import arms, data, prune, results, tickets
 from lth_core.errors import StoreError, UsageError
@@ -37,8 +37,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.mark.parametrize("arm", ["ticket", "reinit"])
 def test_a_ticket_comes_back_bit_for_bit(arm: str, store: Store, tmp_path: Path) -> None:
     spec = next(s for s in tiny_rows() if s.arm == arm and s.round == 2)
-    before = exchange.ticket(spec, store, trained=arm == "ticket")
-    after = exchange.read(exchange.write(before, tmp_path))
+    before = ticket_files.ticket(spec, store, trained=arm == "ticket")
+    after = ticket_files.read(ticket_files.write(before, tmp_path))
     assert after.network.spec == spec and after.facts == before.facts
     for one, other in (
         (before.network.weights, after.network.weights),
@@ -57,8 +57,8 @@ def test_published_tickets_are_those_of_the_store(store: Store, tmp_path: Path) 
     publish.write({"some": rows}, publish.Either(store), tmp_path, masks=["some"], weights=[TICKET, TICKET.at_round(0)])
     published = results.Published(tmp_path)
     for spec in (TICKET, TICKET.at_round(0)):
-        kept, whole = (exchange.ticket(spec, source, trained=True) for source in (published, store))
-        assert exchange.agreement(kept, store) and exchange.agreement(whole, published)
+        kept, whole = (ticket_files.ticket(spec, source, trained=True) for source in (published, store))
+        assert ticket_files.agreement(kept, store) and ticket_files.agreement(whole, published)
         for name, w in whole.network.weights.items():
             assert np.array_equal(kept.network.weights[name], w)
             np.testing.assert_allclose(kept.trained[name] - w, whole.trained[name] - w, rtol=6e-4, atol=1e-7)
@@ -117,12 +117,12 @@ def test_export_and_import_from_the_command_line(store: Store, tmp_path: Path, c
 
 
 def test_a_mask_that_differs_is_said(store: Store, tmp_path: Path, capsys) -> None:
-    found = exchange.ticket(TICKET, store)
+    found = ticket_files.ticket(TICKET, store)
     masks = {n: m.copy() for n, m in found.network.masks.items()}
     flat = masks["fc1.weight"].reshape(-1)
     flat[[np.flatnonzero(flat)[0], np.flatnonzero(~flat)[0]]] = False, True
-    moved = exchange.Ticket(arms.start(TICKET, masks), {}, found.facts)
-    file = exchange.write(moved, tmp_path)
+    moved = ticket_files.Ticket(arms.start(TICKET, masks), {}, found.facts)
+    file = ticket_files.write(moved, tmp_path)
     assert main(["import", str(file), "--store", str(store.root), "--from-store"]) == 1
     assert "OTHER MASKS" in capsys.readouterr().out
 
@@ -130,9 +130,9 @@ def test_a_mask_that_differs_is_said(store: Store, tmp_path: Path, capsys) -> No
 def test_what_has_no_initial_weights_of_its_own_is_not_exported(store: Store) -> None:
     control = next(s for s in tiny_rows() if s.arm == "reinit")
     with pytest.raises(UsageError, match="leave out --trained"):
-        exchange.ticket(control, store, trained=True)
+        ticket_files.ticket(control, store, trained=True)
     with pytest.raises(StoreError, match="not measured"):
-        exchange.ticket(TICKET.at_round(2, trial=9), store)
+        ticket_files.ticket(TICKET.at_round(2, trial=9), store)
 
 
 RATES: dict[str, float] = dict(prune_conv=0.3, prune_fc=0.3, prune_out=0.3)
@@ -156,8 +156,8 @@ def cut_once(arch: str, **changes: Any) -> Network:
 def test_batch_normalisation_and_one_threshold_come_back(network: Network, tmp_path: Path, capsys) -> None:
     """Layers whose other parameters are not one bias, and masks that follow no plan of each layer."""
     trained = {n: w + np.float32(1) for n, w in network.weights.items()}
-    file = exchange.write(exchange.Ticket(network, trained, {}), tmp_path)
-    found = exchange.read(file)
+    file = ticket_files.write(ticket_files.Ticket(network, trained, {}), tmp_path)
+    found = ticket_files.read(file)
     assert found.network.spec == network.spec
     for one, other in ((network.weights, found.network.weights), (trained, found.trained)):
         assert one.keys() == other.keys() and all(np.array_equal(one[n], other[n]) for n in one)
@@ -169,9 +169,9 @@ def test_one_weight_more_than_one_threshold_keeps_is_refused(tmp_path: Path) -> 
     network = cut_once("resnet-18-4", scope="global")
     masks = {n: m.copy() for n, m in network.masks.items()}
     masks["conv1.weight"].reshape(-1)[np.flatnonzero(~masks["conv1.weight"])[0]] = True
-    file = exchange.write(exchange.Ticket(arms.start(network.spec, masks), {}, {}), tmp_path)
+    file = ticket_files.write(ticket_files.Ticket(arms.start(network.spec, masks), {}, {}), tmp_path)
     with pytest.raises(StoreError, match="keep what round 2 keeps"):
-        exchange.read(file)
+        ticket_files.read(file)
 
 
 @pytest.fixture(scope="module")
@@ -193,11 +193,14 @@ def test_what_is_exported_is_what_was_trained(searched: tuple[Store, list[Spec]]
     store, rows = searched
     exported = set()
     for spec in rows:
-        if spec.round and not exchange.portable(spec):
+        if spec.round and not ticket_files.portable(spec):
             with pytest.raises(UsageError, match="cannot be exported"):
-                exchange.ticket(spec, store)
+                ticket_files.ticket(spec, store)
             continue
-        found = exchange.read(exchange.write(exchange.ticket(spec, store, trained=spec.arm == "ticket"), tmp_path))
+        held = ticket_files.ticket(spec, store, trained=spec.arm == "ticket")
+        found = ticket_files.read(ticket_files.write(held, tmp_path))
+            ticket_files.write(ticket_files.ticket(spec, store, trained=spec.arm == "ticket"), tmp_path)
+        )
         made = store.read(key_of(spec)).made
         assert digest_arrays(found.network.weights) == made["initial"], spec
         assert digest_arrays(found.network.masks) == made["masks"], spec
@@ -220,7 +223,7 @@ def test_a_figure_is_exported_whole_and_says_what_it_leaves_out(
     store, rows = searched
     where = ["--from-store", "--store", str(store.root), "--trained"]
     code, keys = exports(rows, monkeypatch, tmp_path, *where)
-    wanted = [s for s in rows if s.round and s.arm == "ticket" and exchange.portable(s)]
+    wanted = [s for s in rows if s.round and s.arm == "ticket" and ticket_files.portable(s)]
     assert code == 0 and keys == {key_of(s) for s in wanted}
     assert sum(s.search == "continued" for s in wanted) == 4 and any(s.rescale for s in wanted)
     said = capsys.readouterr().err.splitlines()
@@ -256,11 +259,11 @@ def test_a_figure_of_results_is_exported_as_far_as_masks_are_there(
 # --- In plain PyTorch -------------------------------------------------------------------------------------------------
 
 
-def published_ticket(folder: Path) -> tuple[exchange.Ticket, Path]:
+def published_ticket(folder: Path) -> tuple[ticket_files.Ticket, Path]:
     """The ticket that the book's page takes out of results/."""
     spec = next(s for s in catalogue.rows("iclr-fig15", "published") if s.round == 8 and s.trial == 0)
-    made = exchange.ticket(spec, results.Published())
-    return made, exchange.write(made, folder)
+    made = ticket_files.ticket(spec, results.Published())
+    return made, ticket_files.write(made, folder)
 
 
 def trained_plainly(file: Path, iterations: int) -> tuple[float, dict[str, int]]:
