@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lth_companion import ROOT
-from lth_companion.classroom import slides
+from lth_companion.classroom import slides, without_solutions
 from lth_companion.pages import status
 
 PACKAGES = ("lth_core", "lth_companion")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lth_companion.classroom import exercises
+from lth_companion.classroom import exercises, without_solutions
 
 SOURCES = sorted(without_solutions.SOURCES.glob("*.ipynb"))
 each = pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)

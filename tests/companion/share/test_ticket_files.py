@@ -199,8 +199,6 @@ def test_what_is_exported_is_what_was_trained(searched: tuple[Store, list[Spec]]
             continue
         held = ticket_files.ticket(spec, store, trained=spec.arm == "ticket")
         found = ticket_files.read(ticket_files.write(held, tmp_path))
-            ticket_files.write(ticket_files.ticket(spec, store, trained=spec.arm == "ticket"), tmp_path)
-        )
         made = store.read(key_of(spec)).made
         assert digest_arrays(found.network.weights) == made["initial"], spec
         assert digest_arrays(found.network.masks) == made["masks"], spec
