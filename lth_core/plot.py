@@ -127,6 +127,11 @@ def weights_axis(ax: Axes, weights: Sequence[float]) -> None:
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
+def short(places: str) -> str:
+    """Places of an SVG on one line, to 0.01 pt, which is enough."""
+    return re.sub(r"\s+", " ", re.sub(r"(\.\d\d)\d+", r"\1", places))
+
+
 def svg(fig: Figure, *, name: str, alt: str) -> str:
     """The figure as one `<svg>` to put into a page: the page's font and colours, ids that begin with `name`."""
     file = io.StringIO()
@@ -135,7 +140,8 @@ def svg(fig: Figure, *, name: str, alt: str) -> str:
     body = re.sub(r'\bid="', f'id="{name}-', body)
     body = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", body)
     body = re.sub(r" ?font-family: [^;\"]*;?", "", body)
-    body = re.sub(r' d="[^"]+"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), body)  # 0.01 pt is enough
+    body = re.sub(r' (?:d|x|y|transform)="[^"]+"', lambda places: short(places[0]), body)
+    body = re.sub(r"\n\s*", "", body)  # between tags: a page and the notebook behind it hold a figure each
     for arm, color in COLORS.items():
         body = body.replace(color, css(arm))
     body = body.replace(PAGE, "var(--lth-page, Canvas)")

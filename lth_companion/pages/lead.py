@@ -22,7 +22,7 @@ from lth_core import analyse
 from lth_core.html import Html, between
 
 NOTHING = "**Nothing on this page is measured yet.** It tells what the paper shows, and with which lines to measure it."
-GRIDS = ("beyond-rates-controls", "beyond-rates")  # every rate and schedule of ICLR section 2's network; tickets alone
+GRIDS = ("beyond-rates", "beyond-rates-controls")  # every rate and schedule of ICLR section 2's network; tickets alone
 ARMS = ("ticket", "reinit", "shuffle", "random_sparsity")
 V1: dict[str, Any] = {"accuracy": "convergence_test", "stop": "convergence_iteration", "size": "hidden"}
 
@@ -74,12 +74,12 @@ def every_rate(study: Study) -> TicketExplorer | Html:
     page = catalogue.FIGURES[GRIDS[0]].notebook
     grid = study if study.notebook == page else Study(notebook=page)
     if study is grid or study.profile == "published":
-        for name in GRIDS:
-            if not grid.lacking(name):
-                there = {s.arm for s in grid.rows(name) if s.round}
-                return explorer(grid, name, [arm for arm in ARMS if arm in there])
+        there = [name for name in GRIDS if not grid.lacking(name)]
+        arms = {s.arm for name in there for s in grid.rows(name) if s.round}
+        if there:
+            return explorer(grid, there, [arm for arm in ARMS if arm in arms])
     if study is grid:
-        return captions.waiting(study, GRIDS[-1])
+        return captions.waiting(study, GRIDS[0])
     return explorer(study, ["iclr-fig04", "iclr-fig04c"], ["ticket", "reinit"])
 
 

@@ -93,7 +93,7 @@ def answer(found: pd.DataFrame, id: str) -> str:
     """What a claim prints, what is measured here, and the verdict, as the end of a sentence."""
     row: Any = next(found.loc[[id]].itertuples())
     said, who = statements.measured(row), "commentary" if getattr(row, "paper", "") == "blog" else "paper"
-    if not said:
+    if not said or row.verdict == claims.UNMEASURED:
         return f"The {who} says: {printed(row)}. Not measured here yet."
     scale = f" at {row.scale}" if row.scale else ""
     return signed(f"The {who} says: {printed(row)}. Measured{scale}: {said}; {row.verdict}.")

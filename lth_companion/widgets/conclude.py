@@ -8,18 +8,19 @@ import numpy as np
 import pandas as pd
 import traitlets
 from numpy.typing import NDArray
+from scipy import stats
 
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
 from lth_companion.figures.captions import scale_note
 from lth_companion.figures.vocabulary import iterative
 from lth_companion.widgets.base import Widget, require, text
-from lth_core import analyse, plot
+from lth_core import plot
 from lth_core.draws import generator
 
 COUNTS = (2, 3, 4, 5, 7, 10, 15, 20)  # numbers of trials to conclude from
 LABS = 20  # of the resamples, these are drawn
-RESAMPLES, DRAWS = 300, 400  # resamples of trials, and bootstrap draws in each
+RESAMPLES = 300  # resamples of trials
 LEVELS = (0.8, 0.51, 0.21, 0.07, 0.036, 0.01)  # densities to conclude about, where there are such tickets
 AGAINST = {"reinit": "its reinitialised copies", "unpruned": "the unpruned network"}
 MEASURES = {
@@ -84,12 +85,17 @@ def by_level(table: pd.DataFrame) -> pd.DataFrame:
 def intervals(values: NDArray, n: int, *key: str | int) -> NDArray[np.float64]:
     """`RESAMPLES` experiments of `n` trials, drawn from the measured `values`: `(experiment, 3)`: mean, low, high.
 
-    Each has the 95% interval that this book gives: `analyse.bootstrap`'s percentiles, in `DRAWS` draws."""
+    Each has Student's 95% interval, as the verdicts of this book have from three trials on."""
     rng = generator("conclude", n, *key)
     drawn = rng.choice(values, (RESAMPLES, n))
-    picks = rng.integers(0, n, (DRAWS, n))
-    means = drawn[:, picks].mean(-1)
-    return np.column_stack([drawn.mean(1), *np.quantile(means, [0.025, 0.975], axis=1)])
+    return np.column_stack([drawn.mean(1), *student(drawn)])
+
+
+def student(values: NDArray) -> NDArray[np.float64]:
+    """Student's 95% interval of the mean along the last axis: `(2, …)`, low and high."""
+    n = values.shape[-1]
+    middle, off = values.mean(-1), stats.t.ppf(0.975, n - 1) * values.std(-1, ddof=1) / n**0.5
+    return np.stack([middle - off, middle + off])
 
 
 def conclude(study: Study, figure: str) -> dict[str, Any]:
@@ -122,5 +128,5 @@ def _concluded(values: NDArray, none: float, *key: str) -> dict[str, Any]:
             "width": round(float(np.median(found[:, 2] - found[:, 1])), 3),
             "says": [round(v, 3) for v in (above, below, 1 - above - below)],
         }
-    measured = [values.mean(), *analyse.bootstrap(values)] if len(values) else []
+    measured = [values.mean(), *student(values)] if len(values) > 1 else []
     return {"counts": counts, "measured": [round(float(v), 3) for v in measured], "trials": values.round(3).tolist()}

@@ -183,7 +183,9 @@ def test_mathematics_is_rendered(tab: Any) -> None:
 
 
 GRID = ("beyond_rates",) if figure_index.status(["beyond-rates"]) == figure_index.MEASURED else ()
-SLIDERS = (*EXPLORERS, "v1_2_xor", *GRID)  # pages with a slider of ours
+VARIED = ("iclr_b_iterative_strategies", "iclr_f_examining", "iclr_g_lenet_hyperparameters")
+SLIDERS = (*EXPLORERS, "v1_2_xor", *GRID, *VARIED)  # pages with a slider of ours that moves a figure
+TRAINS = "beyond_train_your_own"  # whose sliders say what will be trained: tests/companion/widgets/test_train_here.py
 
 
 def weighed(built_book: Path, url: str) -> dict[str, int]:
@@ -210,7 +212,7 @@ SHOWN = """slider => {  // all that a slider's figure shows
 
 @pytest.mark.browser
 def test_sliders_are_on_the_pages_that_promise_them(built_book: Path) -> None:
-    assert {n for n in pages() if slides(built_book / f"{n}.html")} == set(SLIDERS)
+    assert {n for n in pages() if slides(built_book / f"{n}.html")} == {*SLIDERS, TRAINS}
 
 
 @pytest.mark.browser

@@ -605,14 +605,14 @@ def test_export_gives_equal_bytes_and_leaves_nothing_half(
 def test_accepted_verdicts_are_under_the_manifest(tmp_path: Path) -> None:
     file = tmp_path / "verdicts.json"
     assert verdicts.accepted(file) == {}
-    table = pd.DataFrame({"id": ["x"], "verdict": [verdicts.NOT]})
+    table = pd.DataFrame({"id": ["x"], "verdict": [verdicts.UNDECIDED]})
     verdicts.accept(table, file)
-    assert verdicts.accepted(file) == {"x": verdicts.NOT} and list(manifest.read(tmp_path)) == ["verdicts.json"]
+    assert verdicts.accepted(file) == {"x": verdicts.UNDECIDED} and list(manifest.read(tmp_path)) == ["verdicts.json"]
     file.write_text(json.dumps({"x": verdicts.REPRODUCED}))
     with pytest.raises(manifest.Damaged, match="claims --accept"):
         verdicts.accepted(file)
     verdicts.accept(table, file)  # which is what the sentence says
-    assert verdicts.accepted(file) == {"x": verdicts.NOT}
+    assert verdicts.accepted(file) == {"x": verdicts.UNDECIDED}
     file.unlink()
     with pytest.raises(manifest.Damaged, match=r"verdicts\.json"):
         verdicts.accepted(file)

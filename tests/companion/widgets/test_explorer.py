@@ -18,6 +18,7 @@ from waits import until
 
 from lth_companion.experiments.study import Study
 from lth_companion.widgets import TicketExplorer, explored
+from lth_companion.widgets.anatomy import REACH
 from lth_core import prune, results
 from lth_core.analyse import by_trial
 from lth_core.models import initial
@@ -151,7 +152,7 @@ def test_what_is_left_of_each_layer_is_what_the_masks_keep(study: Study, shown: 
     assert [sum(h) for h in anatomy["weights"][1][r]] == kept
     for i, (name, layer) in enumerate(zip(masks, anatomy["layers"], strict=True)):
         inside = start[name][masks[name]]
-        middle = np.abs(inside) < 0.2 * anatomy.REACH * layer["sd"]  # the 6 bins in the middle of 30
+        middle = np.abs(inside) < 0.2 * REACH * layer["sd"]  # the 6 bins in the middle of 30
         counts = anatomy["weights"][1][r][i]
         assert abs(sum(counts[12:18]) - middle.sum()) <= max(5, 0.01 * len(inside))
     most, text = anatomy["map"][1][r]
