@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-PATIENCE = 300  # seconds
+PATIENCE = 120.0  # seconds: a machine may have much else to do
 
 
 def until(page: Any, expression: str, argument: Any = None) -> None:
