@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-PATIENCE = 120.0  # seconds: a machine may have much else to do
+PATIENCE = 300  # seconds
 
 
 def until(page: Any, expression: str, argument: Any = None) -> None:
