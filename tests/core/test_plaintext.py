@@ -358,7 +358,7 @@ def small_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
         widget.model_id: {"model_module": "anywidget", "model_name": "AnyModel", "model_module_version": "~0.11.*",
                           "state": {k: v for k, v in widget.get_state().items() if k != "layout"}}
     }  # fmt: skip
-    nothing = pd.DataFrame(columns=["id", "verdict", "paper", "notebook", "dataset", "importance"])
+    nothing = pd.DataFrame(columns=["id", "verdict", "paper", "notebook", "dataset", "importance", "total"])
     cell = new_code_cell("1", outputs=[
         new_output("display_data", {"application/vnd.jupyter.widget-view+json": view, "text/plain": "slider"}),
         new_output("display_data", {"text/markdown": f"Measured on {shown(MARK)}.", "text/plain": ""}),
