@@ -65,13 +65,17 @@ def answers(page: Any, slider: bool) -> bool:
     if not slider:
         page.get_by_role("button", name="Search").first.wait_for()
         return True
-    found = page.locator("article input[type=range]").first
-    found.wait_for()
-    before = found.get_attribute("aria-valuetext")
+    widget = "article .lth-widget"
+    page.locator(f"{widget} :is(input[type=range], select):visible").first.wait_for()
+    sliders = page.locator(f"{widget} input[type=range]:visible")
+    # where two lines are to choose from, there is a list instead
+    found = sliders.first if sliders.count() else page.locator(f"{widget} select:visible").first
+    shown = "e => e.getAttribute('aria-valuetext') ?? e.value"
+    before = found.evaluate(shown)
     found.focus()
-    last = found.input_value() == found.get_attribute("max")
+    last = found.evaluate("e => e.type === 'range' ? e.value === e.max : e.selectedIndex === e.length - 1")
     page.keyboard.press("ArrowLeft" if last else "ArrowRight")
-    return found.get_attribute("aria-valuetext") != before
+    return found.evaluate(shown) != before
 
 
 def rows() -> list[dict]:
