@@ -31,8 +31,6 @@ CAPS = {"as it is": AS_IT_IS, "avx2": AVX2, "sse": SSE}
 def ended(cap: str) -> dict:
     """What `bits.py` says under an instruction set. (Waiting threads sleep: tests share their cores.)"""
     kinds = [k for k in bits.KINDS if cap == "as it is" or k != "sparse"]  # compiling its kernels takes a minute
-    if cap == "sse":  # oneDNN's convolutions keep no bits there: the table promises them with AVX2 and later
-        kinds = [k for k in kinds if bits.KINDS[k].arch.startswith("lenet")]
     run = subprocess.run(
         [sys.executable, bits.__file__, *kinds], capture_output=True, text=True,
         env={**os.environ, "OMP_WAIT_POLICY": "passive", **CAPS[cap]},
