@@ -58,6 +58,13 @@ class Widget(anywidget.AnyWidget):
     def _nearest(self, stops: list[Any], value: Any) -> Any:
         return min(stops, key=lambda stop: abs(stop - value), default=value)
 
+    def _of_groups(self, value: str) -> str:
+        """The id of one of `data["groups"]`, or "" for the first."""
+        names = [group["id"] for group in self.data.get("groups", [])]
+        if value not in ["", *names]:
+            raise UsageError(f"group = {value!r} does not exist; allowed: {', '.join(names)}.")
+        return value
+
 
 def whole(values: NDArray) -> list[int | None]:
     """Rounded numbers for JSON, null where one lacks."""

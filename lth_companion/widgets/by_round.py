@@ -54,10 +54,7 @@ class ByRound(Widget):
 
     @traitlets.validate("group")
     def _known(self, proposal: dict[str, Any]) -> str:
-        names = [group["id"] for group in self.data.get("groups", [])]
-        if proposal["value"] not in ["", *names]:
-            raise UsageError(f"group = {proposal['value']!r} does not exist; allowed: {', '.join(names)}.")
-        return proposal["value"]
+        return self._of_groups(proposal["value"])
 
 
 def by_round(study: Study, figures: dict[str, str]) -> ByRound | Html:

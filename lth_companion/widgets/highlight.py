@@ -58,10 +58,7 @@ class Highlight(Widget):
 
     @traitlets.validate("group")
     def _known(self, proposal: dict[str, Any]) -> str:
-        names = [group["id"] for group in self.data.get("groups", [])]
-        if proposal["value"] not in ["", *names]:
-            raise UsageError(f"group = {proposal['value']!r} does not exist; allowed: {', '.join(names)}.")
-        return proposal["value"]
+        return self._of_groups(proposal["value"])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,13 +27,6 @@ FIGURE = "iclr-fig04"
 
 
 @pytest.fixture(scope="module")
-def study() -> Study:
-    made = Study(notebook="iclr_2_lenet")
-    assert not made.lacking(FIGURE), "the book's first slider shows published networks"
-    return made
-
-
-@pytest.fixture(scope="module")
 def shown(study: Study) -> dict[str, Any]:
     return explored.ticket(study, FIGURE, ["ticket", "reinit"])
 

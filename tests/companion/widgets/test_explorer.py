@@ -31,13 +31,6 @@ SCREENS = [(1280, 720), (375, 812)]
 
 
 @pytest.fixture(scope="module")
-def study() -> Study:
-    made = Study(notebook="iclr_2_lenet")
-    assert not made.lacking(FIGURE), "the book's first slider shows published networks"
-    return made
-
-
-@pytest.fixture(scope="module")
 def shown(study: Study) -> dict[str, Any]:
     return explored.ticket(study, [FIGURE, "iclr-fig04c"], ["ticket", "reinit"])
 
