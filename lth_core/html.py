@@ -50,3 +50,8 @@ def table(head: Sequence[object], rows: Iterable[Iterable[object]], *, caption: 
     )
     text = f"<caption>{caption}</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody>"
     return f'<table class="table"{ALIGNED if aligned else ""}>{text}</table>'
+
+
+def folded(summary: str, whole: str) -> str:
+    """A piece that opens when its summary is clicked. Both are HTML."""
+    return f"<details><summary>{summary}</summary>{whole}</details>"

@@ -148,7 +148,7 @@ def finish(app, exception):
     if exception or app.builder.name != "html":
         return
     out = Path(app.outdir)
-    for pattern in ("*.map", "fontawesome.js*"):
+    for pattern in ("*.map", "fontawesome.js*", "*webpack-macros.html"):  # the last are templates of the theme's
         for path in out.rglob(pattern):
             path.unlink()
     scripts, modules = own_scripts(app), own_modules()

@@ -59,6 +59,13 @@ RESNET_SHORT = Scale(
 )
 TWO_CUTS = replace(RESNET, prune={**GLOBAL, "prune_conv": 0.36})  # 0.64 = 0.8², so that levels are the paper's
 REDRAWN = (2, 3, 4, 5)
+# Conv-2 in hours of one CPU core, chosen by cost before any of it was measured: a step takes 0.085 s in bf16, an
+# evaluation 10 s. Two of the paper's cuts in one (0.81 = 0.9², 0.64 = 0.8²), five times, to the size that FIRST ends
+# at; one trial. With dropout three times FIRST's iterations, as in the paper, in nine evaluations: 14 minutes a
+# network. Another learning rate at FIRST's iterations, so that it stands beside FIRST's two trials at the paper's.
+STEPS = dict(prune_conv=0.19, prune_fc=0.36, prune_out=0.19)
+ONE_TRIAL = replace(FIRST, trials=1, rounds=5)
+DROPPED_OUT = replace(ONE_TRIAL, iterations=9_000, eval_every=1_000)
 # Minutes on two cores, on enlarged digits: evaluating on CIFAR-10's 20,000 images would take longer than training.
 QUICK = Scale(dataset="digits32", iterations=40, eval_every=20, trials=1, replicates=1, rounds=3)
 QUICK_H = replace(QUICK, iterations=20, eval_every=10, rounds=2)
@@ -78,6 +85,21 @@ def deep_published(scale: Scale) -> list[Spec]:
     """Figure 8's lines in steps of two cuts, redrawn at some levels."""
     rows = lines(TWO_CUTS, RESNET_LINES, "ticket", "reinit")(scale)
     return [row for row in rows if row.arm == "ticket" or row.round in REDRAWN]
+
+
+def plain_published(scale: Scale) -> list[Spec]:
+    """Those of Figure 8's lines that have no warmup: two of Figure 42's five."""
+    return [row for row in deep_published(scale) if not row.warmup]
+
+
+def dropout_published(scale: Scale) -> list[Spec]:
+    """Conv-2 with dropout in steps of two cuts, beside FIRST's without."""
+    return grown(CONV[0], FIRST) + grown(replace(DROPOUT[0], prune=STEPS), scale)
+
+
+def adam_published(scale: Scale) -> list[Spec]:
+    """Conv-2 at the paper's learning rate, and at twice that in steps of two cuts."""
+    return grown(CONV[0], scale) + grown(replace(SWEPT[0], prune=STEPS), ONE_TRIAL, lr=4e-4)
 
 
 def random_published(*arms: str) -> Rows:
@@ -125,7 +147,9 @@ def _conv() -> list[Figure]:
 def _dropout() -> list[Figure]:
     return [
         Figure("iclr-fig06", "iclr_3_dropout", "Conv-2, -4, -6 with dropout and without",
-               together(each(CONV), each(DROPOUT)), LONG, quick=QUICK, quick_rows=each([FAST, FAST_DROPOUT])),
+               together(each(CONV), each(DROPOUT)), LONG,
+               published=DROPPED_OUT, published_rows=dropout_published,
+               quick=QUICK, quick_rows=each([FAST, FAST_DROPOUT])),
     ]  # fmt: skip
 
 
@@ -162,6 +186,7 @@ def _appendix_h() -> list[Figure]:
     dropped = [replace(net, rounds=rounds) for net, rounds in zip(DROPOUT, (21, 24, 24), strict=True)]
     return [
         Figure("iclr-fig32", page, "Conv-2, -4, -6: Adam learning rates", rates(SWEPT, [ADAM] * 3), scale,
+               published=FIRST, published_rows=adam_published,
                quick=QUICK_H, quick_rows=rates([FAST], [(1e-4, 4e-4)])),
         Figure("iclr-fig33", page, "Conv-2, -4, -6: SGD learning rates", rates(SWEPT, SGD, optimizer="sgd"), scale,
                quick=QUICK_H, quick_rows=rates([FAST], [(5e-4, 2.5e-3)], optimizer="sgd")),
@@ -173,6 +198,7 @@ def _appendix_h() -> list[Figure]:
                quick=QUICK_H, quick_rows=conv_rates(FAST, (0.1, 0.3), 2)),
         Figure("iclr-fig36", page, "Conv-2, -4, -6 with dropout: Adam learning rates",
                rates(dropped, [DROPPED_RATES] * 3), replace(scale, iterations=90_000),
+               published=DROPPED_OUT, published_rows=each([replace(DROPOUT[0], prune=STEPS)]),
                quick=QUICK_H, quick_rows=rates([FAST_DROPOUT], [(1e-4, 3e-4)])),
         Figure("iclr-fig37", page, "Conv-2, -4, -6: convolutions pruned, other layers pruned, both",
                together(*(schemes(net) for net in CONV)), scale, quick=QUICK_H, quick_rows=schemes(FAST)),
@@ -202,6 +228,7 @@ def _appendix_i() -> list[Figure]:
                lines(RESNET, RESNET_LINES, *both, prune=layer), PAPER_R,
                quick=QUICK_DEEP, quick_rows=lines(SMALL_RESNET, RESNET_LINES[2:], *both, prune=layer)),
         Figure("iclr-fig42", page, "ResNet-18: learning rates without warmup", lines(RESNET, plain, *both), three_r,
+               published=RESNET_SHORT, published_rows=plain_published,
                quick=QUICK_DEEP, quick_rows=lines(SMALL_RESNET, (plain[0], plain[-1]), *both)),
         Figure("iclr-fig43", page, "VGG-19: learning rates without warmup", lines(VGG, plain, *both), three_v,
                quick=QUICK_DEEP, quick_rows=lines(SMALL_VGG, (plain[0], plain[-1]), *both)),

@@ -6,6 +6,7 @@ A function that makes one gives a `Picture` or a `Table` with what only it can s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -25,6 +26,7 @@ from lth_core.plaintext import shown
 from lth_core.spec import Spec
 
 BARS = "Bars: smallest and largest trial; bands: 95% bootstrap interval of the mean."
+LONG = 12  # rows of a table that is shown without being asked for
 HALF = "A level is drawn where at least half of its networks converge."
 P = ParamSpec("P")
 
@@ -99,13 +101,16 @@ def tabulated(make: Callable[Concatenate[Study, str, P], Piece]) -> Callable[Con
 
 
 def frame(rows: pd.DataFrame, caption: str, name: str = "table") -> Html:
-    """A small table for the page, its first column as row headers. What is no `Html` is text."""
+    """A table for the page, its first column as row headers; folded away where long. What is no `Html` is text."""
 
     def cell(value: object) -> str:
         return value.text if isinstance(value, Html) else shown(value)
 
     cells = (map(cell, row) for row in rows.itertuples(index=False))
-    return Html(html.table(list(map(cell, rows.columns)), cells, caption=caption), name)
+    whole = html.table(list(map(cell, rows.columns)), cells, caption=caption)
+    if len(rows) > LONG:
+        whole = html.folded(f"{re.split(r'[.](?= |$)', caption)[0]}: {len(rows)} rows", whole)
+    return Html(whole, name)
 
 
 def missing(figure: str) -> Html:

@@ -40,21 +40,28 @@ def verdicts(study: Study) -> pd.DataFrame:
 
 
 def numbers(found: pd.DataFrame, *, caption: str) -> plot.Html:
-    """Paper against measurement: the claims that print a number, those that wait for theirs at the end."""
+    """Paper against measurement: the claims that print a number; folded away below, those that wait for ours."""
     shown = found[found["number"].notna()].sort_values("effect", key=pd.isna, kind="stable")
-    if shown.empty:
-        return plot.Html("", "paper versus measured")
-    leads = [statements.turned(r.effect, r.low, r.high, r.unit) for r in shown.itertuples()]
-    rows = shown.rename(columns={"statement": "quantity"}).drop(columns=["effect", "low", "high", "unit"])
+    waits = shown["effect"].isna() & (shown["verdict"] == claims.UNMEASURED)
+    waiting, parts = int(waits.sum()), []
+    if waiting < len(shown):
+        how = "Intervals: 95%, Student's t or the jackknife over trials."
+        parts.append(_versus(shown[~waits], f"{escape(caption)}. {how}"))
+    if waiting:
+        many = f"{waiting} printed number{'s' * (waiting > 1)}"
+        how = "None is measured yet." if waiting == len(shown) else "Not measured yet."
+        parts.append(html.folded(f"{many} not measured here yet", _versus(shown[waits], f"{escape(caption)}. {how}")))
+    return plot.Html("".join(parts), "paper versus measured")
+
+
+def _versus(listed: pd.DataFrame, caption: str) -> str:
+    """Claims with a number, as a table: paper, measured, interval, trials, verdict."""
+    leads = [statements.turned(r.effect, r.low, r.high, r.unit) for r in listed.itertuples()]
+    rows = listed.rename(columns={"statement": "quantity"}).drop(columns=["effect", "low", "high", "unit"])
     rows[["measured", "low", "high", "unit"]] = pd.DataFrame(leads, index=rows.index)
-    rows["matches"] = [ended(r) for r in shown.itertuples()]
-    rows["paper"] = [printed(r) for r in shown.itertuples()]
-    how = (
-        " Intervals: 95%, Student's t or the jackknife over trials."
-        if shown["effect"].notna().any()
-        else " None is measured yet."
-    )
-    return plot.versus(rows, caption=f"{escape(caption)}.{how}")
+    rows["matches"] = [ended(r) for r in listed.itertuples()]
+    rows["paper"] = [printed(r) for r in listed.itertuples()]
+    return plot.versus(rows, caption=caption).text
 
 
 def shapes(found: pd.DataFrame, *, caption: str) -> plot.Html:
@@ -66,9 +73,10 @@ def shapes(found: pd.DataFrame, *, caption: str) -> plot.Html:
     ]
     head = ("claim", "printed", "measured", "verdict")
     whole = html.table(head, rows, caption=escape(caption), aligned=False)
-    if len(listed) > 8:
-        title = f"<summary>{len(listed)} statements about order and shape, each tested</summary>"
-        whole = f"<details>{title}{whole}</details>"
+    waiting = bool((listed["verdict"] == claims.UNMEASURED).all())
+    if waiting or len(listed) > 8:
+        many = f"{len(listed)} statement{'s' * (len(listed) != 1)} about order and shape"
+        whole = html.folded(many + (", not tested here yet" if waiting else ", each tested"), whole)
     return plot.Html(whole if len(rows) else "", "claims")
 
 

@@ -70,7 +70,14 @@ def test_nothing_measured_is_said_and_not_invented():
 
 def test_printed_numbers_that_wait_stand_below_those_measured():
     text = words.numbers(found({**NOTHING, "id": "b", "statement": "Waits."}, row()), caption="x").text
-    assert text.index("Tickets are faster.") < text.index("Waits.") and "Intervals: 95%" in text
+    assert text.index("Tickets are faster.") < text.index("<details>") < text.index("Waits.")
+    assert "Intervals: 95%" in text and "<summary>1 printed number not measured here yet</summary>" in text
+
+
+def test_statements_that_all_wait_are_folded_away():
+    waits = found({**NOTHING, "number": np.nan, "says": "falls"})
+    assert words.shapes(waits, caption="x").text.startswith("<details><summary>1 statement about order and shape, not")
+    assert words.shapes(found(row(number=np.nan)), caption="x").text.startswith("<table")
 
 
 def test_a_failed_claim_is_listed_first():
