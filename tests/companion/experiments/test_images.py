@@ -218,7 +218,7 @@ def test_the_cost_of_conv_is_told_from_published_networks():
 
 def test_no_estimate_for_networks_that_profit_by_zeros():
     assert costs.estimate(catalogue.rows("iclr-fig03")) == ""
-    assert "H200" in costs.estimate(catalogue.rows("iclr-fig05", "published"))
+    assert "one H100" in costs.estimate(catalogue.rows("iclr-fig08", "published"))
 
 
 def test_thinned_curves_keep_their_last_evaluation():
