@@ -186,6 +186,8 @@ def over_training(
 ) -> Picture:  # fmt: skip
     """Learning curves, one panel a title: mean of trials with the band of their smallest and largest value.
 
+    - `shown`: title → lines (what follows a level in the legend, fields, the arm whose look it has, or "level": a
+      colour a level, controls dashed)
     - `value`: test, train or val for that accuracy, or val_loss; drawn to iteration `until`
     - `mark`: stop_iteration or convergence_iteration: a dot where the mean lies, a bar from first to last trial
     """
@@ -207,7 +209,8 @@ def over_training(
             drawn.append(kind)
             styled = {"label": f"{level:.3g}{label}", "color": plot.COLORS[kind]}
             if kind != "unpruned" and look == "level":
-                styled |= {"color": shades[level], "linestyle": "-"}
+                control = fields.get("arm", "ticket") != "ticket"
+                styled |= {"color": shades[level], "linestyle": SHADES[1] if control else SHADES[0]}
             elif kind != "unpruned":
                 styled["linestyle"] = SHADES[drawn.count(kind) - 1]
             mean = trained(ax, one, kind, styled)
