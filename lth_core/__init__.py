@@ -9,7 +9,7 @@ __version__ = "0.2.0"
 PUBLIC = {
     "own": ("Experiment", "run", "Found", "Ticket", "load", "rates_of", "judge", "start", "train", "hold", "masked"),
     "torchprune": ("masks_of", "state_of", "ticket_of", "apply"),
-    "analyse": ("stop_index", "convergence_index", "bootstrap", "paired", "spread", "summary"),
+    "analyse": ("stop_index", "convergence_index", "bootstrap", "mean_interval", "paired", "spread", "summary"),
     "prune": ("kept", "largest"),
     "reference": ("compare",),
     "spec": ("Spec", "UsageError"),

@@ -89,7 +89,7 @@ def bootstrap(
 ) -> tuple[float, float]:
     """Percentile interval of a statistic over trials, `values` `(trial,)`; `statistic` reduces the last axis.
 
-    With 5 trials an interval over trials is a statement about spread more than about coverage: the pages say n.
+    Of five trials a 95% interval covers the truth in 83 to 85% only: figures and ledger have t (`mean_interval`).
 
     >>> low, high = bootstrap(np.array([0.1, 0.2, 0.3, 0.4]))
     >>> round(low, 2), round(high, 2)
@@ -99,6 +99,21 @@ def bootstrap(
     picks = generator("bootstrap", len(values), draws).integers(0, len(values), (draws, len(values)))
     low, high = np.quantile(statistic(values[picks]), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def mean_interval(values: NDArray) -> tuple[float, float]:
+    """95% t interval of a mean over trials, `values` `(trial,)`; NaN with fewer than three.
+
+    >>> low, high = mean_interval(np.array([0.1, 0.2, 0.3]))
+    >>> round(low, 2), round(high, 2)
+    (-0.05, 0.45)
+    """
+    values = np.asarray(values, float)
+    n = len(values)
+    if n < 3:
+        return float("nan"), float("nan")
+    half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
+    return float(values.mean() - half), float(values.mean() + half)
 
 
 def by_trial(table: pd.DataFrame, column: str, **where: object) -> pd.Series:
@@ -126,19 +141,19 @@ def paired(
     if len(effect) == 0:
         return {"effect": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}
     made, told = (np.log, np.exp) if ratio and (effect > 0).all() else (np.asarray, np.asarray)
-    values, n = made(effect), len(effect)
-    half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n >= 3 else float("nan")
-    middle = values.mean()
+    values = made(effect)
+    low, high = mean_interval(values)
     return {
-        "effect": float(told(middle)),
-        "low": float(told(middle - half)),
-        "high": float(told(middle + half)),
-        "n": n,
+        "effect": float(told(values.mean())),
+        "low": float(told(low)),
+        "high": float(told(high)),
+        "n": len(values),
     }
 
 
 def spread(table: pd.DataFrame, column: str, by: list[str]) -> pd.DataFrame:
-    """Mean over trials with both intervals the figures show: min-max of trials (the papers') and 95% bootstrap.
+    """Mean over trials with both intervals the figures show: min-max of trials (the papers') and the mean's
+    95% t interval, which three trials give.
 
     Columns: `by`, mean, min, max, low, high, n (trials).
 
@@ -152,7 +167,7 @@ def spread(table: pd.DataFrame, column: str, by: list[str]) -> pd.DataFrame:
         x = group[column].dropna().to_numpy()
         if len(x) == 0:
             continue
-        low, high = bootstrap(x) if len(x) > 1 else (np.nan, np.nan)
+        low, high = mean_interval(x)
         rows.append((*values, x.mean(), x.min(), x.max(), low, high, len(x)))
     return pd.DataFrame(rows, columns=[*by, "mean", "min", "max", "low", "high", "n"])
 

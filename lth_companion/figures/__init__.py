@@ -35,7 +35,7 @@ def against_density(
     """Mean over trials against percent of weights remaining, one line an arm. Columns: round, arm, density, trial and
     the one shown.
 
-    Bars span the trials' smallest and largest value, as in the papers; the band is the mean's 95% bootstrap interval.
+    Bars span the trials' smallest and largest value, as in the papers; the band is the mean's 95% t interval.
     """
     unpruned = table.loc[table["round"] == 0, column].mean()
     for arm in arms:

@@ -9,7 +9,6 @@ import re
 from html import escape
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lth_companion.experiments.study import Study
@@ -56,7 +55,7 @@ def too_high(study: Study, figure: str, queries: dict[str, dict[str, Any]], *, c
         own = select(table, **fields)
         own = own.assign(more=100 * (own["best"] - own["stop_test"])).groupby("trial")[["stop_test", "best", "more"]]
         means = own.mean()
-        low, high = analyse.bootstrap(means["more"].to_numpy()) if len(means) > 1 else (np.nan, np.nan)
+        low, high = analyse.mean_interval(means["more"].to_numpy())
         added = {"effect": means["more"].mean(), "low": low, "high": high, "n": len(means)}
         rows.append(
             {

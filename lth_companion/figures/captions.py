@@ -25,7 +25,7 @@ from lth_core.known_arms import ARMS
 from lth_core.plaintext import shown
 from lth_core.spec import Spec
 
-BARS = "Bars: smallest and largest trial; bands: 95% bootstrap interval of the mean."
+BARS = "Bars: smallest and largest trial; bands: 95% t interval of the mean."
 LONG = 12  # rows of a table that is shown without being asked for
 HALF = "A level is drawn where at least half of its networks converge."
 P = ParamSpec("P")

@@ -77,11 +77,9 @@ def dips(found: Level, name: str) -> list[float]:
 
 
 def over(values: Iterable[float], digits: int = 2) -> str:
-    """Mean over trials with its 95% bootstrap interval, as a table's cell."""
+    """Mean over trials with its 95% t interval, as a table's cell."""
     values = np.array(list(values))
-    if len(values) < 2:
-        return html.number(values.mean(), digits)
-    return html.between(values.mean(), *analyse.bootstrap(values), digits)
+    return html.between(values.mean(), *analyse.mean_interval(values), digits)
 
 
 @measured
@@ -100,7 +98,7 @@ def survivors(study: Study, figure: str, *, caption: str, hidden: bool = False) 
             })  # fmt: skip
     note = (
         "Sarle's bimodality coefficient is 0.333 for a normal distribution and 0.556 for a uniform one; more suggests "
-        "two peaks. The distance is Kolmogorov-Smirnov's. Means over trials with 95% bootstrap intervals."
+        "two peaks. The distance is Kolmogorov-Smirnov's. Means over trials with 95% t intervals."
     )
     return Table(pd.DataFrame(table), f"{caption}. {note}", f"{figure} survivors")
 
@@ -154,7 +152,7 @@ def movements(study: Study, sources: dict[str, str], *, caption: str, round: int
             })  # fmt: skip
     note = (
         "d: mean of the ticket's weights less the mean of the rest, within each network, over the pooled standard "
-        "deviation. Means over trials with 95% bootstrap intervals. "
+        "deviation. Means over trials with 95% t intervals. "
     )
     return of_all(table, f"{caption}. {note}", "movement", "The movement of weights is")
 
@@ -207,7 +205,7 @@ def spreads(study: Study, sources: dict[str, str], *, caption: str, round: int =
                 "outgoing, per unit before it": over(ex.variation(ex.outgoing(o.masks[name])) for o in found),
                 "if random ": over(ex.variation(ex.outgoing(m[name])) for m in random),
             })  # fmt: skip
-    note = "Random: as many weights of each layer at random positions. Means over trials, 95% bootstrap intervals. "
+    note = "Random: as many weights of each layer at random positions. Means over trials, 95% t intervals. "
     return of_all(table, f"{caption}. {note}", "spread of connections", "Connections per unit are")
 
 

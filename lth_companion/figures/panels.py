@@ -133,7 +133,7 @@ def each(study: Study, figure: str, column: str, shown: dict[str, Lines], **word
 def gaps(study: Study, figure: str, columns: list[str], pairs: Pairs, **words: Any) -> Picture:
     """Differences between two queries, level by level, paired by trial: label → (look, one, the other).
 
-    Accuracies in points; iterations in percent of the other's. Bands are 95% bootstrap intervals of the mean."""
+    Accuracies in points; iterations in percent of the other's. Bands are 95% t intervals of the mean."""
     view = View(**words)
     table, home = table_of(study, figure, view), at_home(study, figure)
     axis = axis_of(view.x)
@@ -165,7 +165,7 @@ def gaps(study: Study, figure: str, columns: list[str], pairs: Pairs, **words: A
         wide=len(columns),
         size=(width(len(columns)), 2.9),
         opens="Values:",
-        notes=["Paired by trial, copies of a control averaged first; bands: 95% bootstrap interval."],
+        notes=["Paired by trial, copies of a control averaged first; bands: 95% t interval."],
         legend=of_several,
     )
     return picture(sheet, view, f"{figure}-gaps")

@@ -15,7 +15,7 @@ from lth_companion.figures.drawing import DOTTED, style
 from lth_companion.figures.sheet import width
 from lth_companion.figures.vocabulary import AXES, NAMES, levelled
 from lth_core import plot
-from lth_core.analyse import bootstrap, spread
+from lth_core.analyse import mean_interval, spread
 from lth_core.html import signed
 
 SIZES = (20.0, 5.0, 1.2)  # percent of the weights at which rates are compared
@@ -165,7 +165,7 @@ def answer(study: Study, figure: str, *, percent: float = 5.0, slow: float = 20,
     slow, fast = (min(rates, key=lambda r: abs(r - wanted)) for wanted in (slow, fast))
     by_trial = read.pivot(index="trial", columns="rate", values="value")
     gain = 100 * (by_trial[slow] - by_trial[fast]).to_numpy()
-    low, high = bootstrap(gain) if len(gain) > 1 else (np.nan, np.nan)
+    low, high = mean_interval(gain)
     spent = read.groupby("rate")["spent"].mean()
     interval = f" (95% interval {low:+.2f} to {high:+.2f}, {len(gain)} trials)" if np.isfinite(low) else ""
     return Markdown(signed(
