@@ -116,6 +116,14 @@ def targets(folder: Path, page: Path) -> Iterator[tuple[str, Path, str]]:
             yield link, path, unquote(parts.fragment)
 
 
+def test_an_address_that_does_not_exist_has_a_page_and_templates_have_none(built_book: Path) -> None:
+    soup = BeautifulSoup((built_book / "404.html").read_text(), "html.parser")
+    assert soup.h1 and soup.h1.text == "This page does not exist" and soup.find("nav")
+    leads = {a["href"] for a in soup.select("article a[href], .bd-article-container a[href]")}
+    assert {"figures.html", "intro.html"} <= leads
+    assert not list(built_book.rglob("*macros.html"))
+
+
 def test_internal_links_resolve(built_book: Path) -> None:
     names: dict[Path, set[str]] = {}
     for page in (p for p in built_book.rglob("*.html") if "_static" not in p.parts):
