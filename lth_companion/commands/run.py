@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import signal
@@ -13,11 +14,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pandas as pd
+
 from lth_companion.commands.asked import rows_of
-from lth_companion.experiments import catalogue
+from lth_companion.experiments import catalogue, costs
 from lth_core import results
 from lth_core.errors import UsageError
+from lth_core.spec import Spec
 from lth_core.store import Store
+from lth_core.store.cell import describe, key_of
+from lth_core.store.provenance import device_details
 
 STOPPED = "lth_core: stopped; nothing stored is lost. Run the same command again to go on."
 
@@ -103,10 +109,22 @@ def run(args: argparse.Namespace) -> int:
     return int(bool(report.refused))
 
 
+def of_this_machine(cells: pd.DataFrame) -> pd.DataFrame:
+    """The networks that a machine like this one trained. Columns: device, diverged."""
+    return cells[(cells["device"] == device_details("sparse")["device"]) & ~cells["diverged"].astype(bool)]
+
+
+def trained_here(rows: list[Spec], store: Store) -> pd.DataFrame:
+    """The networks of a store that a machine like this one trained, with the columns of `describe` and provenance."""
+    made = [{**describe(s), **store.read(key_of(s)).made} for s in rows if store.has(s)]
+    return of_this_machine(pd.DataFrame(made)) if made else pd.DataFrame()
+
+
 def status(args: argparse.Namespace) -> int:
-    """What each figure has and lacks, in the store or in results/."""
+    """What each figure has and lacks, in the store or in results/, and what training the rest would take here."""
     source: results.Source = results.Published() if args.published else Store(args.store)
     profile = "published" if args.published else args.profile
+    published = of_this_machine(results.Published().cells)
     lines: list[dict[str, Any]] = []
     for name in args.figures:
         for figure in catalogue.figures_of(name):
@@ -114,15 +132,20 @@ def status(args: argparse.Namespace) -> int:
             rows = results.possible(declared, source)
             have = sum(source.has(s) for s in rows)
             scale = catalogue.scale_of(figure, profile, trials=args.trials)
+            lacking = [s for s in rows if not source.has(s)]
+            own = [trained_here(rows, source)] if lacking and isinstance(source, Store) else []
+            seconds_left = costs.seconds_left(lacking, pd.concat([published, *own]))
             lines.append(
                 {"figure": figure.id, "notebook": figure.notebook, "title": figure.title, "profile": profile,
                  "have": have, "of": len(rows), "ended": len(declared) - len(rows),
-                 "iterations": scale.iterations, "trials": scale.trials}
+                 "iterations": scale.iterations, "trials": scale.trials,
+                 "core_seconds_left": round(seconds_left) if math.isfinite(seconds_left) else None}
             )  # fmt: skip
     if args.json:
         print(json.dumps(lines, indent=1))
     else:
         for x in lines:
             ended = f" ({x['ended']} cannot be: their chains diverged)" if x["ended"] else ""
-            print(f"{x['figure']:<18} {x['have']:>5} of {x['of']:>5}  {x['notebook']:<34} {x['title']}{ended}")
+            left = f" (about {costs.duration(x['core_seconds_left'])} of a core)" if x["core_seconds_left"] else ""
+            print(f"{x['figure']:<22} {x['have']:>5} of {x['of']:>5}  {x['notebook']:<34} {x['title']}{ended}{left}")
     return int(any(x["have"] < x["of"] for x in lines))

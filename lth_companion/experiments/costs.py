@@ -104,6 +104,25 @@ def gpu() -> str:
     return "\n".join(lines)
 
 
+def seconds_left(missing: Iterable[Spec], measured: pd.DataFrame) -> float:
+    """What networks would take on one core at the rates of those `measured` on this machine, evaluations included; NaN
+    where some network has none.
+
+    - `measured`: columns arch, dataset, precision, density, iterations, seconds. A network goes by the median of its
+      own kind in its band of density, or in the nearest band that has one"""
+    kind = ["arch", "dataset", "precision"]
+    known = measured.assign(rate=measured["iterations"] / measured["seconds"], at=band(measured["density"]).codes)
+    rates = {name: own.groupby("at")["rate"].median() for name, own in known.groupby(kind)}
+    missing = list(missing)
+    if any((s.arch, s.dataset, s.precision) not in rates for s in missing):
+        return float("nan")
+    total = 0.0
+    for s, at in zip(missing, band(density(s) for s in missing).codes, strict=True):
+        own = rates[s.arch, s.dataset, s.precision]
+        total += s.iterations / own.iloc[abs(own.index.to_numpy() - at).argmin()]
+    return total
+
+
 def band(densities: Iterable[float]) -> pd.Categorical:
     return pd.cut(list(densities), [0, *BANDS.values()], labels=list(BANDS))
 

@@ -15,6 +15,7 @@ pytest.importorskip("matplotlib")
 
 from lth_companion.experiments import catalogue, costs, nets
 from lth_companion.experiments import images as cifar
+from lth_companion.experiments.scale import Scale
 from lth_companion.experiments.study import Study
 from lth_companion.figures import conv6
 from lth_companion.figures import lines as grids
@@ -292,3 +293,20 @@ def test_every_figure_of_a_page_is_drawn_once_its_networks_are_measured(page, pr
         elif "tables.precisions(" in text:
             drawn += "difference, points" in eval(text, space).text
     assert drawn == sum(f.paper.dataset == "cifar10" for f in shown) > 0
+
+
+def test_seconds_left_go_by_networks_of_the_same_kind_and_size():
+    measured = pd.DataFrame(
+        [
+            {"arch": "conv-2", "dataset": "cifar10", "precision": "fp32", "density": d, "iterations": 100, "seconds": t}
+            for d, t in ((1.0, 50.0), (0.1, 10.0), (0.1, 30.0), (0.1, 20.0))
+        ]
+    )
+    first = nets.unpruned(nets.CONV[0], Scale(dataset="cifar10", iterations=1_000, trials=1))[0]
+    small = first.at_round(10, **nets.CONV[0].prune)
+    assert costs.seconds_left([first], measured) == pytest.approx(1_000 / 2)
+    assert costs.seconds_left([first, small], measured) == pytest.approx(1_000 / 2 + 1_000 / 5)
+    tiny = first.at_round(20, **nets.CONV[0].prune)  # of a band that was not measured: as the nearest
+    assert costs.seconds_left([tiny], measured) == pytest.approx(1_000 / 5)
+    assert np.isnan(costs.seconds_left([replace(first, arch="conv-6")], measured))
+    assert costs.seconds_left([], measured.iloc[:0]) == 0
