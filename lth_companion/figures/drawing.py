@@ -50,6 +50,8 @@ def draw(ax: Axes, table: pd.DataFrame, column: str, shown: Lines, figure: str, 
     marks = printed.on_panel(figure, table, column, axis, {label: fields for label, (_, fields, *_) in shown.items()})
     if marks:
         said.append(_printed(ax, marks, shown, unit_of(column)))
+    cut = _cut_off(ax, table, column, axis, shown)
+    said += [cut] if cut else []
     places = sorted({round(v, 3) for v in [*table[axis], *(m.x for m in marks)]})
     if view.x == "weights":
         plot.weights_axis(ax, places)
@@ -62,7 +64,7 @@ def draw(ax: Axes, table: pd.DataFrame, column: str, shown: Lines, figure: str, 
         linear(ax)
     ax.set_xlabel(X[view.x])
     ax.set_ylabel(AXES.get(column, column))
-    return Drawing(said, marked=bool(marks))
+    return Drawing(said, marked=bool(marks), cut=bool(cut))
 
 
 def _line(ax: Axes, table: pd.DataFrame, column: str, axis: str, label: str, shown: tuple[Any, ...]) -> str:
@@ -78,6 +80,24 @@ def _line(ax: Axes, table: pd.DataFrame, column: str, axis: str, label: str, sho
     bars = styled.get("color", plot.COLORS[look])
     ax.vlines(part["x"], part["min"], part["max"], color=bars, linewidth=1.1, alpha=0.7)
     return f"{label}: {at(part, unit_of(column))}"
+
+
+def _cut_off(ax: Axes, table: pd.DataFrame, column: str, axis: str, shown: Lines) -> str:
+    """Hollow triangles at mean early-stopping times that are a lower bound: a trial's validation loss was lowest at its
+    last evaluation. In words: where. Columns: iterations, stop_iteration."""
+    if column != "stop_iteration":
+        return ""
+    said = []
+    for label, (look, fields, *more) in shown.items():
+        own = analyse.settled(select(table, **fields), column, axis)
+        levels = own.assign(cut=own[column] >= own["iterations"]).groupby(axis)
+        bounds = levels[column].mean()[levels["cut"].any()]
+        if len(bounds):
+            color = dict(*more).get("color", plot.COLORS[look])
+            how: dict[str, Any] = dict(marker="^", markersize=9, markerfacecolor="none", markeredgecolor=color)
+            ax.plot(bounds.index, bounds, linestyle="none", zorder=5, **how)
+            said.append(f"{label} at {', '.join(f'{x:,.3g}' for x in sorted(bounds.index, reverse=True))}")
+    return f"cut off by the end of training: {'; '.join(said)}" if said else ""
 
 
 def _printed(ax: Axes, marks: list[printed.Point], shown: Lines, unit: int) -> str:

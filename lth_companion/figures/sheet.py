@@ -17,6 +17,8 @@ from lth_companion.figures.captions import Picture
 from lth_companion.figures.vocabulary import Pick, every, levelled
 from lth_core import plot
 
+CUT = "Hollow triangles: where training ended while a trial's validation loss still fell. Such times judge nothing."
+
 
 @dataclass(frozen=True, kw_only=True)
 class View:
@@ -43,10 +45,12 @@ class View:
 
 @dataclass(frozen=True)
 class Drawing:
-    """What a panel shows: a phrase for each line, and whether numbers that the paper prints are marked."""
+    """What a panel shows: a phrase for each line, whether numbers that the paper prints are marked, and whether some of
+    its times were cut off by the end of training."""
 
     said: list[str]
     marked: bool = False
+    cut: bool = False
 
     def sentence(self, name: str) -> str:
         """For the alternative text: one sentence about a panel of this name, without one a sentence for each line."""
@@ -110,6 +114,7 @@ def picture(sheet: Sheet, view: View, name: str) -> Picture:
     notes = [view.caption, *sheet.notes]
     if any(drawing.marked for _, drawing in drawn):
         notes += [printed.NOTE.strip(), printed.HEIGHT.strip() if view.x == "weights" else ""]
+    notes += [CUT] * any(drawing.cut for _, drawing in drawn)
     return Picture(
         fig=fig,
         networks=sheet.networks,

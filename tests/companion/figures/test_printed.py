@@ -12,8 +12,9 @@ pytest.importorskip("matplotlib")
 from lth_companion import figures
 from lth_companion.claims import statements, tests
 from lth_companion.experiments.study import Study
-from lth_companion.figures import panels
+from lth_companion.figures import drawing, panels
 from lth_companion.figures import printed as points
+from lth_core import plot
 
 ARMS = {arm: {"arm": arm} for arm in ("ticket", "reinit")}
 
@@ -170,3 +171,15 @@ def test_a_time_at_the_end_of_training_is_nothing_to_compare_with(monkeypatch: p
     test = {"ratio": {"column": "stop_iteration", "of": {"at": 0}, "to": {"at": 4}, "number": 0.7, "within": 1}}
     still = made(stop_iteration=lambda r: 1_000 if r == 0 else 400)
     assert drawn(monkeypatch, test, still, "stop_iteration", "percent") == []
+
+
+def test_times_cut_off_by_the_end_of_training_are_marked_and_said():
+    fields = {"round": [0, 1], "arm": "ticket", "trial": 0, "iterations": 100, "density": [100.0, 80.0]}
+    table = pd.DataFrame({**fields, "stop_iteration": [100.0, 60.0]})
+    fig, ax = plot.canvas(1, 1, width=3, height=3)
+    lines = {"winning ticket": ("ticket", {"arm": "ticket"})}
+    said = drawing._cut_off(ax, table, "stop_iteration", "density", lines)
+    assert said == "cut off by the end of training: winning ticket at 100"
+    assert [list(line.get_ydata()) for line in ax.lines] == [[100.0]]
+    assert drawing._cut_off(ax, table, "stop_test", "density", lines) == ""
+    assert drawing._cut_off(ax, table.iloc[1:], "stop_iteration", "density", lines) == ""
