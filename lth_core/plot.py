@@ -173,7 +173,7 @@ def provenance(command: str, **facts: object) -> Html:
     """Who made a figure (`facts`: cells, commit, device, engine, seconds, scale) and the line that makes it again."""
     listed = " · ".join(f"{shown(name.replace('_', ' '))}: {shown(fact)}" for name, fact in facts.items())
     line = f'<div class="highlight"><pre style="white-space: pre-wrap">{escape(command)}</pre></div>'
-    title = "<summary>Who made this, and the line that makes it again</summary>"
+    title = "<summary>Which networks, and the command that makes this figure again</summary>"
     return Html(f"<details>{title}<p>{listed}</p>{line}</details>", "provenance")
 
 

@@ -21,8 +21,8 @@ from lth_core.levels import Lacking, Side, better_low, curve, extreme, mean, pos
 
 LABEL = "printed in the paper"
 NOTE = (
-    "Diamonds: what the paper prints. Its ratios, differences and returns to the unpruned network start from our own "
-    "means; of a range both ends are drawn, of \u201cat least\u201d the bound. "
+    "Diamonds: what the paper prints. A ratio or difference is drawn that far from our own mean; a range has a diamond "
+    "at each end. "
 )
 HEIGHT = "A number of weights is drawn as high as our best value. "
 SIZES = ("lenet-300-100",)  # as in `sweeps.weights_where`

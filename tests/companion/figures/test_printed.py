@@ -176,7 +176,7 @@ def test_a_time_at_the_end_of_training_is_nothing_to_compare_with(monkeypatch: p
 def test_times_cut_off_by_the_end_of_training_are_marked_and_said():
     fields = {"round": [0, 1], "arm": "ticket", "trial": 0, "iterations": 100, "density": [100.0, 80.0]}
     table = pd.DataFrame({**fields, "stop_iteration": [100.0, 60.0]})
-    fig, ax = plot.canvas(1, 1, width=3, height=3)
+    _, ax = plot.canvas(1, 1, width=3, height=3)
     lines = {"winning ticket": ("ticket", {"arm": "ticket"})}
     said = drawing._cut_off(ax, table, "stop_iteration", "density", lines)
     assert said == "cut off by the end of training: winning ticket at 100"
