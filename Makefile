@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal --du
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 UV := $(BIN)/python -m uv --quiet
 
-.PHONY: book quick test test-slow test-all bench lint serve format lock workflow clean
+.PHONY: book quick test test-slow test-all bench lint serve format lock workflow lab class lite clean
 
 book: $(READY)  ## execute notebooks/ against results/, build _build/html
 	$(BIN)/python -m lth_core book
@@ -39,6 +39,37 @@ format: $(READY)
 serve: book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html
 
+lab: _build/.lab  ## the notebooks in JupyterLab, with the kernel that they need
+	$(BIN)/jupyter lab --LabApp.news_url= --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate notebooks
+
+_build/.lab: notebooks/requirements.lock | $(READY)
+	$(UV) pip install --python $(BIN)/python --require-hashes -r $< || $(PIP) install --require-hashes -r $<
+	@mkdir -p _build && touch $@
+
+class: _build/class/.ready  ## the exercises in Jupyter, in a minute and 400 MB: neither numba nor torch
+	_build/class/bin/python -m lth_companion.classroom.without_solutions --keep exercises
+	cd exercises && ../_build/class/bin/jupyter nbclassic
+
+# The installer goes when its work is done: 20 MB.
+_build/class/.ready: notebooks/teach/requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	rm -rf _build/class
+	$(PYTHON) -m venv _build/class
+	_build/class/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r $<
+	_build/class/bin/python -m pip --quiet uninstall --yes pip
+	_build/class/bin/python -c 'import site; open(site.getsitepackages()[0] + "/lth.pth", "w").write("$(CURDIR)\n")'
+	@touch $@
+
+lite: _build/lite-maker/.ready  ## the exercises for browsers: a static folder, _build/lite (PYODIDE=FOLDER: without a network)
+	_build/lite-maker/bin/python -m lth_companion.classroom.lite _build/lite $(if $(PYODIDE),--pyodide $(PYODIDE))
+
+_build/lite-maker/.ready: notebooks/teach/lite.lock
+	rm -rf _build/lite-maker
+	$(PYTHON) -m venv _build/lite-maker
+	_build/lite-maker/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r $<
+	_build/lite-maker/bin/python -c 'import site; open(site.getsitepackages()[0] + "/lth.pth", "w").write("$(CURDIR)\n")'
+	@touch $@
+
 # uv installs in half a minute what takes pip several; pip remains for machines whose index only pip is configured for.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
@@ -61,6 +92,11 @@ lock:
 		--no-emit-index-url --no-header --no-annotate -o requirements.lock
 	sed -n '/^workflow = /,/^]/s/^ *"\(.*\)",/\1/p' pyproject.toml | $(UV) pip compile - --generate-hashes --universal \
 		--python-version 3.11 --no-emit-index-url --no-header --no-annotate -o workflow/requirements.lock
+	for extra in lab:notebooks/requirements class:notebooks/teach/requirements lite:notebooks/teach/lite; do \
+		sed -n "/^$${extra%%:*} = /,/^]/s/^ *\"\(.*\)\",/\1/p" pyproject.toml | $(UV) pip compile - -c requirements.lock \
+			--generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
+			-o $${extra#*:}.lock; \
+	done
 
 clean:
 	rm -rf _build _artefacts book/*.ipynb book/_vendor .pytest_cache .mypy_cache .ruff_cache .hypothesis

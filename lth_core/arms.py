@@ -15,7 +15,6 @@ from lth_core.method import METHOD, Steps
 from lth_core.mistakes import MISTAKES
 from lth_core.models import Layer, Masks, Network, Parameters, init_sd, initial, layers
 from lth_core.spec import Spec
-from lth_core.store.cell import key_of
 
 # `Spec.search` -> how masks are found. "continued" differs in its arm alone: training goes on where it ended.
 STEPS: dict[str, Steps] = {"reset": METHOD, "continued": METHOD, **MISTAKES}
@@ -48,6 +47,8 @@ def network(spec: Spec, found: Network | None = None, rewound: Parameters | None
         if found is None:
             raise ValueError(f"round {spec.round} of {spec.arm} needs its parent")
         if not all(np.isfinite(w).all() for w in found.weights.values()):
+            from lth_core.store.cell import key_of  # imported late: the exercises make networks where there is no store
+
             raise Diverged(f"{key_of(found.spec)} diverged: weights that are no numbers have no magnitudes to prune by")
         masks = steps.cut(spec, found.weights, found.masks)
         if mask == "random":

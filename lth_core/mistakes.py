@@ -8,15 +8,18 @@ and published like any others, by engines that know nothing of it. `tests/core/t
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from lth_core import prune
 from lth_core.data import EVALUATED
 from lth_core.method import Steps, ticket_above
 from lth_core.models import Masks, Parameters, initial
 from lth_core.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def by_sign(spec: Spec, trained: Parameters, alive: Masks) -> Masks:

@@ -11,10 +11,9 @@ import io
 import re
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
-import pandas as pd
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,6 +23,9 @@ from lth_core.html import DASH, Html, signed
 from lth_core.html import table as html_table
 from lth_core.known_arms import KNOWN_ARMS
 from lth_core.plaintext import shown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NAMED = (21.1, 3.6, 51.3, 13.5, 7.0)  # percent of LeNet's weights of which ICLR section 2 speaks, most often first
 LABEL = 0.45  # inches that a tick's label takes along the x axis
@@ -183,6 +185,8 @@ def versus(table: pd.DataFrame, *, caption: str) -> Html:
 
     `paper` is a number or words, `matches` true, false or words (HTML). With a column `unit`, numbers carry it and keep
     three digits."""
+    import pandas as pd  # imported late: the exercises draw where there is no pandas
+
     rows = []
     for r, unit in zip(table.itertuples(), table["unit"] if "unit" in table else [None] * len(table), strict=True):
         measured, low, high = (_number(x, unit) for x in (r.measured, r.low, r.high))

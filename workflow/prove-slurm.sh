@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The workflow on a real Slurm, on this one host: a figure at quick scale runs as three jobs, one is killed with SIGKILL,
+# The workflow on a real Slurm without accounting, on this one host: a figure at quick scale runs as three jobs, one is killed with SIGKILL,
 # the workflow runs again, and the store is complete and equal, bit for bit, to one that a single process made.
 #
 #   workflow/prove-slurm.sh        as root on Debian or Ubuntu; installs slurm-wlm and munge if they are not there
@@ -89,7 +89,7 @@ $PYTHON -m lth_core run $FIGURE $SCALE --device cpu --store "$WORK/single" --qui
 
 workflow() { # in a subshell, which becomes Snakemake: its process number is Snakemake's own
     exec _build/snakemake/bin/snakemake train --workflow-profile workflow/profiles/slurm --jobs 3 --retries 0 \
-        --slurm-status-command squeue --seconds-between-status-checks 2 --slurm-init-seconds-before-status-checks 4 \
+        --seconds-between-status-checks 2 --slurm-init-seconds-before-status-checks 4 \
         --latency-wait 5 --slurm-logdir "$WORK/joblogs" --config python="$PYTHON" figures=$FIGURE profile=quick \
         dataset=digits trials=3 shards=3 device=cpu threads=1 memory=2000 store="$WORK/store" "$@"
 }

@@ -1,5 +1,5 @@
 """The command line: python -m lth_core run | status | data | audit | merge | publish | export | import | claims, and
-book | archive | student."""
+book | archive | student | grade."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ MODULES = {
     "book": "lth_companion.build.book",
     "archive": "lth_companion.build.archive",
     "student": "lth_companion.classroom.without_solutions",
+    "grade": "lth_companion.classroom.grade",
 }
 WITH_OWN_OPTIONS = {
     "book": "execute the notebooks, build the book (--help: its options)",
     "archive": "this commit as one file with checksums (--help: its options)",
     "student": "the exercises without their solutions (--help: its options)",
+    "grade": "points and remarks for handed-in exercises (--help: its options)",
 }
 
 

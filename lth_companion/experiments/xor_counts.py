@@ -6,9 +6,12 @@ Tables have a row a network or ticket, as `xor.figure1` and `xor.figure2` make t
 from __future__ import annotations
 
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HIDDEN = (10, 8, 6, 4, 2)  # Figure 1's sizes, and the sizes that iterative pruning by two units visits
 CRITERIA = ("input", "output", "product", "random")
@@ -67,6 +70,8 @@ def rates(table: pd.DataFrame, given_parent: bool = False) -> pd.DataFrame:
     Counts among all trials, as printed, or with `given_parent` among those whose parent succeeds. A rate matches
     when the 95% interval of measured minus printed, itself a count of 1000 trials, contains 0; None: nothing printed.
     """
+    import pandas as pd  # imported late: the exercises take intervals from here, where there is no pandas
+
     rows = []
     for (strategy, hidden), group in table.groupby(["strategy", "hidden"], sort=False):
         printed = (PRINTED_GIVEN_PARENT if given_parent else PRINTED).get(strategy, {}).get(hidden)

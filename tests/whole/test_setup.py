@@ -21,15 +21,22 @@ from places import ROOT
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
+# Extras with a lock, and an environment, of their own.
+APART = {
+    "workflow": "workflow/requirements.lock", "lab": "notebooks/requirements.lock",
+    "class": "notebooks/teach/requirements.lock", "lite": "notebooks/teach/lite.lock",
+}  # fmt: skip
+
+
 def wanted() -> dict[str, Requirement]:
     """Every package that pyproject.toml asks for, by name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = {name: lines for name, lines in project["optional-dependencies"].items() if name != "workflow"}
+    extras = {name: lines for name, lines in project["optional-dependencies"].items() if name not in APART}
     lines = [*project["dependencies"], *(line for extra in extras.values() for line in extra)]
     return {requirement.name: requirement for requirement in map(Requirement, lines)}
 
 
-LOCKS = ("requirements.lock", "workflow/requirements.lock")
+LOCKS = ("requirements.lock", *APART.values())
 
 
 def locked(name: str = LOCKS[0]) -> list[tuple[Requirement, int]]:
@@ -66,6 +73,30 @@ def test_pyproject_lock_and_environment_agree() -> None:
     python = next(entry for entry in environment if str(entry).startswith("python="))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert Requirement(f"python{project['requires-python']}").specifier.contains(python.removeprefix("python="))
+
+
+@pytest.mark.parametrize("extra", APART)
+def test_a_lock_of_its_own_has_what_its_extra_asks_for(extra: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pins = {requirement.name: str(requirement.specifier)[2:] for requirement, _ in locked(APART[extra])}
+    for requirement in map(Requirement, project["optional-dependencies"][extra]):
+        assert requirement.name in pins, f"{APART[extra]} lacks {requirement.name}: run make lock"
+        assert requirement.specifier.contains(pins[requirement.name]), requirement
+
+
+@pytest.mark.parametrize("extra", ["lab", "class", "lite"])
+def test_a_lock_of_its_own_agrees_with_the_books(extra: str) -> None:
+    """The exercises run with the versions that the book's tests ran with; JupyterLab fits beside the book."""
+    pins = {requirement.name: requirement.specifier for requirement, _ in locked()}
+    for requirement, _ in locked(APART[extra]):
+        assert pins.get(requirement.name, requirement.specifier) == requirement.specifier, requirement.name
+
+
+def test_the_class_installs_nothing_big() -> None:
+    """`make class` promises 400 MB: these would be most of it, or more."""
+    names = {requirement.name for requirement, _ in locked(APART["class"])}
+    assert {"numpy", "scikit-learn", "matplotlib"} <= names
+    assert not {"torch", "numba", "llvmlite", "pandas", "pyarrow", "jupyterlab", "jupyter-book", "seaborn"} & names
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

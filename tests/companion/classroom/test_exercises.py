@@ -156,8 +156,9 @@ def test_each_bug_is_found_by_its_own_property() -> None:
         for f in space.values()
         if callable(f) and getattr(f, "__code__", None) and f.__code__.co_varnames[:1] == ("made",)
     ]
-    failed = exercises.grade(tests)
-    assert len(tests) == 5 and not failed.loc["right"].any()
+    tests = [t for t in tests if t.__name__ != "as_many_weights_as_planned"]
+    found = exercises.grade(tests)
+    assert len(tests) == 5 and not found.broken and not any(found.failed["right"].values())
     owner = {
         "unmasked": "pruned_weights_stay_zero", "own_masks": "the_control_changes_values_only",
         "signed": "the_smallest_magnitudes_go", "test_leak": "test_data_choose_nothing",
@@ -165,7 +166,7 @@ def test_each_bug_is_found_by_its_own_property() -> None:
     }  # fmt: skip
     assert set(exercises.BROKEN.values()) == set(owner)
     for letter, mistake in exercises.BROKEN.items():
-        assert failed.loc[letter, owner[mistake]], mistake
+        assert found.failed[letter][owner[mistake]], mistake
 
 
 def test_versions_are_written_and_old_ones_removed(tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+"""What a student handed in, put between the exercise's own cells: whatever was renamed, moved, deleted or changed around
+the answers, the checks that run are ours."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lth_companion.classroom.without_solutions import SOURCES, student, tags
+from lth_core.errors import UsageError
+
+Notebook = dict[str, Any]  # nbformat 4 as read from JSON
+EXTRA = "extra"  # tag of code cells that a student added
+
+
+def exercises(sources: Path = SOURCES) -> dict[str, Notebook]:
+    """The students' versions by name, as they were handed out."""
+    return {path.stem: student(json.loads(path.read_text("utf-8"))) for path in sorted(sources.glob("*.ipynb"))}
+
+
+def read(path: Path) -> Notebook:
+    """A notebook from a file; UsageError where it is none."""
+    try:
+        made = json.loads(path.read_text("utf-8"))
+        if made["nbformat"] < 4 or not all({"cell_type", "source"} <= set(cell) for cell in made["cells"]):
+            raise KeyError
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError("this is no notebook that can be read: save it again as .ipynb (format 4).") from None
+    return made
+
+
+def text(cell: Mapping[str, Any]) -> str:
+    return "".join(cell["source"])
+
+
+def names(cell: Mapping[str, Any]) -> set[str]:
+    """What a cell defines: how an answer is found whose cell has lost its number."""
+    try:
+        body = ast.parse(text(cell)).body
+    except SyntaxError:
+        return set()
+    functions = {s.name for s in body if isinstance(s, ast.FunctionDef)}
+    return functions | {t.id for s in body if isinstance(s, ast.Assign) for t in s.targets if isinstance(t, ast.Name)}
+
+
+def number(cell: Mapping[str, Any]) -> str:
+    """The number under which a cell was handed out: nbgrader's, or the notebook's own."""
+    return str(cell.get("metadata", {}).get("nbgrader", {}).get("grade_id") or cell.get("id") or "")
+
+
+def matched(exercise: Notebook, made: Notebook) -> dict[int, str]:
+    """Positions of a hand-in's code cells -> ids of the exercise's cells that they are."""
+    known = {cell["id"]: cell for cell in exercise["cells"] if cell["cell_type"] == "code"}
+    code = {i: cell for i, cell in enumerate(made["cells"]) if cell["cell_type"] == "code"}
+    found = {i: number(cell) for i, cell in code.items() if number(cell) in known}
+    for name, cell in known.items():
+        if name not in found.values() and "exercise" in tags(cell):
+            same = [i for i, other in code.items() if i not in found and names(cell) & names(other)]
+            found |= {i: name for i in same[-1:]}
+    for name, cell in known.items():  # a given cell without its number is not the student's own
+        if name not in found.values():
+            found |= {i: name for i, other in code.items() if i not in found and text(other) == text(cell)}
+    return found
+
+
+def which(made: Notebook, known: Mapping[str, Notebook]) -> str:
+    """The name of the exercise of which a hand-in has most cells; UsageError where it has none."""
+    counts = {name: len(matched(exercise, made)) for name, exercise in known.items()}
+    best = max(counts, key=lambda name: counts[name])
+    if not counts[best]:
+        raise UsageError(f"this is none of the exercises {', '.join(known)}.")
+    return best
+
+
+def assembled(exercise: Notebook, made: Notebook) -> Notebook:
+    """The exercise's code cells in their order with the answers of a hand-in, and the cells that a student added where
+    they stood. Given cells and checks are the exercise's own, changed or not."""
+    found = matched(exercise, made)
+    answers, added, last = {}, {"": []}, ""
+    for i, cell in enumerate(made["cells"]):
+        if cell["cell_type"] != "code":
+            continue
+        if i in found:
+            last = found[i]
+            answers[last] = text(cell)
+        elif text(cell).strip():
+            own = {"cell_type": "code", "id": f"{EXTRA}-{i}", "metadata": {"tags": [EXTRA]}, "source": text(cell)}
+            added.setdefault(last, []).append({**own, "outputs": [], "execution_count": None})
+    cells = list(added[""])
+    for cell in exercise["cells"]:
+        if cell["cell_type"] == "code":
+            kept = copy.deepcopy(cell)
+            if "exercise" in tags(cell):
+                kept["source"] = answers.get(cell["id"], text(cell))
+            cells += [kept, *added.get(cell["id"], [])]
+    return {**exercise, "cells": cells, "metadata": {}}

@@ -1,0 +1,184 @@
+"""Handed-in exercises are graded whatever is in them: ten wrong ones, and what is put together before they run."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lth_companion.classroom import grade, handed_in, without_solutions
+from lth_companion.classroom.sandbox import Ended, Limits
+from lth_core.errors import UsageError
+
+BUGS = "4_find_the_bug"
+KNOWN = handed_in.exercises()
+LIMITS = Limits(seconds=30, total=400, memory=4_000)
+
+
+def solved(name: str = BUGS) -> dict[str, Any]:
+    """The student's version with the right answers."""
+    source = json.loads((without_solutions.SOURCES / f"{name}.ipynb").read_text("utf-8"))
+    return without_solutions.filled_in(without_solutions.student(source), without_solutions.solutions(source))
+
+
+def answer(made: dict[str, Any], which: str, source: str) -> dict[str, Any]:
+    """The hand-in with another answer in place of the one that defines `which`."""
+    made = copy.deepcopy(made)
+    cell = next(c for c in made["cells"] if "exercise" in without_solutions.tags(c) and which in handed_in.names(c))
+    cell["source"] = source
+    return made
+
+
+def check_ids(name: str = BUGS) -> list[str]:
+    return [c["id"] for c in KNOWN[name]["cells"] if "check" in without_solutions.tags(c)]
+
+
+def anonymous(made: dict[str, Any]) -> dict[str, Any]:
+    """As an editor saves it that knows neither ids nor metadata, with its own format."""
+    made = copy.deepcopy(made)
+    for cell in made["cells"]:
+        cell.pop("id")
+        cell["metadata"] = {"colab": 1}
+    return {**made, "nbformat_minor": 0, "metadata": {}}
+
+
+def cheat(made: dict[str, Any]) -> dict[str, Any]:
+    """Nothing answered, every check made to pass, the given cells emptied, one cell twice."""
+    made = copy.deepcopy(KNOWN[BUGS])
+    for cell in made["cells"]:
+        if cell["cell_type"] == "code" and "exercise" not in without_solutions.tags(cell):
+            cell["source"] = "print('all right')"
+    return {**made, "cells": [*made["cells"], made["cells"][-1]]}
+
+
+SMALLEST, ZERO = "the_smallest_magnitudes_go", "pruned_weights_stay_zero"
+LOOP = f"def {SMALLEST}(made):\n    while True:\n        pass"
+CRASH = f"import os\n\ndef {ZERO}(made):\n    os._exit(1)"
+KEY = f"def {ZERO}(made):\n    assert not made.rounds[0].trained['fc9.weight'].any()"
+STRICT = f"def {ZERO}(made):\n    assert made.rounds[0].trained['fc1.weight'].any() == 0"
+FILES = f"import os, shutil\n\ndef {ZERO}(made):\n    open('mine.csv', 'w').write('1')\n    shutil.rmtree(os.getcwd())"
+WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], int, tuple[str, ...]]] = {
+    # what was handed in: points of 12, what the remarks say
+    "untouched": (lambda _: KNOWN[BUGS], 0, ("the_smallest_magnitudes_go (2 points lost): not answered.",)),
+    "loops": (lambda m: answer(m, SMALLEST, LOOP), 8, ("longer than 30 s", "the whole (2 points lost)")),
+    "crashes": (lambda m: answer(m, ZERO, CRASH), 8, (f"{ZERO} (2 points lost): the check stops, it ended Python",)),
+    "no Python": (lambda m: answer(m, ZERO, f"def {ZERO}(made)\n    pass"), 8, ("does not run, SyntaxError",)),
+    "own mistake": (lambda m: answer(m, ZERO, KEY), 8, (f"your test {ZERO} has a mistake itself: it stops with KeyError",)),
+    "too strict": (lambda m: answer(m, ZERO, STRICT), 8, (f"the right implementation fails {ZERO}",)),
+    "finds nothing": (lambda m: answer(m, ZERO, f"def {ZERO}(made):\n    pass"), 8, ("implementations pass all your tests",)),
+    "writes files": (lambda m: answer(m, ZERO, FILES), 8, (f"all five broken implementations pass {ZERO}",)),
+    "asks": (lambda m: answer(m, ZERO, "input('name?')"), 8, ("does not run, StdinNotImplementedError",)),
+    "cheats": (cheat, 0, ("not answered",)),
+}  # fmt: skip
+
+
+def handed(tmp_path: Path, made: Any, name: str = "=Übung 4 (fertig).ipynb") -> Path:
+    path = tmp_path / name
+    path.write_text(json.dumps(made), "utf-8")
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_hand_in_gets_its_points_and_a_sentence(what: str, tmp_path: Path) -> None:
+    make, points, said = WRONG[what]
+    found = grade.graded(handed(tmp_path, make(solved())), KNOWN, LIMITS)
+    assert (found.exercise, found.points, found.of) == (BUGS, points, 12), found
+    remarks = " ".join(found.remarks)
+    assert all(text in remarks for text in said), remarks
+    assert [p.name for p in tmp_path.iterdir()] == ["=Übung 4 (fertig).ipynb"]
+
+
+@pytest.mark.slow
+def test_a_right_one_gets_all_under_any_name_and_without_ids(tmp_path: Path) -> None:
+    found = grade.graded(handed(tmp_path, anonymous(solved())), KNOWN, LIMITS)
+    assert (found.points, found.of, found.remarks) == (12, 12, ())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "this is no notebook"),
+        ("[]", "this is no notebook"),
+        ('{"nbformat": 3, "worksheets": []}', "this is no notebook"),
+        ('{"nbformat": 4, "cells": [{"source": "x"}]}', "this is no notebook"),
+        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}', "this is none of the exercises 1_xor_lottery"),
+    ],
+)  # fmt: skip
+def test_what_is_no_exercise_is_told(content: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "a.ipynb").write_text(content)
+    found = grade.graded(tmp_path / "a.ipynb", KNOWN, LIMITS)
+    assert (found.points, found.of) == (0, 0) and said in found.remarks[0]
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_answers_go_between_the_exercises_own_cells(name: str) -> None:
+    """Whatever became of ids, order and checks."""
+    right = solved(name)
+    wanted = [(c["id"], handed_in.text(c)) for c in right["cells"] if c["cell_type"] == "code"]
+    for made in (right, anonymous(right), {**right, "cells": right["cells"][::-1]}):
+        assert handed_in.which(made, KNOWN) == name
+        cells = handed_in.assembled(KNOWN[name], made)["cells"]
+        assert [(c["id"], handed_in.text(c)) for c in cells] == wanted
+
+
+def test_a_students_own_cells_stay_where_they_stood() -> None:
+    made = solved()
+    at = next(i for i, c in enumerate(made["cells"]) if c["id"] == "4-07")
+    helper = {"cell_type": "code", "id": "new", "metadata": {}, "source": "def mine(): pass", "outputs": []}
+    made["cells"].insert(at, helper)
+    ids = [c["id"] for c in handed_in.assembled(KNOWN[BUGS], made)["cells"]]
+    assert ids.index(f"extra-{at}") == ids.index("4-07") - 1
+
+
+def test_points_and_sentences_follow_from_how_cells_ended() -> None:
+    exercise = KNOWN[BUGS]
+    notebook = handed_in.assembled(exercise, solved())
+    ended = [Ended(c["id"]) for c in notebook["cells"]]
+    assert grade.judged(notebook, exercise, ended, LIMITS) == (12, 12, [])
+    first, *_, last = check_ids()
+    changed = {first: Ended(first, "AssertionError", "too\nlate"), last: Ended(last, "NameError", "name 'x'")}
+    points, _, remarks = grade.judged(notebook, exercise, [changed.get(e.cell, e) for e in ended], LIMITS)
+    assert points == 8 and remarks == [
+        f"{SMALLEST} (2 points lost): too\\nlate.",
+        "the whole (2 points lost): the check stops, NameError: name 'x', perhaps for what failed before.",
+    ]
+    points, _, remarks = grade.judged(notebook, exercise, ended[:-1], LIMITS)
+    assert points == 10 and remarks == ["the whole (2 points lost): never reached within 400 s."]
+
+
+def test_the_table_has_a_row_a_file_and_no_formula(tmp_path: Path) -> None:
+    grade.write([grade.Grade("=1+1.ipynb", BUGS, 3, 12, ("One, two.", "Three."), 4.0)], tmp_path / "grades.csv")
+    rows = list(csv.reader((tmp_path / "grades.csv").read_text("utf-8").splitlines()))
+    assert rows[1] == ["'=1+1.ipynb", BUGS, "3", "12", "4.0", "One, two. Three."]
+
+
+def test_files_are_found_in_folders(tmp_path: Path) -> None:
+    (tmp_path / "b" / ".ipynb_checkpoints").mkdir(parents=True)
+    for name in ("b/2.ipynb", "1.ipynb", "b/.ipynb_checkpoints/2.ipynb", "notes.txt"):
+        (tmp_path / name).write_text("")
+    assert [p.name for p in grade.files([tmp_path])] == ["1.ipynb", "2.ipynb"]
+    with pytest.raises(UsageError, match="no notebook"):
+        grade.files([tmp_path / "b" / ".ipynb_checkpoints"])
+    with pytest.raises(UsageError, match="does not exist"):
+        grade.files([tmp_path / "gone.ipynb"])
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_check_has_points_and_tells_what_is_wrong(name: str) -> None:
+    import ast
+
+    for cell in KNOWN[name]["cells"]:
+        if "check" in without_solutions.tags(cell):
+            own = cell["metadata"]["nbgrader"]
+            assert own["points"] > 0 and own["grade"] and own["locked"] and own["grade_id"] == cell["id"]
+            asserts = [s for s in ast.walk(ast.parse(handed_in.text(cell))) if isinstance(s, ast.Assert)]
+            assert asserts and all(s.msg is not None for s in asserts), cell["id"]
+        elif "exercise" in without_solutions.tags(cell):
+            own = cell["metadata"]["nbgrader"]
+            assert own["solution"] and not own["locked"] and not own["grade"]
