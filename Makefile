@@ -55,7 +55,7 @@ _build/class/.ready: notebooks/teach/requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	rm -rf _build/class
 	$(PYTHON) -m venv _build/class
-	_build/class/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r $<
+	_build/class/bin/python -m pip --quiet --disable-pip-version-check install --no-compile --require-hashes -r $<
 	_build/class/bin/python -m pip --quiet uninstall --yes pip
 	_build/class/bin/python -c 'import site; open(site.getsitepackages()[0] + "/lth.pth", "w").write("$(CURDIR)\n")'
 	@touch $@
