@@ -15,7 +15,7 @@ from sphinx.util import logging
 
 import lth_companion
 from lth_companion import widgets
-from lth_companion.pages import figure_index
+from lth_companion.pages import download, figure_index
 
 LOG = logging.getLogger(__name__)
 PLACE = re.compile(r"<!-- lth: ([\w.]+)\.(\w+) -->")  # a function of a module of lth_companion that gives Markdown
@@ -151,6 +151,7 @@ def finish(app, exception):
     for pattern in ("*.map", "fontawesome.js*", "*webpack-macros.html"):  # the last are templates of the theme's
         for path in out.rglob(pattern):
             path.unlink()
+    download.write_out(out / "_sources")
     scripts, modules = own_scripts(app), own_modules()
     for path in sorted(out.rglob("*.html")):
         before = text = path.read_text("utf-8")
