@@ -1,6 +1,7 @@
 """An archive that can be given a DOI, and the tree of a NeuroLibre submission.
 
 python -m lth_core archive                        write _build/archive/lth-core-VERSION.tar.gz
+python -m lth_core archive --results              only results/: lth-results-VERSION.tar.gz
 python -m lth_core archive --neurolibre FOLDER    write content/ and binder/ into FOLDER
 """
 
@@ -42,14 +43,16 @@ def content(root: Path, name: str) -> bytes:
     return subprocess.run(["git", "show", f"HEAD:{name}"], cwd=root, capture_output=True, check=True).stdout
 
 
-def write(root: Path, target: Path) -> Path:
-    """The archive of the current commit; equal commits give equal bytes (no times, no owners, names in order)."""
+def write(root: Path, target: Path, results: bool = False) -> Path:
+    """The archive of the current commit, or of its `results` alone, for an installed package without a clone; equal
+    commits give equal bytes (no times, no owners, names in order)."""
     names = committed(root)
     if missing := [n for n in NEEDED if n not in names]:
         raise UsageError(f"not committed: {', '.join(missing)}; an archive needs them.")
-    files = {n: content(root, n) for n in names}
+    inside = "results/" if results else ""
+    files = {n.removeprefix(inside): content(root, n) for n in names if n.startswith(inside)}
     files[SUMS] = "".join(f"{hashlib.sha256(data).hexdigest()}  {n}\n" for n, data in files.items()).encode()
-    folder = f"lth-core-{lth_core.__version__}"
+    folder = f"lth-{'results' if results else 'core'}-{lth_core.__version__}"
     archive = target / f"{folder}.tar.gz"
     with (
         replaced(archive) as partial,
@@ -95,11 +98,13 @@ def neurolibre(root: Path, target: Path) -> list[Path]:
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(prog="python -m lth_core archive", description=__doc__.splitlines()[0])
     parser.add_argument("--neurolibre", type=Path, metavar="FOLDER", help="write a NeuroLibre tree instead")
+    parser.add_argument("--results", action="store_true", help="only results/, to be named by LTH_RESULTS")
     options = parser.parse_args(arguments)
     try:
-        made = (
-            neurolibre(root, options.neurolibre) if options.neurolibre else [write(root, root / "_build" / "archive")]
-        )
+        if options.neurolibre:
+            made = neurolibre(root, options.neurolibre)
+        else:
+            made = [write(root, root / "_build" / "archive", options.results)]
     except (UsageError, StoreError) as error:
         print(f"lth_core: {error}", file=sys.stderr)
         return 1 if isinstance(error, StoreError) else 2

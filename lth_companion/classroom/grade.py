@@ -18,7 +18,7 @@ from lth_companion.classroom import handed_in
 from lth_companion.classroom.handed_in import Notebook
 from lth_companion.classroom.sandbox import ENDED, TOO_LONG, Ended, Limits, run
 from lth_companion.classroom.without_solutions import tags
-from lth_core.errors import UsageError, one_line
+from lth_core.errors import StoreError, UsageError, one_line
 from lth_core.files import replaced
 
 LONGEST = 300  # characters of an error's text that a remark repeats
@@ -137,16 +137,26 @@ def main(arguments: list[str] | None = None) -> int:
     except UsageError as error:
         print(f"lth_core: {one_line(str(error))}", file=sys.stderr)
         return 2
-    grades = []
-    with ThreadPoolExecutor(max(1, options.jobs)) as pool:
-        for grade in pool.map(lambda path: graded(path, known, limits), found):
-            grades.append(grade)
-            print(f"{one_line(grade.file)}: {grade.points} of {grade.of} points, {grade.exercise or 'no exercise'}")
-            for remark in grade.remarks:
-                print(f"  {one_line(remark)}", flush=True)
+    grades: list[Grade] = []
+    try:
+        _grade_all(found, known, limits, options.jobs, grades)
+    except StoreError as error:  # of this machine, not of what was handed in
+        print(f"lth_core: {one_line(str(error))}", file=sys.stderr)
+        return 1
     write(grades, options.out)
     print(options.out)
     return 0
+
+
+def _grade_all(
+    found: Sequence[Path], known: Mapping[str, Notebook], limits: Limits, jobs: int, grades: list[Grade]
+) -> None:
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        for grade in pool.map(lambda path: graded(path, known, limits), found):
+            grades.append(grade)
+            remarks = "".join(f"\n  {one_line(remark)}" for remark in grade.remarks)
+            points = f"{grade.points} of {grade.of} points, {grade.exercise or 'no exercise'}"
+            print(f"{one_line(grade.file)}: {points}{remarks}", flush=True)
 
 
 if __name__ == "__main__":

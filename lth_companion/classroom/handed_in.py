@@ -1,5 +1,6 @@
-"""What a student handed in, put between the exercise's own cells: whatever was renamed, moved, deleted or changed around
-the answers, the checks that run are ours."""
+"""What a student handed in, put between the exercise's own cells.
+
+Whatever was renamed, moved, deleted or changed around the answers, the checks that run are ours."""
 
 from __future__ import annotations
 

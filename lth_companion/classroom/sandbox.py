@@ -22,6 +22,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from lth_core.errors import StoreError
+
 MB = 1_000_000
 APART = ("unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child")
 KEPT = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT")  # of the grader's environment
@@ -70,8 +72,9 @@ def run(notebook: dict[str, Any], limits: Limits) -> list[Ended]:
         own |= {"HOME": folder, "TMPDIR": f"{folder}/work", "JUPYTER_RUNTIME_DIR": f"{folder}/r", "MPLBACKEND": "agg"}
         own |= {"OMP_NUM_THREADS": "1", "JUPYTER_PREFER_ENV_PATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
         own |= {"IPYTHONDIR": f"{folder}/i", "MPLCONFIGDIR": f"{folder}/m"}
-        quiet: dict[str, Any] = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        process = subprocess.Popen(command, cwd=folder, env=own, start_new_session=True, **quiet)
+        with open(Path(folder) / "errors", "wb") as errors:
+            quiet: dict[str, Any] = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
+            process = subprocess.Popen(command, cwd=folder, env=own, start_new_session=True, **quiet)
         try:
             process.wait(limits.total)
         except subprocess.TimeoutExpired:
@@ -85,7 +88,10 @@ def run(notebook: dict[str, Any], limits: Limits) -> list[Ended]:
         try:
             return [Ended(**one) for one in json.loads(told.read_text())]
         except (OSError, ValueError):
-            return []
+            if process.returncode in (0, -signal.SIGKILL):
+                return []
+            said = (Path(folder) / "errors").read_text(errors="replace").strip().splitlines()
+            raise StoreError(f"no notebook can be run here: {said[-1] if said else process.returncode}") from None
 
 
 def limit(limits: Limits) -> None:
@@ -108,7 +114,7 @@ def execute(notebook: dict[str, Any], limits: Limits, tell: Path) -> None:
     stopped: dict[str, Ended] = {}
     sockets = {"transport": "ipc", "ip": str(tell.parent / "socket")}  # files: there may be no network
     while True:
-        made = nbformat.from_dict(notebook)
+        made = nbformat.reads(json.dumps(notebook), as_version=4)
         for cell in made.cells:
             if cell.id in stopped:
                 cell.source = f"raise {'TimeoutError' if stopped[cell.id].error == TOO_LONG else 'RuntimeError'}()"

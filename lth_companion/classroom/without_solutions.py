@@ -31,7 +31,10 @@ def tags(cell: dict[str, Any]) -> set[str]:
 
 def nbgrader(cell: dict[str, Any]) -> dict[str, Any]:
     """What nbgrader (its format 3) wants to know of a cell: nothing unless it is an exercise or a check."""
-    own = {"exercise": dict(grade=False, locked=False, solution=True), "check": dict(grade=True, locked=True, solution=False)}
+    own = {
+        "exercise": dict(grade=False, locked=False, solution=True),
+        "check": dict(grade=True, locked=True, solution=False),
+    }
     for tag in tags(cell) & set(own):
         points = {"points": cell["metadata"]["points"]} if tag == "check" else {}
         return {"nbgrader": {**own[tag], **points, "grade_id": cell["id"], "schema_version": 3, "task": False}}

@@ -15,7 +15,7 @@ SIDE_BY_SIDE = 2_500  # units in one block: their numbers stay in the processor'
 
 
 def train(weights: Weights, iterations: int = 10_000, lr: float = 1.0) -> Weights:
-    """`weights` `(parameter, network)` after full-batch gradient descent on the mean cross-entropy of the four points."""
+    """`weights` `(parameter, network)` after full-batch gradient descent on the mean cross-entropy of four points."""
     side = max(1, SIDE_BY_SIDE // (len(weights) // 4))
     blocks = np.split(np.asarray(weights, np.float32), range(side, weights.shape[1], side), axis=1)
     return np.concatenate([_descend(block, iterations, np.float32(lr / 4)) for block in blocks], axis=1)

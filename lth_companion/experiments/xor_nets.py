@@ -1,4 +1,4 @@
-"""XOR networks as arrays: how they start, what they answer, which of their units stay. numpy alone: nothing trains here.
+"""XOR networks as arrays: how they start, what they answer, which of their units stay. Nothing trains here.
 
 A network is 2-h-1: h ReLU units, one sigmoid output, biases everywhere. Many networks are one array
 `(parameter, network)` of 4h + 1 rows: each unit's two input weights, bias and output weight; last, the output's bias.

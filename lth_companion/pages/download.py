@@ -1,4 +1,4 @@
-"""Pages as notebooks to keep: what only the book's builder understands is written out, so that plain Jupyter shows it."""
+"""Pages as notebooks to keep: what only the book's builder understands is written out for plain Jupyter."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,8 @@ from lth_core.results.schema import checked
 from lth_core.spec import Spec, from_dict
 from lth_core.store.cell import UNREADABLE, digest_arrays, key_of
 
-HERE = Path(__file__).resolve().parents[2] / "results"
+# The clone's own results/, or an unpacked archive of them (`python -m lth_core archive --results`).
+HERE = Path(os.environ.get("LTH_RESULTS") or Path(__file__).resolve().parents[2] / "results")
 POINTS = 125  # evaluations kept of a curve; early stopping and convergence are computed from all of them first
 NEVER = 255  # a weight that the chain never prunes
 FINER = 2.0**10  # changes of weights are multiplied by this before they become float16, so that small ones stay

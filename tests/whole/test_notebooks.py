@@ -114,7 +114,7 @@ WRONG = {
 
 
 def first_cells(path: Path, **values: Any) -> dict[str, Any]:
-    """Run the cell of the parameters, with other values, and the two after it: `parameters.take`, and the setting up."""
+    """Run the cell of the parameters, with other values, and the two after it: taking them, and setting up."""
     declared, *after = ("".join(cell["source"]) for cell in cells(path)[:3])
     space: dict[str, Any] = {}
     exec(declared, space)

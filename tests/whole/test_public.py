@@ -7,8 +7,10 @@ import hashlib
 import importlib
 import inspect
 import json
+import os
 import re
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -323,6 +325,21 @@ def test_an_archive_has_checksums_of_all_that_is_committed(checkout: Path, tmp_p
         digest, name = line.split("  ")
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
     assert len((folder / archive.SUMS).read_text().splitlines()) == len(archive.NEEDED)
+
+
+def test_results_alone_are_an_archive_that_the_package_reads(checkout: Path, tmp_path: Path) -> None:
+    made = archive.write(checkout, tmp_path / "out", results=True)
+    assert made.name == f"lth-results-{lth_core.__version__}.tar.gz"
+    with tarfile.open(made) as tar:
+        tar.extractall(tmp_path, filter="data")
+    folder = tmp_path / made.name.removesuffix(".tar.gz")
+    assert {p.name for p in folder.iterdir()} == {"MANIFEST.json", archive.SUMS}
+    ((digest, name),) = (line.split("  ") for line in (folder / archive.SUMS).read_text().splitlines())
+    assert name == "MANIFEST.json" and hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    code = "from lth_core import results; print(results.HERE)"
+    own = {**os.environ, "LTH_RESULTS": str(folder)}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=own, check=True)
+    assert ran.stdout.strip() == str(folder)
 
 
 def test_an_archive_lacks_nothing_and_needs_a_commit(

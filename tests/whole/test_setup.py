@@ -111,6 +111,31 @@ def test_source_notebooks_are_clean(path: Path) -> None:
             assert re.match(r"\w+\s*:\s*[^=]+=[^#]+#\s*\S", line), f"a parameter is typed and commented: {line}"
 
 
+def test_versions_agree() -> None:
+    """The package's version, its citation, the newest heading of the changelog, and its containers' Python."""
+    import lth_core
+
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    newest = re.search(r"^## (?:\[)?(\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert newest and citation["version"] == newest[1] == lth_core.__version__
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (python,) = re.findall(r"^FROM python:(\d+\.\d+)-slim$", (ROOT / "Dockerfile").read_text(), re.M)
+    assert Requirement(f"python{project['requires-python']}").specifier.contains(python)
+
+
+def test_the_container_builds_from_the_lock() -> None:
+    """What can be seen of it without a builder: what it copies is there, and it installs nothing but the lock."""
+    text = (ROOT / "Dockerfile").read_text()
+    for line in re.findall(r"^COPY (.+) \S+$", text, re.M):
+        assert all((ROOT / name).exists() for name in line.split() if not name.startswith("--")), line
+    installs = re.findall(r"pip install[^&\n]*", text)
+    assert installs and all("--require-hashes" in i or "--no-deps" in i for i in installs)
+    assert "://" not in text and "index" not in text
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    assert (ROOT / ".devcontainer" / container["build"]["dockerfile"]).resolve() == ROOT / "Dockerfile"
+    assert (ROOT / ".devcontainer" / container["build"]["context"]).resolve() == ROOT
+
+
 def test_results_are_small() -> None:
     from lth_core import results
 

@@ -59,6 +59,7 @@ def cheat(made: dict[str, Any]) -> dict[str, Any]:
 SMALLEST, ZERO = "the_smallest_magnitudes_go", "pruned_weights_stay_zero"
 LOOP = f"def {SMALLEST}(made):\n    while True:\n        pass"
 CRASH = f"import os\n\ndef {ZERO}(made):\n    os._exit(1)"
+NOTHING = f"def {ZERO}(made):\n    pass"
 KEY = f"def {ZERO}(made):\n    assert not made.rounds[0].trained['fc9.weight'].any()"
 STRICT = f"def {ZERO}(made):\n    assert made.rounds[0].trained['fc1.weight'].any() == 0"
 FILES = f"import os, shutil\n\ndef {ZERO}(made):\n    open('mine.csv', 'w').write('1')\n    shutil.rmtree(os.getcwd())"
@@ -68,9 +69,9 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], int, tuple[str, ...]]] =
     "loops": (lambda m: answer(m, SMALLEST, LOOP), 8, ("longer than 30 s", "the whole (2 points lost)")),
     "crashes": (lambda m: answer(m, ZERO, CRASH), 8, (f"{ZERO} (2 points lost): the check stops, it ended Python",)),
     "no Python": (lambda m: answer(m, ZERO, f"def {ZERO}(made)\n    pass"), 8, ("does not run, SyntaxError",)),
-    "own mistake": (lambda m: answer(m, ZERO, KEY), 8, (f"your test {ZERO} has a mistake itself: it stops with KeyError",)),
+    "own mistake": (lambda m: answer(m, ZERO, KEY), 8, (f"your test {ZERO} has a mistake itself: it stops with Key",)),
     "too strict": (lambda m: answer(m, ZERO, STRICT), 8, (f"the right implementation fails {ZERO}",)),
-    "finds nothing": (lambda m: answer(m, ZERO, f"def {ZERO}(made):\n    pass"), 8, ("implementations pass all your tests",)),
+    "finds nothing": (lambda m: answer(m, ZERO, NOTHING), 8, ("implementations pass all your tests",)),
     "writes files": (lambda m: answer(m, ZERO, FILES), 8, (f"all five broken implementations pass {ZERO}",)),
     "asks": (lambda m: answer(m, ZERO, "input('name?')"), 8, ("does not run, StdinNotImplementedError",)),
     "cheats": (cheat, 0, ("not answered",)),
@@ -107,7 +108,7 @@ def test_a_right_one_gets_all_under_any_name_and_without_ids(tmp_path: Path) -> 
         ("[]", "this is no notebook"),
         ('{"nbformat": 3, "worksheets": []}', "this is no notebook"),
         ('{"nbformat": 4, "cells": [{"source": "x"}]}', "this is no notebook"),
-        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}', "this is none of the exercises 1_xor_lottery"),
+        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}', "none of the exercises 1_xor_lottery"),
     ],
 )  # fmt: skip
 def test_what_is_no_exercise_is_told(content: str, said: str, tmp_path: Path) -> None:

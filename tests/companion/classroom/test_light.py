@@ -120,7 +120,11 @@ def test_the_wheel_for_browsers_asks_for_nothing_and_repeats(tmp_path: Path) -> 
     assert lite.wheel(tmp_path).read_bytes() == first
     with zipfile.ZipFile(made) as archive:
         names = set(archive.namelist())
-        assert {"lth_core/prune.py", "lth_companion/classroom/xor.py", "lth_companion/experiments/parameters.py"} <= names
+        assert {
+            "lth_core/prune.py",
+            "lth_companion/classroom/xor.py",
+            "lth_companion/experiments/parameters.py",
+        } <= names
         metadata = archive.read(next(n for n in names if n.endswith("METADATA"))).decode()
     assert "Requires-Dist" not in metadata and made.name.startswith("lth_core-")
 

@@ -18,7 +18,8 @@ from lth_core.errors import UsageError
 TAKEN = [
     (int, 3, 3), (int, 10.0, 10), (int, "10", 10), (int, "1e1", 10), (int, "10.0", 10), (int, " 7 ", 7),
     (int, str(2**60 + 1), 2**60 + 1), (float, 1, 1.0), (float, 0.5, 0.5), (float, "5e-1", 0.5), (float, "1e-3", 1e-3),
-    (str, "1e-3", "1e-3"), (str, "", ""), (bool, True, True), (bool, "no", False), (bool, "True", True), (bool, 0, False),
+    (str, "1e-3", "1e-3"), (str, "", ""), (bool, True, True), (bool, "no", False), (bool, "True", True),
+    (bool, 0, False),
 ]  # fmt: skip
 REFUSED = [
     (int, 2.5, "a whole number"), (int, "2.5", "a whole number"), (int, "ten", "a whole number"),
@@ -52,7 +53,9 @@ def test_another_is_refused_by_name(kind: type, value: Any, said: str) -> None:
 
 @pytest.mark.parametrize(("name", "near"), [("rat", "rate"), ("Rate", "rate"), ("rates", "rate"), ("X", "x")])
 def test_an_unknown_name_is_refused_with_the_nearest(name: str, near: str) -> None:
-    with pytest.raises(UsageError, match=f"{name} is no parameter of this notebook; the nearest is {near}; it has rate"):
+    with pytest.raises(
+        UsageError, match=f"{name} is no parameter of this notebook; the nearest is {near}; it has rate"
+    ):
         parameters.take(notebook(int, 3, f"{name} = 3"))
 
 
@@ -79,7 +82,9 @@ def test_looking_at_them_imports_nothing_heavy() -> None:
     assert not {"torch", "numba", "pandas", "scipy", "matplotlib", "sklearn"} & set(eval(ran.stdout))
 
 
-@pytest.mark.parametrize(("flag", "given", "said"), [("-y", "rate: many", "rate = 'many'"), ("-p", "trial 3", "trials")])
+@pytest.mark.parametrize(
+    ("flag", "given", "said"), [("-y", "rate: many", "rate = 'many'"), ("-p", "trial 3", "trials")]
+)
 def test_a_run_by_papermill_ends_there(flag: str, given: str, said: str, tmp_path: Path) -> None:
     words = [given] if flag == "-y" else given.split()
     page = ROOT / "notebooks" / "beyond_train_your_own.ipynb"
