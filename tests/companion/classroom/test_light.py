@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -156,7 +157,7 @@ def test_minutes_agree_everywhere() -> None:
         rows = re.findall(r"^\| (\d+)–(\d+) \| (.*?) \|", table.split("\n\n")[0], re.M)
         spans = [(int(a), int(b)) for a, b, _ in rows]
         assert spans[0][0] == 0 and spans[-1][1] == 45
-        assert all(a[1] == b[0] for a, b in zip(spans, spans[1:], strict=False))
+        assert all(a[1] == b[0] for a, b in pairwise(spans))
         texts = [what for *_, what in rows]
         assert any(what.startswith("Laptops open") for what in texts)
         for (a, b), what in zip(spans, texts, strict=True):
