@@ -1,11 +1,7 @@
-"""XOR networks by the thousand: training, unit pruning and the tables behind v1 section 2, Figures 1 and 2.
+"""XOR networks by the thousand: their training and the tables behind v1 section 2, Figures 1 and 2.
 
-A network is 2-h-1: h ReLU units, one sigmoid output, biases everywhere. Many networks are one array
-`(parameter, network)` of 4h + 1 rows: each unit's two input weights, bias and output weight; last, the output's bias.
-Removing a unit and setting its four numbers to 0 are the same thing (such a unit never moves again), so a pruned
-network is stored, and trained, with fewer rows.
-
-Figure 1 is a table with one row a network, Figure 2 one with a row a ticket; `xor_counts` counts successes in either.
+Networks are arrays as `xor_networks` describes them. Figure 1 is a table with one row a network, Figure 2 one with a
+row a ticket; `xor_counts` counts successes in either. What the ledger judges is published (`xor_published`).
 """
 
 from __future__ import annotations
@@ -22,9 +18,11 @@ from lth_companion.experiments.xor_counts import (  # fmt: skip
     CLUSTERS,
     CRITERIA,
     HIDDEN,
+    NETWORK,
     PRINTED,
     PRINTED_GIVEN_PARENT,
     PRINTED_TRIALS,
+    RANDOM,
     TIE,
     ZERO_LOSS,
     difference,
@@ -33,20 +31,28 @@ from lth_companion.experiments.xor_counts import (  # fmt: skip
     rates,
     wilson,
 )
-from lth_core.draws import generator
+from lth_companion.experiments.xor_networks import (  # fmt: skip
+    CLASSES,
+    POINTS,
+    Units,
+    Weights,
+    agreement,
+    initial,
+    logits,
+    outcome,
+    score,
+    solution,
+    subnet,
+    survivors,
+)
 from lth_core.errors import UsageError
 
 __all__ = [
     "CLASSES", "CLUSTERS", "CRITERIA", "HIDDEN", "POINTS", "PRINTED", "PRINTED_GIVEN_PARENT", "PRINTED_TRIALS", "TIE",
-    "ZERO_LOSS", "Units", "Weights", "check", "difference", "figure1", "figure2", "gain", "initial", "judge", "logits",
-    "outcome", "rates", "score", "solution", "subnet", "survivors", "train", "wilson",
+    "ZERO_LOSS", "Units", "Weights", "agreement", "check", "difference", "figure1", "figure2", "gain", "initial",
+    "judge", "logits", "networks", "outcome", "rates", "score", "solution", "subnet", "survivors", "train", "wilson",
 ]  # fmt: skip
 
-Weights = NDArray[np.float32]  # (parameter, network)
-Units = NDArray[np.intp]  # (unit, network): which units of each network stay, in ascending order
-
-POINTS = np.array([(0, 0), (0, 1), (1, 0), (1, 1)])
-CLASSES = np.array([0, 1, 1, 0])
 LANES = 64  # networks trained side by side in one block: four 512-bit or eight 256-bit registers
 ZERO, ONE = np.float32(0), np.float32(1)
 
@@ -118,27 +124,6 @@ def check(trials: int, lr: float, iterations: int) -> None:
         raise UsageError(f"lr = {lr!r} is not allowed: give a positive number, such as 1.0.")
 
 
-def initial(trials: int, hidden: int, seed: int = 0, purpose: str = "init", sd: float = 0.1) -> Weights:
-    """Initial weights `(parameter, network)`: normal(0, sd) redrawn beyond 2 sd, biases 0 (v1 footnote 3).
-
-    Network i is the same however many are asked for: it takes row i of each table of draws, and the n-th redraw
-    of a value is always in the n-th table.
-    """
-    shape, attempt = (trials, 4 * hidden + 1), 0
-    values = generator(seed, "xor", purpose, hidden, 0).standard_normal(shape)
-    while (far := np.abs(values) > 2).any():
-        attempt += 1
-        values = np.where(far, generator(seed, "xor", purpose, hidden, attempt).standard_normal(shape), values)
-    values[:, 2::4] = 0
-    values[:, -1] = 0
-    return np.ascontiguousarray(sd * values.T, np.float32)
-
-
-def solution(n: float) -> Weights:
-    """The paper's own two-unit solution (v1 footnote 2) as one network `(9, 1)`: exact for every n >= 1."""
-    return np.array([[n, -n, 0, 1, -n, n, 0, 1, -n / 2]], np.float32).T
-
-
 def train(weights: Weights, iterations: int = 10_000, lr: float = 1.0, threads: int | None = None) -> Weights:
     """`weights` `(parameter, network)` after full-batch gradient descent on the mean cross-entropy of the four points.
 
@@ -158,53 +143,11 @@ def train(weights: Weights, iterations: int = 10_000, lr: float = 1.0, threads: 
     return block[:, :rows].swapaxes(0, 1).reshape(rows, -1)[:, :n].copy()
 
 
-def logits(weights: Weights, points: NDArray = POINTS) -> NDArray[np.float64]:
-    """Output before the sigmoid `(point, network)`, in float64."""
-    unit = weights[:-1].reshape(-1, 4, weights.shape[1]).astype(float)
-    inside = np.einsum("pd,hdn->phn", points, unit[:, :2]) + unit[:, 2]
-    return np.einsum("phn,hn->pn", np.maximum(inside, 0), unit[:, 3]) + weights[-1]
-
-
-def outcome(weights: Weights) -> pd.DataFrame:
-    """One row a network: trial, loss (mean cross-entropy), margin (of the worst point, in logits; below 0 = wrong),
-    cluster (which of `CLUSTERS` is nearest)."""
-    margins = np.where(CLASSES[:, None] == 1, 1, -1) * logits(weights)
-    loss = np.logaddexp(0, -margins).mean(0)
-    cluster = np.abs(loss[:, None] - CLUSTERS).argmin(1)
-    trial = np.arange(len(loss))
-    return pd.DataFrame({"trial": trial, "loss": loss, "margin": margins.min(0), "cluster": cluster})
-
-
-def score(weights: Weights, criterion: str, seed: int = 0) -> NDArray:
-    """How much a unit is worth `(unit, network)`: mean |input weight|, |output weight|, their product (section 2.1;
-    biases do not count), or a draw that depends on the network alone (our control)."""
-    unit = weights[:-1].reshape(-1, 4, weights.shape[1])
-    hidden, trials = len(unit), weights.shape[1]
-    inputs, outputs = np.abs(unit[:, :2]).mean(1), np.abs(unit[:, 3])
-    if criterion == "random":
-        return generator(seed, "xor", "random pruning", hidden).random((trials, hidden)).T
-    if criterion not in CRITERIA:
-        raise UsageError(f"criterion = {criterion!r} does not exist; allowed: {', '.join(CRITERIA)}.")
-    return {"input": inputs, "output": outputs, "product": inputs * outputs}[criterion]
-
-
-def survivors(scores: NDArray, keep: int) -> Units:
-    """The `keep` highest-scoring units of each network `(unit, network)`; equal scores fall in index order."""
-    return np.sort(np.argsort(-scores, axis=0, kind="stable")[:keep], axis=0)
-
-
-def subnet(weights: Weights, units: Units) -> Weights:
-    """The networks reduced to `units`: with initial weights, that is the rewound ticket."""
-    unit = weights[:-1].reshape(-1, 4, weights.shape[1])
-    kept = np.take_along_axis(unit, units[:, None], axis=0)
-    return np.concatenate([kept.reshape(-1, weights.shape[1]), weights[-1:]])
-
-
 def figure1(trials: int = 1000, seed: int = 0, lr: float = 1.0, iterations: int = 10_000) -> pd.DataFrame:
     """v1 Figure 1: random networks of each size. One row a network: strategy ("random networks"), hidden, trial, loss,
     margin, right, zero."""
     tables = [outcome(train(initial(trials, h, seed), iterations, lr)).assign(hidden=h) for h in HIDDEN]
-    return judge(pd.concat(tables, ignore_index=True).assign(strategy="random networks"))
+    return judge(pd.concat(tables, ignore_index=True).assign(strategy=RANDOM))
 
 
 def figure2(
@@ -238,3 +181,30 @@ def figure2(
         record("reinit", train(initial(trials, keep, seed, "reinit"), iterations, lr))
     table = pd.concat(rows, ignore_index=True)
     return judge(table.merge(parent.add_prefix("parent_").rename(columns={"parent_trial": "trial"}), on="trial"))
+
+
+def networks(trials: int = 1000, seed: int = 0, lr: float = 1.0, iterations: int = 10_000) -> pd.DataFrame:
+    """All networks that the ledger judges, each trained once: those of Figure 1, the tickets of Figure 2, and two-unit
+    tickets of smaller parents. One row a network: strategy, parent (its units; 0 of random networks), hidden, trial,
+    loss, margin, and of random ten-unit networks what `agreement` says of each criterion (else NaN)."""
+    rows, start, after = [], {}, {}
+
+    def record(strategy: str, parent: int, weights: Weights, **more: NDArray) -> None:
+        about = dict(strategy=strategy, parent=parent, hidden=len(weights) // 4)
+        rows.append(outcome(weights)[["trial", "loss", "margin"]].assign(**about, **more))
+
+    for h in HIDDEN:
+        start[h] = initial(trials, h, seed)
+        after[h] = train(start[h], iterations, lr)
+        record(RANDOM, 0, after[h], **(agreement(after[h]) if h == HIDDEN[0] else {}))
+    for h, sizes in ((10, (4, 2)), (8, (2,)), (6, (2,)), (4, (2,))):
+        ranking = score(after[h], "product")
+        for keep in sizes:
+            record("one-shot product", h, train(subnet(start[h], survivors(ranking, keep)), iterations, lr))
+    for criterion in CRITERIA[:-1]:
+        ticket, trained = start[HIDDEN[0]], after[HIDDEN[0]]
+        for keep in HIDDEN[1:]:
+            ticket = subnet(ticket, survivors(score(trained, criterion, seed), keep))
+            trained = train(ticket, iterations, lr)
+            record(f"iterative {criterion}", HIDDEN[0], trained)
+    return pd.concat(rows, ignore_index=True)[NETWORK]

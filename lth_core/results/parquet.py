@@ -44,12 +44,18 @@ COLUMNS: dict[str, dict[str, Kind]] = {
     "curves": {"key": _text, "iteration": types.is_integer, **dict.fromkeys(MEASURED, _number)},
     "masks": {"chain": _text, "rounds": types.is_integer, "layer": _text, "pruned_at": _bytes},
     "weights": {"key": _text, "parameter": _text, "change": _bytes},
-}
+    "outcomes": {
+        **dict.fromkeys(("strategy", "made_from"), _text),
+        **dict.fromkeys(("parent", "hidden", "trial"), types.is_integer),
+        **dict.fromkeys(("loss", "margin", "product", "input", "output"), _number),
+    },
+}  # fmt: skip
 NAMED_BY = {
     "cells": ["key"],
     "curves": ["key", "iteration"],
     "masks": ["chain", "layer"],
     "weights": ["key", "parameter"],
+    "outcomes": ["strategy", "parent", "hidden", "trial"],
 }
 
 

@@ -53,7 +53,7 @@ class Published:
         return manifest.read(self.root)
 
     def parts(self, name: str) -> Iterator[tuple[str, pd.DataFrame]]:
-        """Each section's file of this name: cells, curves, masks or weights."""
+        """Each section's file of this name: cells, curves, masks, weights or outcomes."""
         for relative in self.manifest:
             section = relative.split("/")[0]
             if relative.endswith(f"/{name}.parquet") and section not in self.without:

@@ -15,7 +15,8 @@ from lth_core.store.cell import CURVES, MADE
 RESTORE = "restore results/ from git"
 BYTES = ("pruned_at", "change")
 SHAPES = {  # texts that are parsed or compared, never shown: pattern, characters at most
-    "key": ("[0-9a-f]{20}", 20), "chain": ("[0-9a-f]{20}", 20), "spec": (r'\{".*', 5_000),
+    "key": ("[0-9a-f]{20}", 20), "chain": ("[0-9a-f]{20}", 20), "made_from": ("[0-9a-f]{20}", 20),
+    "spec": (r'\{".*', 5_000),
     "lr_drops": (r"\[[0-9, ]*\]", 500),
 }  # fmt: skip
 TEXTS = {
