@@ -27,6 +27,7 @@ from lth_core.store.cell import MADE, key_of
 
 NEEDS_NO_RESULTS = ("xor", "settings")  # needs of tests that no published network serves
 TOLD = ("dataset", "arch", "optimizer", "lr", "batch_size", "iterations", "round", "arm", "trial")  # of a network
+_told = attrgetter(*TOLD)
 
 
 def with_curves(
@@ -149,17 +150,27 @@ class Bench:
 
     def key(self, spec: Spec) -> str | None:
         """A row's key where it is measured."""
-        if not self.keys or (self.told is not None and tuple(getattr(spec, n) for n in TOLD) not in self.told):
+        if not self.keys or (self.told is not None and _told(spec) not in self.told):
             return None
         return key if (key := key_of(spec)) in self.keys else None
 
+    def has(self, spec: Spec) -> bool:
+        return self.key(spec) is not None
+
+    def diverged(self, spec: Spec) -> bool:
+        return self.source.diverged(spec)
+
     def rows(self, figure: str, profile: str) -> Rows:
+        """A figure's networks in a profile, made once; where results/ are of the paper's scale, once for both."""
+        usual = not any(v not in (0, "own") for v in self.options.values())
+        if profile == "published" and usual and not catalogue.smaller(figure):
+            profile = "paper"
         if (figure, profile) not in self.cache:
-            own = profile != "paper" or any(v not in (0, "own") for v in self.options.values())
+            own = profile != "paper" or not usual
             specs = catalogue.rows(figure, profile, **self.options) if own else list(declared(figure))
             keys = [self.key(s) for s in specs]
             if self.chains_end and any(k is None for k in keys) and any(k is not None for k in keys):
-                possible = set(results.possible(specs, self.source))
+                possible = set(results.possible(specs, self))
                 pairs = [(s, k) for s, k in zip(specs, keys, strict=True) if s in possible]
                 specs, keys = [s for s, _ in pairs], [k for _, k in pairs]
             self.cache[figure, profile] = Rows(specs, keys, self.source)

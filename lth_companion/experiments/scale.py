@@ -55,12 +55,19 @@ def unpruned(scale: Scale, **changes) -> list[Spec]:
 
 def chains(unpruned: list[Spec], arms: Iterable[str], rounds: Iterable[int], replicates: int, **pruned) -> list[Spec]:
     """Unpruned networks, and every round of each in each arm; `pruned` are fields that only pruned networks have."""
+    levels, arms = [r for r in rounds if r], list(arms)
+
+    def grow(first: Spec) -> list[Spec]:
+        return [
+            first.at_round(r, arm=arm, replicate=i, **pruned) for r in levels for arm in arms
+            for i in range(replicates if ARMS[arm].redrawn else 1)
+        ]  # fmt: skip
+
     rows = list(unpruned)
-    for first in unpruned:
-        for r in rounds:
-            for arm in arms:
-                copies = replicates if ARMS[arm].redrawn else 1
-                rows += [first.at_round(r, arm=arm, replicate=i, **pruned) for i in range(copies)] if r else []
+    made = grow(unpruned[0]) if unpruned else []
+    for first in unpruned:  # most differ from the first of all in their trial alone
+        alike = first == unpruned[0].in_trial(first.trial)
+        rows += [row.in_trial(first.trial) for row in made] if alike else grow(first)
     return rows
 
 

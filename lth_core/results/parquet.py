@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 
 import pandas as pd
@@ -64,8 +64,15 @@ def rows(data: bytes) -> int:
     return pq.ParquetFile(io.BytesIO(data)).metadata.num_rows
 
 
-def read(kind: str, data: bytes, most: int | None = None) -> pd.DataFrame:
-    """A published table out of its file; ValueError (or Arrow's own) says what is wrong with it.
+def read(kind: str, data: bytes, most: int | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """A published table out of its file, or some `columns` of it; ValueError (or Arrow's own) says what is wrong: see
+    `packed`."""
+    return written_out(packed(kind, data, most, columns))
+
+
+def packed(kind: str, data: bytes, most: int | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+    """A published table as Arrow keeps it, each different text once, and all that has to be known before it is written
+    out looked at.
 
     `most`: rows that it can have. Without it the rows that its bytes can tell apart: each of them has a key or as many
     bits of masks or weights."""
@@ -77,17 +84,28 @@ def read(kind: str, data: bytes, most: int | None = None) -> pd.DataFrame:
     size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
     allowed = RATIO * len(data) + FREE
     texts = [n for n in schema.names if _text(schema.field(n).type) or _bytes(schema.field(n).type)]
-    if size > allowed or _unpacked(data, texts) > allowed:
+    if size > allowed:
         raise ValueError(f"it unpacks to more than {allowed:,} bytes")
-    table = pd.read_parquet(io.BytesIO(data))
-    if list(table.columns) != schema.names:  # what it tells pandas says otherwise
-        raise ValueError("its columns are not what they seem")
-    named = NAMED_BY[kind]
-    if table[[n for n in COLUMNS[kind] if n in texts]].isna().any(axis=None) or table[named].isna().any(axis=None):
+    file = pq.ParquetFile(io.BytesIO(data), metadata=about, read_dictionary=texts)
+    table = file.read(None if columns is None else list(columns), use_threads=False)
+    if _unpacked(table) > allowed:
+        raise ValueError(f"it unpacks to more than {allowed:,} bytes")
+    named = [n for n in NAMED_BY[kind] if n in table.column_names]
+    needed = {*named, *(n for n in COLUMNS[kind] if n in texts and n in table.column_names)}
+    if any(table.column(n).null_count for n in needed):
         raise ValueError("a row has no name or no content")
-    if table.duplicated(named).any():
+    if named == NAMED_BY[kind] and written_out(table.select(named)).duplicated().any():
         raise ValueError(f"two rows have the same {' and '.join(named)}")
     return table
+
+
+def written_out(table: pa.Table) -> pd.DataFrame:
+    """A packed table for pandas."""
+    fields = [f.with_type(f.type.value_type) if types.is_dictionary(f.type) else f for f in table.schema]
+    found = table.cast(pa.schema(fields, table.schema.metadata)).to_pandas()
+    if list(found.columns) != table.column_names:  # what it tells pandas says otherwise
+        raise ValueError("its columns are not what they seem")
+    return found
 
 
 def _check_columns(kind: str, schema: pa.Schema) -> None:
@@ -102,15 +120,12 @@ def _check_columns(kind: str, schema: pa.Schema) -> None:
         raise ValueError(f"it has columns that no table of {kind} has")
 
 
-def _unpacked(data: bytes, texts: list[str]) -> int:
-    """Bytes of its texts written out, counted while each different one is held once: a text of a megabyte may stand in
-    a thousand rows."""
-    table = pq.ParquetFile(io.BytesIO(data), read_dictionary=texts).read(columns=texts)
+def _unpacked(table: pa.Table) -> int:
+    """Bytes of its texts written out, of which each different one is held once: a text of a megabyte may stand in a
+    thousand rows."""
     total = 0
     for column in table.columns:
         for chunk in column.chunks:
             if types.is_dictionary(chunk.type):
                 total += pc.sum(pc.take(pc.binary_length(chunk.dictionary), chunk.indices)).as_py() or 0
-            else:
-                total += chunk.nbytes
     return total

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from lth_core.errors import StoreError
 from lth_core.models import Masks, Parameters, initial, layers
@@ -24,6 +26,8 @@ HERE = Path(__file__).resolve().parents[2] / "results"
 POINTS = 125  # evaluations kept of a curve; early stopping and convergence are computed from all of them first
 NEVER = 255  # a weight that the chain never prunes
 FINER = 2.0**10  # changes of weights are multiplied by this before they become float16, so that small ones stay
+
+Table = TypeVar("Table", pd.DataFrame, pa.Table)
 
 
 def chain_of(spec: Spec) -> str:
@@ -54,17 +58,25 @@ class Published:
 
     def parts(self, name: str) -> Iterator[tuple[str, pd.DataFrame]]:
         """Each section's file of this name: cells, curves, masks, weights or outcomes."""
-        for relative in self.manifest:
-            section = relative.split("/")[0]
-            if relative.endswith(f"/{name}.parquet") and section not in self.without:
-                yield section, self._whole(section, name)
+        for section in self._sections(name):
+            yield section, self._whole(section, name)
 
-    def _whole(self, section: str, name: str) -> pd.DataFrame:
-        """A file that is listed, its checksum, schema and size checked."""
+    def _sections(self, name: str) -> list[str]:
+        """Which sections have a file of this name."""
+        having = (n.split("/")[0] for n in self.manifest if n.endswith(f"/{name}.parquet"))
+        return [section for section in having if section not in self.without]
+
+    def _whole(self, section: str, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """A file that is listed (or some of its columns), its checksum, schema and size checked."""
+        return checked(self._table(section, name, parquet.read, columns), f"{section}/{name}.parquet")
+
+    def _table(
+        self, section: str, name: str, read: Callable[..., Table], columns: Sequence[str] | None = None
+    ) -> Table:
         relative = f"{section}/{name}.parquet"
         try:
             data = manifest.content(self.root, relative, self.manifest)
-            return checked(parquet.read(name, data or b"", self._most(section, name)), relative)
+            return read(name, data or b"", self._most(section, name), columns)
         except UNREADABLE as error:
             if isinstance(error, MemoryError):
                 raise
@@ -109,14 +121,39 @@ class Published:
         return self._read("curves")
 
     @cached_property
-    def _masks(self) -> pd.DataFrame:
-        """Each chain once: of two sections' the one that reaches further, which holds all rounds of the other."""
-        found = self._read("masks")
-        return found.sort_values("rounds").drop_duplicates(["chain", "layer"], keep="last") if len(found) else found
+    def _chains(self) -> dict[str, tuple[int, str]]:
+        """Of each chain with masks the last round, and the section that holds it: of two sections the one that reaches
+        further, which holds all rounds of the other. The masks themselves, most of all bytes, stay unread."""
+        found: dict[str, tuple[int, str]] = {}
+        for section in self._sections("masks"):
+            chains = self._whole(section, "masks", ("chain", "rounds", "layer")).drop_duplicates("chain")
+            for chain, rounds in zip(chains["chain"], chains["rounds"], strict=True):
+                if rounds > found.get(chain, (0, ""))[0]:
+                    found[chain] = rounds, section
+        return found
+
+    @cached_property
+    def _opened(self) -> dict[str, pa.Table]:
+        """Masks of the sections that were asked for, packed."""
+        return {}
+
+    def _pruned_at(self, chain: str) -> pd.Series:
+        """`pruned_at` of a chain by layer."""
+        section = self._chains[chain][1]
+        if section not in self._opened:
+            self._opened[section] = self._table(section, "masks", parquet.packed)
+        packed = self._opened[section]
+        own = packed.filter(pc.equal(packed["chain"].cast(pa.large_string()), chain))
+        return parquet.written_out(own.select(["layer", "pruned_at"])).set_index("layer")["pruned_at"]
 
     @cached_property
     def _weights(self) -> pd.DataFrame:
         return self._read("weights")
+
+    @cached_property
+    def _moved(self) -> dict[str, pd.DataFrame]:
+        """Of each network with trained weights its rows of them."""
+        return {key: own.set_index("parameter") for key, own in self._weights.groupby("key")}
 
     def has(self, spec: Spec) -> bool:
         return key_of(spec) in self.cells.index
@@ -164,12 +201,12 @@ class Published:
         return self._curves.drop(columns="section").iloc[rows].reset_index(drop=True)
 
     def has_masks(self, spec: Spec) -> bool:
-        return spec.round == 0 or self.rounds_of_masks.get(chain_of(spec), 0) >= spec.round
+        return spec.round == 0 or self._chains.get(chain_of(spec), (0, ""))[0] >= spec.round
 
-    @cached_property
+    @property
     def rounds_of_masks(self) -> dict[str, int]:
         """Of each chain with masks the last round."""
-        return self._masks.groupby("chain")["rounds"].max().to_dict() if len(self._masks) else {}
+        return {chain: rounds for chain, (rounds, _) in self._chains.items()}
 
     def masks(self, spec: Spec) -> Masks:
         """The ticket's masks at this row's round: weights that were pruned in a later round or never."""
@@ -177,25 +214,24 @@ class Published:
             return full(spec)
         if not self.has_masks(spec):
             raise StoreError(f"no masks are published for {key_of(spec)}: train its chain with `run`.")
-        chain = self._masks[self._masks["chain"] == chain_of(spec)].set_index("layer")
         shapes = {layer.weight: layer.shape for layer in layers(spec.arch, spec.dataset)}
-        pruned_at, ticket = chain["pruned_at"], key_of(spec.ticket(spec.round))
+        pruned_at, ticket = self._pruned_at(chain_of(spec)), key_of(spec.ticket(spec.round))
         try:
             found = {n: (np.frombuffer(pruned_at[n], np.uint8) > spec.round).reshape(shapes[n]) for n in shapes}
             if ticket in self.cells.index and digest_arrays(found) != self.cells.at[ticket, "masks"]:
                 raise ValueError(f"its masks are not those that {ticket} was trained with")
         except (KeyError, ValueError) as error:
-            raise self._odd(f"{chain['section'].iat[0]}/masks.parquet", error) from error
+            raise self._odd(f"{self._chains[chain_of(spec)][1]}/masks.parquet", error) from error
         return found
 
     def has_trained(self, spec: Spec) -> bool:
-        return key_of(spec) in set(self._weights["key"])
+        return key_of(spec) in self._moved
 
     def trained(self, spec: Spec) -> Parameters:
         """Parameters after the last iteration: see `trained`."""
         if not self.has_trained(spec):
             raise StoreError(f"no trained weights are published for {key_of(spec)}: train it with `run`.")
-        own = self._weights[self._weights["key"] == key_of(spec)].set_index("parameter")
+        own = self._moved[key_of(spec)]
         start, change = masked(initial(spec), self.masks(spec)), own["change"]
         try:
             moved = {n: np.frombuffer(change[n], np.float16).astype(np.float32) / np.float32(FINER) for n in start}
