@@ -1,5 +1,5 @@
-"""The ledger's tests on XOR networks (v1 section 2), whose outcomes are published (`xor_published`). What the answers mean:
-`lth_core.judge.result`.
+"""The ledger's tests on XOR networks (v1 section 2), whose outcomes are published (`xor_published`). What the answers
+mean: `lth_core.judge.result`.
 
 `tie`: whether a network that answers 1/2 has found the boundary: a reading of the paper (`claims.readings`).
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lth_core.known_arms import ARMS
 from lth_core.spec import Spec
@@ -50,7 +50,7 @@ class Figure:
 def unpruned(scale: Scale, **changes) -> list[Spec]:
     """Unpruned LeNet-300-100 of ICLR section 2 (Adam 1.2e-3, batch 60), one row per trial."""
     base = Spec(dataset=scale.dataset, iterations=scale.iterations, seed=scale.seed, **changes)
-    return [replace(base, trial=t).at_round(0) for t in range(scale.trials)]
+    return [base.at_round(0).in_trial(t) for t in range(scale.trials)]
 
 
 def chains(unpruned: list[Spec], arms: Iterable[str], rounds: Iterable[int], replicates: int, **pruned) -> list[Spec]:

@@ -137,14 +137,21 @@ class Published:
         """Masks of the sections that were asked for, packed."""
         return {}
 
+    @cached_property
+    def _of_chain(self) -> dict[str, pd.Series]:
+        """`pruned_at` of the chains that were asked for, by layer."""
+        return {}
+
     def _pruned_at(self, chain: str) -> pd.Series:
-        """`pruned_at` of a chain by layer."""
         section = self._chains[chain][1]
         if section not in self._opened:
             self._opened[section] = self._table(section, "masks", parquet.packed)
-        packed = self._opened[section]
-        own = packed.filter(pc.equal(packed["chain"].cast(pa.large_string()), chain))
-        return parquet.written_out(own.select(["layer", "pruned_at"])).set_index("layer")["pruned_at"]
+        if chain not in self._of_chain:
+            packed = self._opened[section]
+            own = packed.filter(pc.equal(packed["chain"].cast(pa.large_string()), chain))
+            table = parquet.written_out(own.select(["layer", "pruned_at"]))
+            self._of_chain[chain] = table.set_index("layer")["pruned_at"]
+        return self._of_chain[chain]
 
     @cached_property
     def _weights(self) -> pd.DataFrame:
@@ -185,7 +192,12 @@ class Published:
 
     def table(self, specs: Iterable[Spec]) -> pd.DataFrame:
         keys = self._require(specs)
-        return self.cells.loc[keys].reset_index(drop=True).drop(columns=["spec", "section"])
+        return self.whole_table.take(self.cells.index.get_indexer(keys)).reset_index(drop=True)
+
+    @cached_property
+    def whole_table(self) -> pd.DataFrame:
+        """`table` of every published network."""
+        return self.cells.reset_index(drop=True).drop(columns=["spec", "section"])
 
     @cached_property
     def _places(self) -> dict[str, tuple[int, int]]:

@@ -70,7 +70,7 @@ OWN = {"scatter": scattered, "copies": copied}
 # --- Opened tickets ---------------------------------------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(eq=False)
 class Opened:
     """Tickets of five trials, whose masks and trained weights are functions of layer, initial values and row."""
 
