@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields
 
 import pandas as pd
@@ -17,6 +17,7 @@ from lth_core.store.cell import MEASURED
 
 RATIO, FREE = 200, 64_000_000  # a file may unpack to so many times its bytes, and to so many in any case
 MOST_COLUMNS = 200
+BATCH = 16  # rows that `some` holds at once
 
 
 def _text(t: pa.DataType) -> bool:
@@ -70,23 +71,26 @@ def read(kind: str, data: bytes, most: int | None = None, columns: Sequence[str]
     return written_out(packed(kind, data, most, columns))
 
 
+def some(kind: str, data: bytes, column: str, value: object) -> pd.DataFrame:
+    """The rows of a published table in which a column has this value; the others are never held together."""
+    file, allowed = _opened(kind, data, None)
+    kept, size = [], 0
+    for batch in file.iter_batches(BATCH, use_threads=False):
+        if (size := size + batch.nbytes) > allowed:
+            raise ValueError(f"it unpacks to more than {allowed:,} bytes")
+        kept.append(batch.filter(pc.equal(batch[column], value)))
+    return written_out(pa.Table.from_batches(kept, file.schema_arrow))
+
+
 def packed(kind: str, data: bytes, most: int | None = None, columns: Sequence[str] | None = None) -> pa.Table:
     """A published table as Arrow keeps it, each different text once, and all that has to be known before it is written
     out looked at.
 
     `most`: rows that it can have. Without it the rows that its bytes can tell apart: each of them has a key or as many
     bits of masks or weights."""
-    file = pq.ParquetFile(io.BytesIO(data))
-    schema, about = file.schema_arrow, file.metadata
-    _check_columns(kind, schema)
-    if about.num_rows > (len(data) // 8 if most is None else most):
-        raise ValueError(f"{about.num_rows:,} rows are more than it can hold")
-    size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
-    allowed = RATIO * len(data) + FREE
-    texts = [n for n in schema.names if _text(schema.field(n).type) or _bytes(schema.field(n).type)]
-    if size > allowed:
-        raise ValueError(f"it unpacks to more than {allowed:,} bytes")
-    file = pq.ParquetFile(io.BytesIO(data), metadata=about, read_dictionary=texts)
+    file, allowed = _opened(kind, data, most)
+    texts = [f.name for f in file.schema_arrow if _text(f.type) or _bytes(f.type)]
+    file = pq.ParquetFile(io.BytesIO(data), metadata=file.metadata, read_dictionary=texts)
     table = file.read(None if columns is None else list(columns), use_threads=False)
     if _unpacked(table) > allowed:
         raise ValueError(f"it unpacks to more than {allowed:,} bytes")
@@ -99,13 +103,30 @@ def packed(kind: str, data: bytes, most: int | None = None, columns: Sequence[st
     return table
 
 
-def written_out(table: pa.Table) -> pd.DataFrame:
-    """A packed table for pandas."""
-    fields = [f.with_type(f.type.value_type) if types.is_dictionary(f.type) else f for f in table.schema]
-    found = table.cast(pa.schema(fields, table.schema.metadata)).to_pandas()
+def written_out(table: pa.Table, categories: Collection[str] = ()) -> pd.DataFrame:
+    """A packed table for pandas; these columns stay packed, as categories."""
+    fields = [
+        f.with_type(f.type.value_type) if types.is_dictionary(f.type) and f.name not in categories else f
+        for f in table.schema
+    ]
+    found = table.unify_dictionaries().cast(pa.schema(fields, table.schema.metadata)).to_pandas()
     if list(found.columns) != table.column_names:  # what it tells pandas says otherwise
         raise ValueError("its columns are not what they seem")
     return found
+
+
+def _opened(kind: str, data: bytes, most: int | None) -> tuple[pq.ParquetFile, int]:
+    """A file whose schema and rows are looked at, and to how many bytes it may unpack."""
+    file = pq.ParquetFile(io.BytesIO(data))
+    about = file.metadata
+    _check_columns(kind, file.schema_arrow)
+    if about.num_rows > (len(data) // 8 if most is None else most):
+        raise ValueError(f"{about.num_rows:,} rows are more than it can hold")
+    size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+    allowed = RATIO * len(data) + FREE
+    if size > allowed:
+        raise ValueError(f"it unpacks to more than {allowed:,} bytes")
+    return file, allowed
 
 
 def _check_columns(kind: str, schema: pa.Schema) -> None:

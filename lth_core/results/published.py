@@ -6,12 +6,10 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from lth_core.errors import StoreError
 from lth_core.models import Masks, Parameters, initial, layers
@@ -27,8 +25,6 @@ POINTS = 125  # evaluations kept of a curve; early stopping and convergence are 
 NEVER = 255  # a weight that the chain never prunes
 FINER = 2.0**10  # changes of weights are multiplied by this before they become float16, so that small ones stay
 
-Table = TypeVar("Table", pd.DataFrame, pa.Table)
-
 
 def chain_of(spec: Spec) -> str:
     """Names the chain of rounds whose masks nest and to which this row's mask belongs."""
@@ -40,6 +36,15 @@ def thinned(curves: pd.DataFrame, points: int = POINTS) -> pd.DataFrame:
     last = len(curves) - 1
     step = max(1, -(-last // points))
     return curves.iloc[[*range(0, last, step), last]].reset_index(drop=True)
+
+
+def runs(keys: pd.Categorical) -> dict[str, tuple[int, int]]:
+    """Where each network's evaluations stand: they follow each other in their file. One that stands there twice: the
+    first."""
+    starts = np.flatnonzero(np.diff(keys.codes, prepend=-1))
+    names = keys.categories[keys.codes[starts]]
+    ends = [*starts[1:], len(keys)]
+    return {k: (int(a), int(b)) for k, a, b in [*zip(names, starts, ends, strict=True)][::-1]}
 
 
 class Published:
@@ -68,15 +73,14 @@ class Published:
 
     def _whole(self, section: str, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """A file that is listed (or some of its columns), its checksum, schema and size checked."""
-        return checked(self._table(section, name, parquet.read, columns), f"{section}/{name}.parquet")
+        most = self._most(section, name)
+        return self._table(section, name, lambda kind, data: parquet.read(kind, data, most, columns))
 
-    def _table(
-        self, section: str, name: str, read: Callable[..., Table], columns: Sequence[str] | None = None
-    ) -> Table:
+    def _table(self, section: str, name: str, read: Callable[[str, bytes], pd.DataFrame]) -> pd.DataFrame:
+        """What `read` makes of a file that is listed, its checksum and columns checked."""
         relative = f"{section}/{name}.parquet"
         try:
-            data = manifest.content(self.root, relative, self.manifest)
-            return read(name, data or b"", self._most(section, name), columns)
+            return checked(read(name, manifest.content(self.root, relative, self.manifest) or b""), relative)
         except UNREADABLE as error:
             if isinstance(error, MemoryError):
                 raise
@@ -117,8 +121,9 @@ class Published:
         return self._read("cells").drop_duplicates("key").set_index("key", drop=False)
 
     @cached_property
-    def _curves(self) -> pd.DataFrame:
-        return self._read("curves")
+    def _evaluations(self) -> dict[str, pd.DataFrame]:
+        """Curves of the sections that were asked for, keys as categories."""
+        return {}
 
     @cached_property
     def _chains(self) -> dict[str, tuple[int, str]]:
@@ -133,25 +138,17 @@ class Published:
         return found
 
     @cached_property
-    def _opened(self) -> dict[str, pa.Table]:
-        """Masks of the sections that were asked for, packed."""
-        return {}
-
-    @cached_property
-    def _of_chain(self) -> dict[str, pd.Series]:
-        """`pruned_at` of the chains that were asked for, by layer."""
+    def _opened(self) -> dict[tuple[str, int], dict[str, pd.Series]]:
+        """Masks that were asked for, by section and last round: of each chain `pruned_at` by layer."""
         return {}
 
     def _pruned_at(self, chain: str) -> pd.Series:
-        section = self._chains[chain][1]
-        if section not in self._opened:
-            self._opened[section] = self._table(section, "masks", parquet.packed)
-        if chain not in self._of_chain:
-            packed = self._opened[section]
-            own = packed.filter(pc.equal(packed["chain"].cast(pa.large_string()), chain))
-            table = parquet.written_out(own.select(["layer", "pruned_at"]))
-            self._of_chain[chain] = table.set_index("layer")["pruned_at"]
-        return self._of_chain[chain]
+        rounds, section = self._chains[chain]
+        if (section, rounds) not in self._opened:  # chains that end alike are asked for together
+            found = self._table(section, "masks", lambda kind, data: parquet.some(kind, data, "rounds", rounds))
+            own = found.set_index("layer").groupby("chain")["pruned_at"]
+            self._opened[section, rounds] = dict(iter(own))
+        return self._opened[section, rounds][chain]
 
     @cached_property
     def _weights(self) -> pd.DataFrame:
@@ -199,18 +196,29 @@ class Published:
         """`table` of every published network."""
         return self.cells.reset_index(drop=True).drop(columns=["spec", "section"])
 
-    @cached_property
-    def _places(self) -> dict[str, tuple[int, int]]:
-        """Where each network's evaluations stand among all: they follow each other in their file."""
-        codes, keys = pd.factorize(self._curves["key"])
-        starts = np.flatnonzero(np.diff(codes, prepend=-1))
-        runs = zip(starts, [*starts[1:], len(codes)][: len(starts)], strict=True)
-        return {keys[codes[a]]: (int(a), int(b)) for a, b in reversed([*runs])}  # published twice: the first
+    def _curves(self, section: str) -> pd.DataFrame:
+        if section not in self._evaluations:
+            most = self._most(section, "curves")
+            if f"{section}/curves.parquet" not in self.manifest:
+                return pd.DataFrame({"key": pd.Categorical([])})
+            self._evaluations[section] = self._table(
+                section, "curves", lambda kind, data: parquet.written_out(parquet.packed(kind, data, most), ["key"])
+            )
+        return self._evaluations[section]
 
     def curves(self, specs: Iterable[Spec]) -> pd.DataFrame:
-        places = [self._places[k] for k in dict.fromkeys(self._require(specs)) if k in self._places]
-        rows = np.concatenate([np.arange(a, b) for a, b in places]) if places else np.arange(0)
-        return self._curves.drop(columns="section").iloc[rows].reset_index(drop=True)
+        keys = list(dict.fromkeys(self._require(specs)))
+        sections = self.cells["section"].to_numpy(object)[self.cells.index.get_indexer(keys)]
+        parts = []
+        for section in dict.fromkeys(sections):
+            table = self._curves(section)
+            places = runs(table["key"].array)
+            own = [(i, *places[k]) for i, k in enumerate(keys) if sections[i] == section and k in places]
+            rows = np.concatenate([np.arange(a, b) for _, a, b in own]) if own else np.arange(0)
+            order = np.repeat([i for i, _, _ in own], [b - a for _, a, b in own])
+            parts.append(table.iloc[rows].assign(key=lambda t: t["key"].astype(str)).set_index(order))
+        found = pd.concat(parts) if parts else pd.DataFrame({"key": []})
+        return found.sort_index(kind="stable").reset_index(drop=True)
 
     def has_masks(self, spec: Spec) -> bool:
         return spec.round == 0 or self._chains.get(chain_of(spec), (0, ""))[0] >= spec.round

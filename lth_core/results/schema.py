@@ -59,6 +59,8 @@ def _odd(column: str, number: bool) -> str:
 def _texts(column: str, values: pd.Series) -> tuple[str, pa.Array]:
     """What is wrong with the type of a column that is no number, and its texts (in Arrow, where they lie)."""
     none = pa.array([], pa.large_string())
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.cat.categories.to_series()
     if column in BYTES:
         return "" if all(type(v) is bytes for v in values) else f"{column} is not bytes", none
     try:
