@@ -5,7 +5,7 @@ claims.value(id)         the measured value with its interval, for prose that is
 
 The claims are data (`statements`), the tests are functions (`tests` has them by name), `bench` finds their networks and
 `readings` what a paper leaves open; this module makes words of what they find. The words are defined once, on
-the ledger page (notebooks/claims.ipynb); nothing here trains a network, except XOR's, which take seconds.
+the ledger page (notebooks/claims.ipynb); nothing here trains a network.
 """
 
 from __future__ import annotations

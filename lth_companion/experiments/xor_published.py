@@ -33,28 +33,32 @@ class Networks:
     """XOR's networks by strategy, size and the size of their parents; table as `xor.networks` makes it."""
 
     def __init__(self, table: pd.DataFrame) -> None:
-        groups = table.sort_values("trial").groupby(["strategy", "parent", "hidden"])
-        self.groups = {key: own.reset_index(drop=True) for key, own in groups}
+        self.random = table[table["parent"] == 0]
+        above = self.random[["hidden", "trial", "loss", "margin"]].add_prefix("parent_")
+        above = above.rename(columns={"parent_hidden": "parent", "parent_trial": "trial"})
+        self.tickets = table[table["parent"] > 0].merge(above, on=["parent", "trial"])
+        self.judged: dict[float, dict[tuple[str, int, int], pd.DataFrame]] = {}  # by tie
 
-    def of(self, strategy: str, hidden: int, parent: int = HIDDEN[0]) -> pd.DataFrame:
-        """The networks of a strategy, one row a trial: tickets stand beside their parents' outcomes."""
-        if strategy == RANDOM or hidden == parent:  # nothing is pruned yet: the parents themselves
-            own = self._group(RANDOM, 0, hidden)
-            return own if strategy == RANDOM else own.assign(parent_loss=own["loss"], parent_margin=own["margin"])
-        above = self._group(RANDOM, 0, parent)
-        own = self._group(strategy, parent, hidden)
-        return own.assign(parent_loss=above["loss"], parent_margin=above["margin"])
-
-    def _group(self, strategy: str, parent: int, hidden: int) -> pd.DataFrame:
-        if (strategy, parent, hidden) not in self.groups:
+    def of(self, strategy: str, hidden: int, parent: int = HIDDEN[0], tie: float = TIE) -> pd.DataFrame:
+        """The networks of a strategy, one row a trial, judged: of a ticket also its parent."""
+        if tie not in self.judged:
+            self.judged[tie] = {
+                key: own for part in (self.random, self.tickets)
+                for key, own in judge(part, tie=tie).sort_values("trial").groupby(["strategy", "parent", "hidden"])
+            }  # fmt: skip
+        if strategy != RANDOM and hidden == parent:  # nothing is pruned yet: the parents themselves
+            own = self.of(RANDOM, hidden, tie=tie)
+            return own.assign(parent_right=own["right"], parent_zero=own["zero"])
+        place = (strategy, 0 if strategy == RANDOM else parent, hidden)
+        if place not in self.judged[tie]:
             raise UsageError(f"no XOR networks are {strategy!r} with {hidden} hidden units of {parent}.")
-        return self.groups[strategy, parent, hidden]
+        return self.judged[tie][place]
 
     def success(
         self, strategy: str, hidden: int, success: str, tie: float = TIE, given_parent: bool = False
     ) -> NDArray[np.float64]:
         """Success (1 or 0; "right" or "zero") of each trial; `given_parent`: of those whose parent succeeds."""
-        found = judge(self.of(strategy, hidden), tie=tie)
+        found = self.of(strategy, hidden, tie=tie)
         return (found[found[f"parent_{success}"]] if given_parent else found)[success].to_numpy(float)
 
 
