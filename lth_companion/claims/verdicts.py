@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lth_companion.claims import families
+from lth_companion.claims import families, kept
 from lth_companion.claims.answers import (
     CANNOT,
     CONTRADICTED,
@@ -179,9 +179,16 @@ def judge(
 
 
 @lru_cache
-def ledger() -> pd.DataFrame:
-    """The verdicts on the published results, made once per process."""
-    return judge()
+def ledger(write: bool = False) -> pd.DataFrame:
+    """The verdicts on the published results: those of this build if it has kept them (`kept`), else judged once per
+    process; with `write` they are kept."""
+    inputs = kept.made_from()
+    found = kept.read(inputs)
+    if found is None:
+        found = judge()
+        if write:
+            kept.keep(found, inputs)
+    return found
 
 
 def value(id: str, verdicts: pd.DataFrame | None = None) -> str:
