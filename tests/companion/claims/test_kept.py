@@ -16,7 +16,7 @@ from lth_companion.claims.statements import Finding
 
 @pytest.fixture
 def judged() -> pd.DataFrame:
-    both = Finding(1 / 3, np.nan, 0.1 + 0.2, 5, "%")
+    both = Finding(1 / 3, 0.1, 0.1 + 0.2, 5, "%")
     row = dict.fromkeys(verdicts.Verdict.__dataclass_fields__, "x")
     row |= {"effect": 0.1 + 0.2, "low": np.nan, "n": 5, "but": None, "tests": ["a", "b"], "readings": {"r": "s"}}
     return pd.DataFrame([{**row, "id": "one"}, {**row, "id": "two", "but": both, "n": 3}])
