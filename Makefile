@@ -9,7 +9,7 @@ UV := $(BIN)/python -m uv --quiet
 .PHONY: book quick test test-slow test-all bench lint serve format lock workflow lab class lite clean
 
 book: $(READY)  ## execute notebooks/ against results/, build _build/html
-	$(BIN)/python -m lth_core book
+	$(BIN)/python -m lth_companion.build.book
 
 quick: $(READY)  ## every notebook live, at a scale of minutes on a CPU
 	$(BIN)/python -m lth_core book --quick
@@ -36,8 +36,8 @@ format: $(READY)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-serve: book
-	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html
+serve: $(READY)  ## the book as it is at http://127.0.0.1:8000, and a new one built beside
+	$(BIN)/python -m lth_companion.build.book --serve
 
 lab: _build/.lab  ## the notebooks in JupyterLab, with the kernel that they need
 	$(BIN)/jupyter lab --LabApp.news_url= --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate notebooks

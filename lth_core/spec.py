@@ -136,6 +136,14 @@ class Spec:
         made._check(("round", *changes))
         return made
 
+    def in_trial(self, trial: int) -> Spec:
+        """This row in another trial."""
+        made = object.__new__(Spec)
+        vars(made).update(vars(self), trial=trial)
+        if type(trial) is not int or not 0 <= trial < LARGE:
+            made._check(("trial",))
+        return made
+
     @property
     def grown(self) -> bool:
         """Whether a trained network decides this row's masks. How many weights a layer of a random mask keeps is known

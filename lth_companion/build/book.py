@@ -1,7 +1,11 @@
 """The book: notebooks/ → (papermill) → book/*.ipynb → (Jupyter Book) → _build/html, redoing only what changed.
 
 python -m lth_core book             execute against results/, build the pages
+python -m lth_core book --serve     the same beside a server of the book, as it is until the new one is there
 python -m lth_core book --quick     run every notebook live into _build/quick, build nothing
+
+A page is executed again when its notebook, code that its imports reach (`lth_companion.reached`), a measurement or a
+locked library changed, or when it is not what was executed: all that is known by content.
 """
 
 from __future__ import annotations
@@ -17,16 +21,17 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import lru_cache
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 from lth_companion import ROOT
-from lth_companion.classroom import slides, without_solutions
-from lth_companion.pages import status
+from lth_companion.build.serving import serve
+from lth_companion.reached import Code
 
 PACKAGES = ("lth_core", "lth_companion")
-JOBS = 2  # notebooks at once
+JOBS = min(max(2, os.cpu_count() or 2), 8)  # notebooks at once
 FOLDERS = ("", "teach")  # of notebooks/: sections, exercises
 SHOWN = ("exercise", "check")  # tags of cells whose code a reader should see
 # What a page of mathematics needs of MathJax 3, which a Python package carries: 0.8 MB in place of 15.
@@ -44,18 +49,35 @@ def digest(paths: Iterable[Path], *texts: str) -> str:
     """SHA-256 (first 16 hex digits) of files, by name and content, and of other texts."""
     total = hashlib.sha256("\0".join(texts).encode())
     for path in sorted(paths):
-        total.update(f"\0{path.parent.name}/{path.name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+        about = path.stat()
+        total.update(f"\0{path.parent.name}/{path.name}\0".encode() + _sum(path, about.st_mtime_ns, about.st_size))
     return total.hexdigest()[:16]
 
 
-def shared_inputs(root: Path) -> list[Path]:
-    """Every file but the notebook itself that an executed page depends on."""
-    library = [
-        p for package in PACKAGES for p in (root / package).rglob("*")
-        if p.is_file() and not p.name.startswith(".") and "__pycache__" not in p.parts
-    ]  # fmt: skip
+@lru_cache(maxsize=10_000)
+def _sum(path: Path, changed: int, size: int) -> bytes:
+    """A file's checksum, made once in this process unless the file changes: many pages read the same."""
+    return hashlib.sha256(path.read_bytes()).digest()
+
+
+def measured(root: Path) -> list[Path]:
+    """What every page may read besides code: measurements, and which libraries are installed."""
     results = [p for p in (root / "results").rglob("*") if p.is_file() and p.name != ".lock"]
-    return [*library, *results, root / "requirements.lock"]
+    return [*results, root / "requirements.lock"]
+
+
+def sources(root: Path) -> list[Path]:
+    """All notebooks, sections and exercises."""
+    return sorted(p for folder in FOLDERS for p in (root / "notebooks" / folder).glob("*.ipynb"))
+
+
+def code_in(notebook: Path) -> str:
+    """The code of a notebook as one text; of a file that is none, what no parser takes."""
+    try:
+        cells = json.loads(notebook.read_text("utf-8"))["cells"]
+        return "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+    except (ValueError, KeyError, TypeError):
+        return "?"
 
 
 def tidy(notebook: Any, name: str) -> Any:
@@ -113,35 +135,50 @@ def _execute(source: Path, target: Path, parameters: dict[str, Any], inputs: str
         return repr(error).splitlines()[-1]
     else:
         notebook = tidy(nbformat.read(working, as_version=4), source.stem)
-        notebook.metadata["lth"] = {"inputs": inputs}  # says from what this page was made
         nbformat.write(notebook, working)
+        made = json.loads(working.read_text("utf-8"))
+        made["metadata"]["lth"] = {"inputs": inputs, "sum": own_sum(made)}  # says from what this page was made
+        working.write_text(json.dumps(made, indent=1, ensure_ascii=False, sort_keys=True) + "\n", "utf-8")
         working.replace(target)
         return ""
     finally:
         working.unlink(missing_ok=True)
 
 
-def made_from(path: Path) -> str:
-    """The inputs that an executed notebook says it was made from; nothing if it is not there or not ours."""
+def own_sum(page: dict[str, Any]) -> str:
+    """The checksum of an executed page's cells and widgets."""
+    told = [page["cells"], page["metadata"].get("widgets")]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def made_from(path: Path) -> tuple[bool, str]:
+    """Whether a page was executed here, and from which inputs: none where it is not there or damaged."""
     try:
-        return json.loads(path.read_text("utf-8"))["metadata"]["lth"]["inputs"]
-    except (OSError, ValueError, KeyError):
-        return ""
+        page = json.loads(path.read_text("utf-8"))
+        about = page["metadata"]["lth"]
+        return True, about["inputs"] if about["sum"] == own_sum(page) else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return False, ""
 
 
 def execute_all(root: Path, target: Path, parameters: dict[str, Any], force: bool = False) -> bool:
-    """Execute the notebooks whose inputs changed, two at a time; whether all of them succeeded."""
-    shared = shared_inputs(root)
+    """Execute the notebooks whose inputs changed, some at a time; whether all of them succeeded."""
+    shared, code = [*measured(root), Path(__file__)], Code(root, PACKAGES)
     notebooks = root / "notebooks"
     for page in (p for folder in FOLDERS for p in (target / folder).glob("*.ipynb")):  # of a notebook that is no more
-        if made_from(page) and not (notebooks / page.relative_to(target)).exists():
+        if made_from(page)[0] and not (notebooks / page.relative_to(target)).exists():
             page.unlink()
     waiting = {}
-    for source in sorted(p for folder in FOLDERS for p in (notebooks / folder).glob("*.ipynb")):
+    for source in sources(root):
         own = parameters if source.parent == notebooks else {}  # exercises have none
-        inputs = digest([source, *shared], json.dumps(own), sys.version)
-        if force or made_from(target / source.relative_to(notebooks)) != inputs:
+        inputs = digest([source, *shared, *code.reached(code_in(source))], json.dumps(own), sys.version)
+        if force or made_from(target / source.relative_to(notebooks))[1] != inputs:
             waiting[source] = own, inputs
+    if not waiting:
+        return True
+    from lth_companion.pages import status  # these need pandas, which a book that is up to date does not
+
+    judge_once(root)
     ok = True
     with ProcessPoolExecutor(JOBS) as pool:
         jobs = {pool.submit(execute, s, target / s.relative_to(notebooks), *how): s for s, how in waiting.items()}
@@ -175,28 +212,66 @@ def vendor(target: Path) -> None:
     partial.rename(target)
 
 
-def build_pages(root: Path, force: bool = False) -> bool:
-    """Run Jupyter Book if a page, an asset or a result changed since `_build/html` was made; whether it succeeded."""
-    vendor(root / "book" / "_vendor" / "mathjax")
-    if (root / "notebooks" / "teach").exists():
-        without_solutions.write(root / "book" / "teach" / "student", root / "notebooks" / "teach")
-        slides.write(root / "book")
+def judge_once(root: Path) -> None:
+    """Judge the claims for the whole build: pages and slides read what is kept."""
+    if root == ROOT:  # another project's pages are of this one's claims or have none
+        from lth_companion.claims import verdicts
+
+        verdicts.ledger(write=True)
+
+
+def inputs_of_pages(root: Path) -> str:
+    """What the built pages are made of: pages, with all that was executed or generated for them, code and results."""
     pages = [p for p in (root / "book").rglob("*") if p.is_file() and not {"_vendor", "__pycache__"} & set(p.parts)]
-    inputs = digest([*pages, root / "_config.yml", *shared_inputs(root)], sys.version)
+    return digest([*pages, root / "_config.yml", *measured(root), *Code(root, PACKAGES).files], sys.version)
+
+
+def build_pages(root: Path, force: bool = False) -> bool:
+    """Run Jupyter Book if a page, an asset or a result changed since `_build/html` was made; whether it succeeded.
+
+    It builds beside the book that is there, which stays until the new one takes its place."""
     html = root / "_build" / "html"
     stamp = html / ".inputs"
-    if not force and stamp.exists() and stamp.read_text() == inputs:
+    if not force and stamp.exists() and stamp.read_text() == inputs_of_pages(root):
         return True
-    shutil.rmtree(html, ignore_errors=True)  # no page of an earlier book stays behind
+    from lth_companion.classroom import slides, without_solutions
+
+    vendor(root / "book" / "_vendor" / "mathjax")
+    if (root / "notebooks" / "teach").exists():
+        judge_once(root)
+        without_solutions.write(root / "book" / "teach" / "student", root / "notebooks" / "teach")
+        slides.write(root / "book")
+    inputs = inputs_of_pages(root)
+    beside = root / "_build" / "beside"
+    shutil.rmtree(beside, ignore_errors=True)
     start = time.perf_counter()
     jupyter_book = str(Path(sys.executable).with_name("jupyter-book"))
-    command = [jupyter_book, "build", "book", "--config", "_config.yml", "--path-output", "."]
+    command = [jupyter_book, "build", "book", "--config", "_config.yml", "--path-output", str(beside)]
     run = subprocess.run([*command, "-W", "--keep-going", "--all", "-q"], cwd=root, capture_output=True, text=True)
     if run.returncode:
         print(re.sub(r"\x1b\[[\d;]*m", "", run.stdout + run.stderr), file=sys.stderr)
         return False
-    stamp.write_text(inputs)
+    made = beside / "_build" / "html"
+    (made / ".inputs").write_text(inputs)
+    if html.exists():
+        html.rename(beside / "old")
+    made.rename(html)
+    shutil.rmtree(beside)
     print(f"pages done, {time.perf_counter() - start:.0f} s", flush=True)
+    return True
+
+
+def looked_at(root: Path) -> str:
+    """What decides whether the book is up to date, counted."""
+    code, tables = Code(root, PACKAGES).files, measured(root)
+    return f"looked at {len(sources(root))} notebooks, {len(code)} files of code and {len(tables)} of measurements"
+
+
+def build(root: Path, force: bool) -> bool:
+    """Notebooks, then pages; whether all of it succeeded."""
+    if not execute_all(root, root / "book", {}, force) or not build_pages(root, force):
+        return False
+    print(f"{(root / '_build/html/index.html').relative_to(root)} is up to date: {looked_at(root)}", flush=True)
     return True
 
 
@@ -205,16 +280,27 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m lth_core book", description="Execute the notebooks, build the book."
     )
     parser.add_argument("--quick", action="store_true", help="run every notebook live into _build/quick, build nothing")
+    parser.add_argument("--serve", action="store_true", help="serve the book at once, and build it anew beside")
+    parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--force", action="store_true", help="redo everything, changed or not")
     parser.add_argument("--root", type=Path, default=ROOT, help="the project's folder")
     options = parser.parse_args(arguments)
     root = options.root.resolve()
     if options.quick:
         return 0 if execute_all(root, root / "_build" / "quick", {"profile": "quick"}, force=True) else 1
-    if not execute_all(root, root / "book", {}, options.force) or not build_pages(root, options.force):
-        return 1
-    print(f"{(root / '_build/html/index.html').relative_to(root)} is up to date")
-    return 0
+    if not options.serve:
+        return 0 if build(root, options.force) else 1
+    server = serve(root / "_build" / "html", options.port)
+    there = (root / "_build/html/index.html").exists()
+    address = f"http://{server.server_address[0]}:{server.server_port}"
+    print(f"{address} {'shows the book as it is' if there else 'will show the book'}; building", flush=True)
+    ok = build(root, options.force)
+    try:
+        while there or ok:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        server.shutdown()
+    return 0 if ok else 1
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from lth_core.store.cell import MADE, key_of
 
 NEEDS_NO_RESULTS = ("xor", "settings")  # needs of tests that no published network serves
 TOLD = ("dataset", "arch", "optimizer", "lr", "batch_size", "iterations", "round", "arm", "trial")  # of a network
+_told = attrgetter(*TOLD)
 
 
 def with_curves(
@@ -74,6 +75,13 @@ def told_warmup(spec: Spec) -> int:
     return round(spec.warmup / share(spec)) if spec.warmup else 0
 
 
+def read_by_tests(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with its levels, without the columns that no test reads. Texts become objects: tests compare them row by
+    row, and Arrow's would be unpacked each time."""
+    table = with_depth(table[[c for c in table if c not in MADE or c in SUMMARY]])
+    return table.astype({c: object for c in table if isinstance(table[c].dtype, pd.StringDtype)}).copy()
+
+
 class Declared:
     """Rows by the names of their fields, made where one is asked for."""
 
@@ -94,8 +102,8 @@ class Declared:
 class Rows:
     """A figure's networks at one scale: which are declared, and what is measured of them."""
 
-    def __init__(self, specs: list[Spec], keys: list[str | None], source: Source) -> None:
-        self.specs, self.source = specs, source
+    def __init__(self, specs: list[Spec], keys: list[str | None], bench: Bench) -> None:
+        self.specs, self.bench = specs, bench
         self.have = np.array([k is not None for k in keys], bool)
         self.declared = Declared(specs)
         self.read: dict[Settles, pd.DataFrame] = {}
@@ -106,14 +114,12 @@ class Rows:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        table = with_depth(results.table(self.there, self.source)) if self.there else pd.DataFrame()
-        table = table[[c for c in table if c not in MADE or c in SUMMARY or c in ("key", "density")]]
-        return table.assign(warmup=list(map(told_warmup, self.there)))
+        return self.bench.table(self.there).assign(warmup=list(map(told_warmup, self.there)))
 
     @cached_property
     def curves(self) -> pd.DataFrame:
         """Evaluations of all that is measured, in order, with accuracies."""
-        return evaluations(self.there, self.source)
+        return evaluations(self.there, self.bench.source)
 
     def under(self, reading: Reading) -> pd.DataFrame:
         """The table with v1's convergence under a reading."""
@@ -132,6 +138,20 @@ class Bench:
         self.cache: dict[tuple[str, str], Rows] = {}
         self.keys = set(source.keys())
 
+    def table(self, specs: list[Spec]) -> pd.DataFrame:
+        """One row a measured network: what tests read of it."""
+        if not specs:
+            return pd.DataFrame()
+        if isinstance(self.source, results.Published):
+            return self.published.take(self.source.cells.index.get_indexer(list(map(key_of, specs)))).reset_index(
+                drop=True
+            )
+        return read_by_tests(results.table(specs, self.source))
+
+    @cached_property
+    def published(self) -> pd.DataFrame:
+        return read_by_tests(self.source.whole_table)
+
     @cached_property
     def told(self) -> set[tuple] | None:
         """What the measured networks are like, where a table tells it at once: most rows that are not there differ in
@@ -149,20 +169,30 @@ class Bench:
 
     def key(self, spec: Spec) -> str | None:
         """A row's key where it is measured."""
-        if not self.keys or (self.told is not None and tuple(getattr(spec, n) for n in TOLD) not in self.told):
+        if not self.keys or (self.told is not None and _told(spec) not in self.told):
             return None
         return key if (key := key_of(spec)) in self.keys else None
 
+    def has(self, spec: Spec) -> bool:
+        return self.key(spec) is not None
+
+    def diverged(self, spec: Spec) -> bool:
+        return self.source.diverged(spec)
+
     def rows(self, figure: str, profile: str) -> Rows:
+        """A figure's networks in a profile, made once; where results/ are of the paper's scale, once for both."""
+        usual = not any(v not in (0, "own") for v in self.options.values())
+        if profile == "published" and usual and not catalogue.smaller(figure):
+            profile = "paper"
         if (figure, profile) not in self.cache:
-            own = profile != "paper" or any(v not in (0, "own") for v in self.options.values())
+            own = profile != "paper" or not usual
             specs = catalogue.rows(figure, profile, **self.options) if own else list(declared(figure))
             keys = [self.key(s) for s in specs]
             if self.chains_end and any(k is None for k in keys) and any(k is not None for k in keys):
-                possible = set(results.possible(specs, self.source))
+                possible = set(results.possible(specs, self))
                 pairs = [(s, k) for s, k in zip(specs, keys, strict=True) if s in possible]
                 specs, keys = [s for s, _ in pairs], [k for _, k in pairs]
-            self.cache[figure, profile] = Rows(specs, keys, self.source)
+            self.cache[figure, profile] = Rows(specs, keys, self)
         return self.cache[figure, profile]
 
     def ask(self, figure: str, where: dict[str, Any]) -> tuple[Rows, np.ndarray]:

@@ -17,11 +17,14 @@ from lth_core import models, results
 from lth_core.judge.estimate import LEVEL, of_values
 from lth_core.judge.result import Result, bound, claim_test, every, met, ordering
 from lth_core.levels import Lacking, rank_correlation
+from lth_core.models import Masks, Parameters
 from lth_core.results import Source
 from lth_core.spec import Spec
 
 NAN = float("nan")
 Read = Callable[[dict, dict, dict], float]  # masks, initial weights, and a third thing: see `chains` and `paths`
+
+OfMasks = Callable[[Masks], float]
 
 
 @lru_cache(maxsize=64)
@@ -32,6 +35,16 @@ def _drawn(unpruned: Spec) -> Any:
 def initial(row: Spec) -> Any:
     """A ticket's initial weights: those of its unpruned network, drawn once."""
     return _drawn(row.at_round(0))
+
+
+@lru_cache(maxsize=64)
+def _masks(source: Source, row: Spec) -> Masks:
+    return results.masks(row, source)
+
+
+@lru_cache(maxsize=32)
+def _trained(source: Source, row: Spec) -> Parameters:
+    return results.trained(row, source)
 
 
 def opened(source: Source, rows: Sequence[Spec], round: int, **where: Any) -> list[Spec]:
@@ -48,7 +61,14 @@ def opened(source: Source, rows: Sequence[Spec], round: int, **where: Any) -> li
 def chains(source: Source, rows: Sequence[Spec], round: int, read: Read, **where: Any) -> NDArray:
     """What `read` makes of each trial's ticket at a round: masks and initial weights."""
     found = opened(source, rows, round, **where)
-    return np.array([read(results.masks(r, source), initial(r), {}) for r in found])
+    return np.array([read(_masks(source, r), initial(r), {}) for r in found])
+
+
+def connected(
+    source: Source, rows: Sequence[Spec], round: int, read: Callable[[Masks], float], **where: Any
+) -> NDArray:
+    """The same of masks alone."""
+    return np.array([read(_masks(source, r)) for r in opened(source, rows, round, **where)])
 
 
 def paths(source: Source, rows: Sequence[Spec], round: int, read: Read, *, own: bool = False) -> NDArray:
@@ -58,7 +78,7 @@ def paths(source: Source, rows: Sequence[Spec], round: int, read: Read, *, own: 
     if not all(source.has_trained(r) for r in trained):
         raise Lacking("the trained weights of this network are not published")
     pairs = zip(found, trained, strict=True)
-    return np.array([read(results.masks(r, source), initial(r), results.trained(t, source)) for r, t in pairs])
+    return np.array([read(_masks(source, r), initial(r), _trained(source, t)) for r, t in pairs])
 
 
 def positive(values: NDArray, note: str = "") -> Result:
@@ -114,7 +134,7 @@ def favours(source: Source, rows: Sequence[Spec], *, signs: dict[str, int], roun
     """Percent of surviving initial weights above 0, less 50, times the stated sign, in every layer. `each`: every
     single trial has the sign that all trials together have, by an exact binomial test of its own weights."""
     found = opened(source, rows, round)
-    kept = [[initial(r)[n][results.masks(r, source)[n]] for n in signs] for r in found]
+    kept = [[initial(r)[n][_masks(source, r)[n]] for n in signs] for r in found]
     above = np.array([[int((w > 0).sum()) for w in trial] for trial in kept])
     sizes = np.array([[w.size for w in trial] for trial in kept])
     points = 100 * above / sizes - 50
@@ -163,25 +183,31 @@ def grow_more(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], ro
     return positive(values, "least of the layers")
 
 
-def remembered(before: NDArray, after: NDArray) -> float:
-    """Rank correlation of the weights' magnitudes before and after training."""
+@lru_cache(maxsize=256)
+def remembered(source: Source, row: Spec, layer: str) -> float:
+    """Rank correlation of the weights' magnitudes before and after training an unpruned network."""
+    before, after = initial(row)[layer], _trained(source, row)[layer]
     return rank_correlation(np.abs(before).ravel(), np.abs(after).ravel())
+
+
+def memories(source: Source, rows: Sequence[Spec], layers: Sequence[str]) -> NDArray:
+    """`remembered` of each trial's unpruned network and layer, `(trial, layer)`."""
+    found = opened(source, rows, 0)
+    if not all(source.has_trained(r) for r in found):
+        raise Lacking("the trained weights of this network are not published")
+    return np.array([[remembered(source, r, n) for n in layers] for r in found])
 
 
 @claim_test(needs="tickets", unit="rank correlation")
 def remembers(source: Source, rows: Sequence[Spec], *, layers: Sequence[str]) -> Result:
     """Weights that begin small stay small: the least of the layers' rank correlations, unpruned network."""
-    values = paths(source, rows, 0, lambda _, w, t: min(remembered(w[n], t[n]) for n in layers))
-    return positive(values, "least of the layers")
+    return positive(memories(source, rows, layers).min(1), "least of the layers")
 
 
 @claim_test(needs="tickets", unit="rank correlation")
 def remembers_more(source: Source, rows: Sequence[Spec], *, of: Sequence[str], to: Sequence[str]) -> Result:
     """That correlation is higher in each of some layers than in each of the others: the smallest difference."""
-    values = paths(
-        source, rows, 0,
-        lambda _, w, t: min(remembered(w[n], t[n]) for n in of) - max(remembered(w[n], t[n]) for n in to),
-    )  # fmt: skip
+    values = memories(source, rows, of).min(1) - memories(source, rows, to).max(1)
     return positive(values, "difference of rank correlations")
 
 
@@ -196,7 +222,7 @@ def units(
     peak)."""
     order, per_unit = ["fc1.weight", "fc2.weight", "out.weight"], ex.incoming if axis else ex.outgoing
 
-    def read(m: dict, w: dict, _: dict) -> float:
+    def read(m: Masks) -> float:
         c = per_unit(ex.reached(m, order)[layer])
         if statistic == "dead":
             return float((c == 0).mean())
@@ -211,7 +237,7 @@ def units(
             return min([1.0, *(h[i + 1 : j].min() / min(h[i], h[j]) for i, j in tall)])
         return float(ex.variation(c) if statistic == "cv" else c.max() / c.mean())
 
-    return met(of_values(chains(source, rows, round, read)), number, within, limit)
+    return met(of_values(connected(source, rows, round, read)), number, within, limit)
 
 
 @claim_test(needs="tickets", unit="")
@@ -219,21 +245,21 @@ def uneven(source: Source, rows: Sequence[Spec], *, layer: str, above: str, roun
     """Outgoing connections of a layer's units vary more than its incoming ones: difference of coefficients of
     variation, each beyond chance. `above` is the next layer's weight, whose columns are the outgoing connections."""
 
-    def read(m: dict, w: dict, _: dict) -> float:
+    def read(m: Masks) -> float:
         out, into = m[above], m[layer]
         return ex.beyond(ex.outgoing(out), out.shape[0]) - ex.beyond(ex.incoming(into), into.shape[1])
 
-    return positive(chains(source, rows, round, read), "beyond chance")
+    return positive(connected(source, rows, round, read), "beyond chance")
 
 
 @claim_test(needs="tickets", unit="")
 def steeper(source: Source, rows: Sequence[Spec], *, of: str, to: str, round: int) -> Result:
     """Incoming connections vary more between the units of one layer than of another."""
 
-    def read(m: dict, w: dict, _: dict) -> float:
+    def read(m: Masks) -> float:
         return ex.variation(ex.incoming(m[of])) - ex.variation(ex.incoming(m[to]))
 
-    return positive(chains(source, rows, round, read))
+    return positive(connected(source, rows, round, read))
 
 
 @claim_test(needs="tickets", unit="")
@@ -242,6 +268,6 @@ def more_uneven(
 ) -> Result:
     """Connections of a layer vary more in one kind of network than in another, trial by trial."""
     per_unit = ex.incoming if axis else ex.outgoing
-    a, b = (chains(source, rows, round, lambda m, w, _: ex.variation(per_unit(m[layer])), **kind) for kind in (of, to))
+    a, b = (connected(source, rows, round, lambda m: ex.variation(per_unit(m[layer])), **kind) for kind in (of, to))
     n = min(len(a), len(b))
     return positive(a[:n] - b[:n])

@@ -65,7 +65,9 @@ class Reading:
 def settled(curves: pd.DataFrame, rule: Settles) -> pd.DataFrame:
     """When each network converges by a rule and how accurate: (iteration, test), by key. `curves`: evaluations in
     order of key and iteration, with a fraction `test`."""
-    keys, starts, counts = np.unique(curves["key"].to_numpy(str), return_index=True, return_counts=True)
+    codes, keys = pd.factorize(curves["key"])
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    counts = np.diff(starts, append=len(codes))
     when, test = curves["iteration"].to_numpy(float), curves["test"].to_numpy(float)
     found = np.full((len(keys), 2), np.nan)
     for n in np.unique(counts):

@@ -5,7 +5,7 @@ claims.value(id)         the measured value with its interval, for prose that is
 
 The claims are data (`statements`), the tests are functions (`tests` has them by name), `bench` finds their networks and
 `readings` what a paper leaves open; this module makes words of what they find. The words are defined once, on
-the ledger page (notebooks/claims.ipynb); nothing here trains a network, except XOR's, which take seconds.
+the ledger page (notebooks/claims.ipynb); nothing here trains a network.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lth_companion.claims import families
+from lth_companion.claims import families, kept
 from lth_companion.claims.answers import (
     CANNOT,
     CONTRADICTED,
@@ -179,9 +179,16 @@ def judge(
 
 
 @lru_cache
-def ledger() -> pd.DataFrame:
-    """The verdicts on the published results, made once per process."""
-    return judge()
+def ledger(write: bool = False) -> pd.DataFrame:
+    """The verdicts on the published results: those of this build if it has kept them (`kept`), else judged once per
+    process; with `write` they are kept."""
+    inputs = kept.made_from()
+    found = kept.read(inputs)
+    if found is None:
+        found = judge()
+        if write:
+            kept.keep(found, inputs)
+    return found
 
 
 def value(id: str, verdicts: pd.DataFrame | None = None) -> str:

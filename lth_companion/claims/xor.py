@@ -1,5 +1,5 @@
-"""The ledger's tests on XOR networks (v1 section 2), which are trained here, in seconds, while the ledger is made. What
-the answers mean: `lth_core.judge.result`.
+"""The ledger's tests on XOR networks (v1 section 2), whose outcomes are published (`xor_published`). What the answers
+mean: `lth_core.judge.result`.
 
 `tie`: whether a network that answers 1/2 has found the boundary: a reading of the paper (`claims.readings`).
 """
@@ -12,36 +12,26 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from lth_companion.experiments import xor
+from lth_companion.experiments import xor_published
+from lth_companion.experiments.xor_counts import HIDDEN, RANDOM, TIE, ZERO_LOSS, difference
+from lth_companion.experiments.xor_nets import solution
+from lth_companion.experiments.xor_outcomes import outcome
 from lth_core.judge.estimate import AS_IS, TIMES, Estimate, Scale, of_values, quantile, told
 from lth_core.judge.result import Result, between, claim_test, counted, every, given_number, met, ordering
-from lth_core.levels import rank_correlation
 
 LOGIT = Scale(
     lambda g: float(100 / (1 + np.exp(-g))),
     lambda u: float(np.log(u / (100 - u))) if 0 < u < 100 else np.inf * (u - 50),
 )
 MANY = 10_000  # trials from which Student's t is the normal's
-RANDOM = "random networks"
 
 
-@lru_cache
-def xor_table(figure: int, tie: float = xor.TIE) -> pd.DataFrame:
-    """Every network of Figure 1 or ticket of Figure 2, judged."""
-    if tie != xor.TIE:
-        return xor.judge(xor_table(figure), tie=tie)
-    return xor.figure1() if figure == 1 else xor.figure2(controls=False)
-
-
-@lru_cache
-def group(strategy: str, hidden: int, success: str, tie: float = xor.TIE, given_parent: bool = False) -> NDArray:
+@lru_cache(maxsize=128)
+def group(strategy: str, hidden: int, success: str, tie: float = TIE, given_parent: bool = False) -> NDArray:
     """Success (0 or 1) of each trial of a strategy at a number of units."""
-    t = xor_table(1 if strategy == RANDOM else 2, tie)
-    t = t[(t.strategy == strategy) & (t.hidden == hidden)]
-    return (t[t[f"parent_{success}"]] if given_parent else t)[success].to_numpy(float)
+    return xor_published.networks().success(strategy, hidden, success, tie, given_parent)
 
 
 def normal(effect: float, low: float, high: float, n: int) -> Estimate:
@@ -66,7 +56,7 @@ def chance(number: float, printed_n: int) -> float:
 @claim_test(needs="xor", unit="%", prints=given_number)
 def xor_rate(
     *, strategy: str, hidden: int, success: str, number: float, printed_n: int = 1000, given_parent: bool = False,
-    tie: float = xor.TIE,
+    tie: float = TIE,
 ) -> Result:  # fmt: skip
     """Percent of networks that succeed: its interval within what two samples of the printed size differ by."""
     within = chance(number, printed_n)
@@ -81,7 +71,7 @@ def xor_rate(
 @claim_test(needs="xor", unit="points", prints=given_number)
 def xor_gain(
     *, success: str, hidden: Sequence[int], first: str, second: str, number: float | None = None,
-    within: float = 5.0, equal: bool = False, tie: float = xor.TIE,
+    within: float = 5.0, equal: bool = False, tie: float = TIE,
 ) -> Result:  # fmt: skip
     """Points by which the first strategy succeeds more often than the second, at its own number of units each.
 
@@ -89,7 +79,7 @@ def xor_gain(
     `equal` states that the two differ by at most `within`."""
     a, b = group(first, hidden[0], success, tie), group(second, hidden[1], success, tie)
     if RANDOM in (first, second):
-        effect, low, high = (100 * x for x in xor.difference(a.sum(), len(a), b.sum(), len(b)))
+        effect, low, high = (100 * x for x in difference(a.sum(), len(a), b.sum(), len(b)))
         found = normal(effect, low, high, len(a))
     else:
         found = of_values(100 * (a - b))
@@ -100,7 +90,7 @@ def xor_gain(
 
 @claim_test(needs="xor", unit="×", prints=given_number)
 def xor_ratio(
-    *, success: str, first: str, hidden: int, number: float, within: float, second: str = RANDOM, tie: float = xor.TIE,
+    *, success: str, first: str, hidden: int, number: float, within: float, second: str = RANDOM, tie: float = TIE,
 ) -> Result:  # fmt: skip
     """How many times as often the first strategy succeeds: ratio of two proportions, log-normal interval."""
     a, b = group(first, hidden, success, tie), group(second, hidden, success, tie)
@@ -112,12 +102,12 @@ def xor_ratio(
 
 
 @claim_test(needs="xor", unit="points")
-def xor_rises(*, success: str, tie: float = xor.TIE) -> Result:
+def xor_rises(*, success: str, tie: float = TIE) -> Result:
     """Success rises with every two units more: each of the four steps. Told is the smallest, in points."""
-    counts = [group(RANDOM, h, success, tie) for h in sorted(xor.HIDDEN)]
+    counts = [group(RANDOM, h, success, tie) for h in sorted(HIDDEN)]
     parts = []
     for few, more in pairwise(counts):
-        effect, low, high = (100 * x for x in xor.difference(more.sum(), len(more), few.sum(), len(few)))
+        effect, low, high = (100 * x for x in difference(more.sum(), len(more), few.sum(), len(few)))
         parts.append(ordering(normal(effect, low, high, len(more))))
     whole = every(parts, "smallest of four steps")
     least = min(parts, key=lambda p: p.effect)
@@ -125,10 +115,10 @@ def xor_rises(*, success: str, tie: float = xor.TIE) -> Result:
 
 
 @claim_test(needs="xor", unit="points")
-def xor_gaps(*, numbers: Sequence[float], within: float, tie: float = xor.TIE) -> Result:
+def xor_gaps(*, numbers: Sequence[float], within: float, tie: float = TIE) -> Result:
     """Boundary minus zero-loss rate at each size, in points: each within the tolerance of the printed gap, and each
     larger than at the next larger size."""
-    gaps = [100 * (group(RANDOM, h, "right", tie) - group(RANDOM, h, "zero")) for h in xor.HIDDEN]
+    gaps = [100 * (group(RANDOM, h, "right", tie) - group(RANDOM, h, "zero")) for h in HIDDEN]
     parts = [met(of_values(g), number, within) for g, number in zip(gaps, numbers, strict=True)]
     for larger, smaller in pairwise(gaps):
         error = np.hypot(*(g.std(ddof=1) / np.sqrt(len(g)) for g in (larger, smaller)))
@@ -136,13 +126,13 @@ def xor_gaps(*, numbers: Sequence[float], within: float, tie: float = xor.TIE) -
         parts.append(ordering(normal(effect, effect - half, effect + half, len(larger))))
     whole = every(parts)
     listed = ", ".join(f"{g.mean():.1f}" for g in gaps)
-    return replace(whole, note=f"gaps {listed} at {', '.join(map(str, xor.HIDDEN))} units")
+    return replace(whole, note=f"gaps {listed} at {', '.join(map(str, HIDDEN))} units")
 
 
 @claim_test(needs="xor", unit="")
 def xor_exact(*, values: Sequence[int]) -> Result:
     """The printed two-unit solution: right at each n, and loss falls towards 0."""
-    found = [xor.outcome(xor.solution(n)) for n in values]
+    found = [outcome(solution(n)) for n in values]
     losses = [float(f.loss.iat[0]) for f in found]
     right = all(f.margin.iat[0] > 0 for f in found)
     falls = right and losses == sorted(losses, reverse=True) and losses[-1] < 1e-6
@@ -153,14 +143,8 @@ def xor_exact(*, values: Sequence[int]) -> Result:
 def xor_score(*, trials: int = 300) -> Result:
     """Does input x output magnitude rank units by what they add to the output better than either factor alone?
     Rank correlation with a unit's mean |contribution| on the four points, product minus the better factor."""
-    weights = xor.train(xor.initial(trials, 10))
-    u = weights[:-1].reshape(-1, 4, trials).astype(float)
-    active = np.maximum(np.einsum("pd,hdn->phn", xor.POINTS, u[:, :2]) + u[:, 2], 0)
-    adds = np.abs(active * u[:, 3]).mean(0)
-    rho = {
-        c: np.array([rank_correlation(xor.score(weights, c)[:, i], adds[:, i]) for i in range(trials)])
-        for c in ("product", "input", "output")
-    }
+    found = xor_published.networks().of(RANDOM, 10)[:trials]
+    rho = {c: found[c].to_numpy() for c in ("product", "input", "output")}
     parts = [ordering(of_values(rho["product"] - rho[c], AS_IS), note=f"than {c} alone") for c in ("input", "output")]
     whole = every(parts)
     return replace(whole, note=", ".join(f"{c} {r.mean():.2f}" for c, r in rho.items()), trials=())
@@ -170,14 +154,12 @@ def xor_score(*, trials: int = 300) -> Result:
 def xor_parents(*, widths: Sequence[int] = (4, 6, 8, 10), trials: int = 1000) -> Result:
     """Two-unit tickets cut from parents of growing width: points of zero-loss success from each width to the next,
     whether or not the parent succeeds. Told is the step that is smallest."""
-    rates = []
-    for h in widths:
-        start = xor.initial(trials, h)
-        ticket = xor.subnet(start, xor.survivors(xor.score(xor.train(start), "product"), 2))
-        rates.append(int((xor.outcome(xor.train(ticket)).loss < xor.ZERO_LOSS).sum()))
+    networks = xor_published.networks()
+    tickets = [networks.of("one-shot product", 2, parent=h)[:trials] for h in widths]
+    rates = [int((t["loss"] < ZERO_LOSS).sum()) for t in tickets]
     parts = []
     for narrow, wide in pairwise(rates):
-        effect, low, high = (100 * x for x in xor.difference(wide, trials, narrow, trials))
+        effect, low, high = (100 * x for x in difference(wide, trials, narrow, trials))
         parts.append(ordering(normal(effect, low, high, trials)))
     listed = ", ".join(f"{r / trials:.0%}" for r in rates)
     return every(parts, f"{listed} from parents of {', '.join(map(str, widths))} units")

@@ -37,9 +37,13 @@ def merge(args: argparse.Namespace) -> int:
 
 def publish(args: argparse.Namespace) -> int:
     from lth_companion.share import publish as publishing
+    from lth_companion.share import publish_xor
 
-    asked = [f for name in args.figures for f in catalogue.figures_of(name)]
-    for file in publishing.publish(asked, Store(args.store), args.results, masks=args.masks, drop=args.drop):
+    asked = [f for name in args.figures if name != publish_xor.SECTION for f in catalogue.figures_of(name)]
+    files = publish_xor.publish(args.results) if publish_xor.SECTION in args.figures else []
+    if asked or not files:
+        files += publishing.publish(asked, Store(args.store), args.results, masks=args.masks, drop=args.drop)
+    for file in files:
         print(f"{file.stat().st_size / 1e6:6.2f} MB  {file.relative_to(args.results)}")
     return 0
 

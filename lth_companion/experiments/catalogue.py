@@ -58,3 +58,8 @@ def rows(name: str, profile: str = "paper", *, trials: int = 0, seed: int = 0, d
         fewer = {"quick": figure.quick_rows, "published": figure.published_rows}.get(profile)
         made.update(dict.fromkeys((fewer or figure.rows)(scale)))
     return list(made)
+
+
+def smaller(figure: str) -> bool:
+    """Whether results/ hold a figure at another scale than the paper's."""
+    return FIGURES[figure].published is not None or FIGURES[figure].published_rows is not None

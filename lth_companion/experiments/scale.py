@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lth_core.known_arms import ARMS
 from lth_core.spec import Spec
@@ -50,17 +50,24 @@ class Figure:
 def unpruned(scale: Scale, **changes) -> list[Spec]:
     """Unpruned LeNet-300-100 of ICLR section 2 (Adam 1.2e-3, batch 60), one row per trial."""
     base = Spec(dataset=scale.dataset, iterations=scale.iterations, seed=scale.seed, **changes)
-    return [replace(base, trial=t).at_round(0) for t in range(scale.trials)]
+    return [base.at_round(0).in_trial(t) for t in range(scale.trials)]
 
 
 def chains(unpruned: list[Spec], arms: Iterable[str], rounds: Iterable[int], replicates: int, **pruned) -> list[Spec]:
     """Unpruned networks, and every round of each in each arm; `pruned` are fields that only pruned networks have."""
+    levels, arms = [r for r in rounds if r], list(arms)
+
+    def grow(first: Spec) -> list[Spec]:
+        return [
+            first.at_round(r, arm=arm, replicate=i, **pruned) for r in levels for arm in arms
+            for i in range(replicates if ARMS[arm].redrawn else 1)
+        ]  # fmt: skip
+
     rows = list(unpruned)
-    for first in unpruned:
-        for r in rounds:
-            for arm in arms:
-                copies = replicates if ARMS[arm].redrawn else 1
-                rows += [first.at_round(r, arm=arm, replicate=i, **pruned) for i in range(copies)] if r else []
+    made = grow(unpruned[0]) if unpruned else []
+    for first in unpruned:  # most differ from the first of all in their trial alone
+        alike = first == unpruned[0].in_trial(first.trial)
+        rows += [row.in_trial(first.trial) for row in made] if alike else grow(first)
     return rows
 
 

@@ -1,11 +1,7 @@
-"""XOR networks by the thousand: training, unit pruning and the tables behind v1 section 2, Figures 1 and 2.
+"""XOR networks by the thousand: their training and the tables behind v1 section 2, Figures 1 and 2.
 
-A network is 2-h-1: h ReLU units, one sigmoid output, biases everywhere. Many networks are one array
-`(parameter, network)` of 4h + 1 rows: each unit's two input weights, bias and output weight; last, the output's bias.
-Removing a unit and setting its four numbers to 0 are the same thing (such a unit never moves again), so a pruned
-network is stored, and trained, with fewer rows.
-
-Figure 1 is a table with one row a network, Figure 2 one with a row a ticket; `xor_counts` counts successes in either.
+Networks are arrays as `xor_nets` describes them. Figure 1 is a table with one row a network, Figure 2 one with a
+row a ticket; `xor_counts` counts successes in either. What the ledger judges is published (`xor_published`).
 """
 
 from __future__ import annotations
@@ -21,9 +17,11 @@ from lth_companion.experiments.xor_counts import (  # fmt: skip
     CLUSTERS,
     CRITERIA,
     HIDDEN,
+    NETWORK,
     PRINTED,
     PRINTED_GIVEN_PARENT,
     PRINTED_TRIALS,
+    RANDOM,
     TIE,
     ZERO_LOSS,
     difference,
@@ -44,12 +42,13 @@ from lth_companion.experiments.xor_nets import (
     subnet,
     survivors,
 )
+from lth_companion.experiments.xor_outcomes import agreement, outcome
 from lth_core.errors import UsageError
 
 __all__ = [
     "CLASSES", "CLUSTERS", "CRITERIA", "HIDDEN", "POINTS", "PRINTED", "PRINTED_GIVEN_PARENT", "PRINTED_TRIALS", "TIE",
-    "ZERO_LOSS", "Units", "Weights", "check", "difference", "figure1", "figure2", "gain", "initial", "judge", "logits",
-    "outcome", "rates", "score", "solution", "subnet", "survivors", "train", "wilson",
+    "ZERO_LOSS", "Units", "Weights", "agreement", "check", "difference", "figure1", "figure2", "gain", "initial",
+    "judge", "logits", "networks", "outcome", "rates", "score", "solution", "subnet", "survivors", "train", "wilson",
 ]  # fmt: skip
 
 LANES = 64  # networks trained side by side in one block: four 512-bit or eight 256-bit registers
@@ -142,21 +141,11 @@ def train(weights: Weights, iterations: int = 10_000, lr: float = 1.0, threads: 
     return block[:, :rows].swapaxes(0, 1).reshape(rows, -1)[:, :n].copy()
 
 
-def outcome(weights: Weights) -> pd.DataFrame:
-    """One row a network: trial, loss (mean cross-entropy), margin (of the worst point, in logits; below 0 = wrong),
-    cluster (which of `CLUSTERS` is nearest)."""
-    margins = np.where(CLASSES[:, None] == 1, 1, -1) * logits(weights)
-    loss = np.logaddexp(0, -margins).mean(0)
-    cluster = np.abs(loss[:, None] - CLUSTERS).argmin(1)
-    trial = np.arange(len(loss))
-    return pd.DataFrame({"trial": trial, "loss": loss, "margin": margins.min(0), "cluster": cluster})
-
-
 def figure1(trials: int = 1000, seed: int = 0, lr: float = 1.0, iterations: int = 10_000) -> pd.DataFrame:
     """v1 Figure 1: random networks of each size. One row a network: strategy ("random networks"), hidden, trial, loss,
     margin, right, zero."""
     tables = [outcome(train(initial(trials, h, seed), iterations, lr)).assign(hidden=h) for h in HIDDEN]
-    return judge(pd.concat(tables, ignore_index=True).assign(strategy="random networks"))
+    return judge(pd.concat(tables, ignore_index=True).assign(strategy=RANDOM))
 
 
 def figure2(
@@ -190,3 +179,30 @@ def figure2(
         record("reinit", train(initial(trials, keep, seed, "reinit"), iterations, lr))
     table = pd.concat(rows, ignore_index=True)
     return judge(table.merge(parent.add_prefix("parent_").rename(columns={"parent_trial": "trial"}), on="trial"))
+
+
+def networks(trials: int = 1000, seed: int = 0, lr: float = 1.0, iterations: int = 10_000) -> pd.DataFrame:
+    """All networks that the ledger judges, each trained once: those of Figure 1, the tickets of Figure 2, and two-unit
+    tickets of smaller parents. One row a network: strategy, parent (its units; 0 of random networks), hidden, trial,
+    loss, margin, and of random ten-unit networks what `agreement` says of each criterion (else NaN)."""
+    rows, start, after = [], {}, {}
+
+    def record(strategy: str, parent: int, weights: Weights, **more: NDArray) -> None:
+        about = dict(strategy=strategy, parent=parent, hidden=len(weights) // 4)
+        rows.append(outcome(weights)[["trial", "loss", "margin"]].assign(**about, **more))
+
+    for h in HIDDEN:
+        start[h] = initial(trials, h, seed)
+        after[h] = train(start[h], iterations, lr)
+        record(RANDOM, 0, after[h], **(agreement(after[h]) if h == HIDDEN[0] else {}))
+    for h, sizes in ((10, (4, 2)), (8, (2,)), (6, (2,)), (4, (2,))):
+        ranking = score(after[h], "product")
+        for keep in sizes:
+            record("one-shot product", h, train(subnet(start[h], survivors(ranking, keep)), iterations, lr))
+    for criterion in CRITERIA[:-1]:
+        ticket, trained = start[HIDDEN[0]], after[HIDDEN[0]]
+        for keep in HIDDEN[1:]:
+            ticket = subnet(ticket, survivors(score(trained, criterion, seed), keep))
+            trained = train(ticket, iterations, lr)
+            record(f"iterative {criterion}", HIDDEN[0], trained)
+    return pd.concat(rows, ignore_index=True)[NETWORK]

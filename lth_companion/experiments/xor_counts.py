@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 HIDDEN = (10, 8, 6, 4, 2)  # Figure 1's sizes, and the sizes that iterative pruning by two units visits
 CRITERIA = ("input", "output", "product", "random")
+RANDOM = "random networks"
+NETWORK = ["strategy", "parent", "hidden", "trial", "loss", "margin", "product", "input", "output"]  # of `xor.networks`
 # What the paper prints: percent of 1000 trials with (right boundary, zero loss), by strategy and hidden units.
 PRINTED = {
     # Figure 1

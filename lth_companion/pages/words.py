@@ -24,6 +24,7 @@ from lth_companion.pages import ledger
 from lth_core import html, plot
 from lth_core.html import signed
 from lth_core.plaintext import shown
+from lth_core.results import Published
 
 
 def verdicts(study: Study) -> pd.DataFrame:
@@ -33,8 +34,9 @@ def verdicts(study: Study) -> pd.DataFrame:
     here = {f.paper.dataset for f in catalogue.FIGURES.values() if f.notebook == study.notebook}
     elsewhere = {"cifar10"} - here
     asked = [c for c in statements.for_section(study.notebook) if not counted(c) and c.dataset not in elsewhere]
-    if not here:  # XOR: the tests train networks of their own
-        return claims.judge(None, asked).set_index("id", drop=False)
+    own = study.profile == "published" and not study.trials and not study.seed and study.option == "own"
+    if not here or (own and type(study.source) is Published):  # XOR's are the same in every profile
+        return claims.ledger().set_index("id", drop=False).loc[[c.id for c in asked]]
     options = dict(profile=study.profile, trials=study.trials, seed=study.seed, dataset=study.option)
     return claims.judge(study.source, asked, **options).set_index("id", drop=False)  # type: ignore[arg-type]
 

@@ -69,7 +69,7 @@ class Estimate:
         gap = sign * (self.value - self.scale.made(number))
         if self.error < ROUNDING * max(1, abs(self.value)):
             return 0.0 if gap >= -ROUNDING else 1.0
-        return float(stats.t.sf(gap / self.error, self.n - 1))
+        return float(special.stdtr(self.n - 1, -gap / self.error))
 
 
 def told(value: float, error: float, n: int, scale: Scale, ends: tuple[float, float] = (-np.inf, np.inf)) -> Estimate:
@@ -84,7 +84,7 @@ def told(value: float, error: float, n: int, scale: Scale, ends: tuple[float, fl
 @lru_cache
 def quantile(n: int) -> float:
     """Student's t that 95% intervals of n trials reach."""
-    return float(stats.t.ppf((1 + LEVEL) / 2, n - 1))
+    return float(special.stdtrit(n - 1, (1 + LEVEL) / 2))
 
 
 def of_values(values: NDArray, scale: Scale = AS_IS) -> Estimate:

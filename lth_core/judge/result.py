@@ -152,7 +152,7 @@ def claim_test(
     """Declare a function to be a test that claims may name.
 
     needs     what it looks at, which is how it is called: a table of "networks", f(table, ...); the "tickets" of a
-              source's rows, f(source, rows, ...); "xor" networks that it trains, or "settings" of this code, f(...)
+              source's rows, f(source, rows, ...); "xor" networks, or "settings" of this code, f(...)
     unit      of its effect, or a function of its arguments
     total     which of the three totals it counts in: trained "networks", "xor", or "settings", counts and sums
     seeks     whether it looks for its level in the data, whatever its arguments

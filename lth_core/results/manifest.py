@@ -26,7 +26,7 @@ from lth_core.store.cell import digest, read_bytes
 
 MANIFEST, STAGE, PLAN, LOCK = "MANIFEST.json", ".publishing", "PLAN.json", ".lock"
 NAME = re.compile(
-    r"[\w-]+/(?:cells|curves|masks|weights)\.parquet|verdicts\.json|bench\.json|reference/[\w-]+\.(?:json|svg)",
+    r"[\w-]+/(?:cells|curves|masks|weights|outcomes)\.parquet|verdicts\.json|bench\.json|reference/[\w-]+\.(?:json|svg)",
     re.ASCII,
 )
 MOST_BYTES = 1_000_000_000  # of a file: it is read before its checksum can be compared

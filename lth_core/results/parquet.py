@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields
 
 import pandas as pd
@@ -17,6 +17,7 @@ from lth_core.store.cell import MEASURED
 
 RATIO, FREE = 200, 64_000_000  # a file may unpack to so many times its bytes, and to so many in any case
 MOST_COLUMNS = 200
+BATCH = 16  # rows that `some` holds at once
 
 
 def _text(t: pa.DataType) -> bool:
@@ -44,12 +45,18 @@ COLUMNS: dict[str, dict[str, Kind]] = {
     "curves": {"key": _text, "iteration": types.is_integer, **dict.fromkeys(MEASURED, _number)},
     "masks": {"chain": _text, "rounds": types.is_integer, "layer": _text, "pruned_at": _bytes},
     "weights": {"key": _text, "parameter": _text, "change": _bytes},
-}
+    "outcomes": {
+        **dict.fromkeys(("strategy", "made_from"), _text),
+        **dict.fromkeys(("parent", "hidden", "trial"), types.is_integer),
+        **dict.fromkeys(("loss", "margin", "product", "input", "output"), _number),
+    },
+}  # fmt: skip
 NAMED_BY = {
     "cells": ["key"],
     "curves": ["key", "iteration"],
     "masks": ["chain", "layer"],
     "weights": ["key", "parameter"],
+    "outcomes": ["strategy", "parent", "hidden", "trial"],
 }
 
 
@@ -58,30 +65,68 @@ def rows(data: bytes) -> int:
     return pq.ParquetFile(io.BytesIO(data)).metadata.num_rows
 
 
-def read(kind: str, data: bytes, most: int | None = None) -> pd.DataFrame:
-    """A published table out of its file; ValueError (or Arrow's own) says what is wrong with it.
+def read(kind: str, data: bytes, most: int | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """A published table out of its file, or some `columns` of it; ValueError (or Arrow's own) says what is wrong: see
+    `packed`."""
+    return written_out(packed(kind, data, most, columns))
+
+
+def some(kind: str, data: bytes, column: str, value: object) -> pd.DataFrame:
+    """The rows of a published table in which a column has this value; the others are never held together."""
+    file, allowed = _opened(kind, data, None)
+    kept, size = [], 0
+    for batch in file.iter_batches(BATCH, use_threads=False):
+        if (size := size + batch.nbytes) > allowed:
+            raise ValueError(f"it unpacks to more than {allowed:,} bytes")
+        kept.append(batch.filter(pc.equal(batch[column], value)))
+    return written_out(pa.Table.from_batches(kept, file.schema_arrow))
+
+
+def packed(kind: str, data: bytes, most: int | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+    """A published table as Arrow keeps it, each different text once, and all that has to be known before it is written
+    out looked at.
 
     `most`: rows that it can have. Without it the rows that its bytes can tell apart: each of them has a key or as many
     bits of masks or weights."""
+    file, allowed = _opened(kind, data, most)
+    texts = [f.name for f in file.schema_arrow if _text(f.type) or _bytes(f.type)]
+    file = pq.ParquetFile(io.BytesIO(data), metadata=file.metadata, read_dictionary=texts)
+    table = file.read(None if columns is None else list(columns), use_threads=False)
+    if _unpacked(table) > allowed:
+        raise ValueError(f"it unpacks to more than {allowed:,} bytes")
+    named = [n for n in NAMED_BY[kind] if n in table.column_names]
+    needed = {*named, *(n for n in COLUMNS[kind] if n in texts and n in table.column_names)}
+    if any(table.column(n).null_count for n in needed):
+        raise ValueError("a row has no name or no content")
+    if named == NAMED_BY[kind] and written_out(table.select(named)).duplicated().any():
+        raise ValueError(f"two rows have the same {' and '.join(named)}")
+    return table
+
+
+def written_out(table: pa.Table, categories: Collection[str] = ()) -> pd.DataFrame:
+    """A packed table for pandas; these columns stay packed, as categories."""
+    fields = [
+        f.with_type(f.type.value_type) if types.is_dictionary(f.type) and f.name not in categories else f
+        for f in table.schema
+    ]
+    found = table.unify_dictionaries().cast(pa.schema(fields, table.schema.metadata)).to_pandas()
+    if list(found.columns) != table.column_names:  # what it tells pandas says otherwise
+        raise ValueError("its columns are not what they seem")
+    return found
+
+
+def _opened(kind: str, data: bytes, most: int | None) -> tuple[pq.ParquetFile, int]:
+    """A file whose schema and rows are looked at, and to how many bytes it may unpack."""
     file = pq.ParquetFile(io.BytesIO(data))
-    schema, about = file.schema_arrow, file.metadata
-    _check_columns(kind, schema)
+    about = file.metadata
+    _check_columns(kind, file.schema_arrow)
     if about.num_rows > (len(data) // 8 if most is None else most):
         raise ValueError(f"{about.num_rows:,} rows are more than it can hold")
     size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
     allowed = RATIO * len(data) + FREE
-    texts = [n for n in schema.names if _text(schema.field(n).type) or _bytes(schema.field(n).type)]
-    if size > allowed or _unpacked(data, texts) > allowed:
+    if size > allowed:
         raise ValueError(f"it unpacks to more than {allowed:,} bytes")
-    table = pd.read_parquet(io.BytesIO(data))
-    if list(table.columns) != schema.names:  # what it tells pandas says otherwise
-        raise ValueError("its columns are not what they seem")
-    named = NAMED_BY[kind]
-    if table[[n for n in COLUMNS[kind] if n in texts]].isna().any(axis=None) or table[named].isna().any(axis=None):
-        raise ValueError("a row has no name or no content")
-    if table.duplicated(named).any():
-        raise ValueError(f"two rows have the same {' and '.join(named)}")
-    return table
+    return file, allowed
 
 
 def _check_columns(kind: str, schema: pa.Schema) -> None:
@@ -96,15 +141,12 @@ def _check_columns(kind: str, schema: pa.Schema) -> None:
         raise ValueError(f"it has columns that no table of {kind} has")
 
 
-def _unpacked(data: bytes, texts: list[str]) -> int:
-    """Bytes of its texts written out, counted while each different one is held once: a text of a megabyte may stand in
-    a thousand rows."""
-    table = pq.ParquetFile(io.BytesIO(data), read_dictionary=texts).read(columns=texts)
+def _unpacked(table: pa.Table) -> int:
+    """Bytes of its texts written out, of which each different one is held once: a text of a megabyte may stand in a
+    thousand rows."""
     total = 0
     for column in table.columns:
         for chunk in column.chunks:
             if types.is_dictionary(chunk.type):
                 total += pc.sum(pc.take(pc.binary_length(chunk.dictionary), chunk.indices)).as_py() or 0
-            else:
-                total += chunk.nbytes
     return total

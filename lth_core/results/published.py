@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -40,6 +40,15 @@ def thinned(curves: pd.DataFrame, points: int = POINTS) -> pd.DataFrame:
     return curves.iloc[[*range(0, last, step), last]].reset_index(drop=True)
 
 
+def runs(keys: pd.Categorical) -> dict[str, tuple[int, int]]:
+    """Where each network's evaluations stand: they follow each other in their file. One that stands there twice: the
+    first."""
+    starts = np.flatnonzero(np.diff(keys.codes, prepend=-1))
+    names = keys.categories[keys.codes[starts]]
+    ends = [*starts[1:], len(keys)]
+    return {k: (int(a), int(b)) for k, a, b in [*zip(names, starts, ends, strict=True)][::-1]}
+
+
 class Published:
     """The committed results, read lazily and checked against their manifest. Needs neither torch nor data sets.
 
@@ -55,18 +64,25 @@ class Published:
         return manifest.read(self.root)
 
     def parts(self, name: str) -> Iterator[tuple[str, pd.DataFrame]]:
-        """Each section's file of this name: cells, curves, masks or weights."""
-        for relative in self.manifest:
-            section = relative.split("/")[0]
-            if relative.endswith(f"/{name}.parquet") and section not in self.without:
-                yield section, self._whole(section, name)
+        """Each section's file of this name: cells, curves, masks, weights or outcomes."""
+        for section in self._sections(name):
+            yield section, self._whole(section, name)
 
-    def _whole(self, section: str, name: str) -> pd.DataFrame:
-        """A file that is listed, its checksum, schema and size checked."""
+    def _sections(self, name: str) -> list[str]:
+        """Which sections have a file of this name."""
+        having = (n.split("/")[0] for n in self.manifest if n.endswith(f"/{name}.parquet"))
+        return [section for section in having if section not in self.without]
+
+    def _whole(self, section: str, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """A file that is listed (or some of its columns), its checksum, schema and size checked."""
+        most = self._most(section, name)
+        return self._table(section, name, lambda kind, data: parquet.read(kind, data, most, columns))
+
+    def _table(self, section: str, name: str, read: Callable[[str, bytes], pd.DataFrame]) -> pd.DataFrame:
+        """What `read` makes of a file that is listed, its checksum and columns checked."""
         relative = f"{section}/{name}.parquet"
         try:
-            data = manifest.content(self.root, relative, self.manifest)
-            return checked(parquet.read(name, data or b"", self._most(section, name)), relative)
+            return checked(read(name, manifest.content(self.root, relative, self.manifest) or b""), relative)
         except UNREADABLE as error:
             if isinstance(error, MemoryError):
                 raise
@@ -107,18 +123,43 @@ class Published:
         return self._read("cells").drop_duplicates("key").set_index("key", drop=False)
 
     @cached_property
-    def _curves(self) -> pd.DataFrame:
-        return self._read("curves")
+    def _evaluations(self) -> dict[str, pd.DataFrame]:
+        """Curves of the sections that were asked for, keys as categories."""
+        return {}
 
     @cached_property
-    def _masks(self) -> pd.DataFrame:
-        """Each chain once: of two sections' the one that reaches further, which holds all rounds of the other."""
-        found = self._read("masks")
-        return found.sort_values("rounds").drop_duplicates(["chain", "layer"], keep="last") if len(found) else found
+    def _chains(self) -> dict[str, tuple[int, str]]:
+        """Of each chain with masks the last round, and the section that holds it: of two sections the one that reaches
+        further, which holds all rounds of the other. The masks themselves, most of all bytes, stay unread."""
+        found: dict[str, tuple[int, str]] = {}
+        for section in self._sections("masks"):
+            chains = self._whole(section, "masks", ("chain", "rounds", "layer")).drop_duplicates("chain")
+            for chain, rounds in zip(chains["chain"], chains["rounds"], strict=True):
+                if rounds > found.get(chain, (0, ""))[0]:
+                    found[chain] = rounds, section
+        return found
+
+    @cached_property
+    def _opened(self) -> dict[tuple[str, int], dict[str, pd.Series]]:
+        """Masks that were asked for, by section and last round: of each chain `pruned_at` by layer."""
+        return {}
+
+    def _pruned_at(self, chain: str) -> pd.Series:
+        rounds, section = self._chains[chain]
+        if (section, rounds) not in self._opened:  # chains that end alike are asked for together
+            found = self._table(section, "masks", lambda kind, data: parquet.some(kind, data, "rounds", rounds))
+            own = found.set_index("layer").groupby("chain")["pruned_at"]
+            self._opened[section, rounds] = dict(iter(own))
+        return self._opened[section, rounds][chain]
 
     @cached_property
     def _weights(self) -> pd.DataFrame:
         return self._read("weights")
+
+    @cached_property
+    def _moved(self) -> dict[str, pd.DataFrame]:
+        """Of each network with trained weights its rows of them."""
+        return {key: own.set_index("parameter") for key, own in self._weights.groupby("key")}
 
     def has(self, spec: Spec) -> bool:
         return key_of(spec) in self.cells.index
@@ -150,28 +191,44 @@ class Published:
 
     def table(self, specs: Iterable[Spec]) -> pd.DataFrame:
         keys = self._require(specs)
-        return self.cells.loc[keys].reset_index(drop=True).drop(columns=["spec", "section"])
+        return self.whole_table.take(self.cells.index.get_indexer(keys)).reset_index(drop=True)
 
     @cached_property
-    def _places(self) -> dict[str, tuple[int, int]]:
-        """Where each network's evaluations stand among all: they follow each other in their file."""
-        codes, keys = pd.factorize(self._curves["key"])
-        starts = np.flatnonzero(np.diff(codes, prepend=-1))
-        runs = zip(starts, [*starts[1:], len(codes)][: len(starts)], strict=True)
-        return {keys[codes[a]]: (int(a), int(b)) for a, b in reversed([*runs])}  # published twice: the first
+    def whole_table(self) -> pd.DataFrame:
+        """`table` of every published network."""
+        return self.cells.reset_index(drop=True).drop(columns=["spec", "section"])
+
+    def _curves(self, section: str) -> pd.DataFrame:
+        if section not in self._evaluations:
+            most = self._most(section, "curves")
+            if f"{section}/curves.parquet" not in self.manifest:
+                return pd.DataFrame({"key": pd.Categorical([])})
+            self._evaluations[section] = self._table(
+                section, "curves", lambda kind, data: parquet.written_out(parquet.packed(kind, data, most), ["key"])
+            )
+        return self._evaluations[section]
 
     def curves(self, specs: Iterable[Spec]) -> pd.DataFrame:
-        places = [self._places[k] for k in dict.fromkeys(self._require(specs)) if k in self._places]
-        rows = np.concatenate([np.arange(a, b) for a, b in places]) if places else np.arange(0)
-        return self._curves.drop(columns="section").iloc[rows].reset_index(drop=True)
+        keys = list(dict.fromkeys(self._require(specs)))
+        sections = self.cells["section"].to_numpy(object)[self.cells.index.get_indexer(keys)]
+        parts = []
+        for section in dict.fromkeys(sections):
+            table = self._curves(section)
+            places = runs(table["key"].array)
+            own = [(i, *places[k]) for i, k in enumerate(keys) if sections[i] == section and k in places]
+            rows = np.concatenate([np.arange(a, b) for _, a, b in own]) if own else np.arange(0)
+            order = np.repeat([i for i, _, _ in own], [b - a for _, a, b in own])
+            parts.append(table.iloc[rows].assign(key=lambda t: t["key"].astype(str)).set_index(order))
+        found = pd.concat(parts) if parts else pd.DataFrame({"key": []})
+        return found.sort_index(kind="stable").reset_index(drop=True)
 
     def has_masks(self, spec: Spec) -> bool:
-        return spec.round == 0 or self.rounds_of_masks.get(chain_of(spec), 0) >= spec.round
+        return spec.round == 0 or self._chains.get(chain_of(spec), (0, ""))[0] >= spec.round
 
-    @cached_property
+    @property
     def rounds_of_masks(self) -> dict[str, int]:
         """Of each chain with masks the last round."""
-        return self._masks.groupby("chain")["rounds"].max().to_dict() if len(self._masks) else {}
+        return {chain: rounds for chain, (rounds, _) in self._chains.items()}
 
     def masks(self, spec: Spec) -> Masks:
         """The ticket's masks at this row's round: weights that were pruned in a later round or never."""
@@ -179,25 +236,24 @@ class Published:
             return full(spec)
         if not self.has_masks(spec):
             raise StoreError(f"no masks are published for {key_of(spec)}: train its chain with `run`.")
-        chain = self._masks[self._masks["chain"] == chain_of(spec)].set_index("layer")
         shapes = {layer.weight: layer.shape for layer in layers(spec.arch, spec.dataset)}
-        pruned_at, ticket = chain["pruned_at"], key_of(spec.ticket(spec.round))
+        pruned_at, ticket = self._pruned_at(chain_of(spec)), key_of(spec.ticket(spec.round))
         try:
             found = {n: (np.frombuffer(pruned_at[n], np.uint8) > spec.round).reshape(shapes[n]) for n in shapes}
             if ticket in self.cells.index and digest_arrays(found) != self.cells.at[ticket, "masks"]:
                 raise ValueError(f"its masks are not those that {ticket} was trained with")
         except (KeyError, ValueError) as error:
-            raise self._odd(f"{chain['section'].iat[0]}/masks.parquet", error) from error
+            raise self._odd(f"{self._chains[chain_of(spec)][1]}/masks.parquet", error) from error
         return found
 
     def has_trained(self, spec: Spec) -> bool:
-        return key_of(spec) in set(self._weights["key"])
+        return key_of(spec) in self._moved
 
     def trained(self, spec: Spec) -> Parameters:
         """Parameters after the last iteration: see `trained`."""
         if not self.has_trained(spec):
             raise StoreError(f"no trained weights are published for {key_of(spec)}: train it with `run`.")
-        own = self._weights[self._weights["key"] == key_of(spec)].set_index("parameter")
+        own = self._moved[key_of(spec)]
         start, change = masked(initial(spec), self.masks(spec)), own["change"]
         try:
             moved = {n: np.frombuffer(change[n], np.float16).astype(np.float32) / np.float32(FINER) for n in start}

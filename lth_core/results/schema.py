@@ -15,7 +15,8 @@ from lth_core.store.cell import CURVES, MADE
 RESTORE = "restore results/ from git"
 BYTES = ("pruned_at", "change")
 SHAPES = {  # texts that are parsed or compared, never shown: pattern, characters at most
-    "key": ("[0-9a-f]{20}", 20), "chain": ("[0-9a-f]{20}", 20), "spec": (r'\{".*', 5_000),
+    "key": ("[0-9a-f]{20}", 20), "chain": ("[0-9a-f]{20}", 20), "made_from": ("[0-9a-f]{20}", 20),
+    "spec": (r'\{".*', 5_000),
     "lr_drops": (r"\[[0-9, ]*\]", 500),
 }  # fmt: skip
 TEXTS = {
@@ -58,6 +59,8 @@ def _odd(column: str, number: bool) -> str:
 def _texts(column: str, values: pd.Series) -> tuple[str, pa.Array]:
     """What is wrong with the type of a column that is no number, and its texts (in Arrow, where they lie)."""
     none = pa.array([], pa.large_string())
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.cat.categories.to_series()
     if column in BYTES:
         return "" if all(type(v) is bytes for v in values) else f"{column} is not bytes", none
     try:

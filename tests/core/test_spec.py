@@ -54,3 +54,10 @@ def test_stored_fields_are_never_filled_in(change: dict[str, Any], word: str) ->
     fields = {k: v for k, v in {**vars(Spec()), **change}.items() if v is not None}
     with pytest.raises(UsageError, match=f"{word} fields .* another version"):
         from_dict(fields)
+
+
+def test_a_row_in_another_trial_is_looked_at_like_any() -> None:
+    assert Spec(lr=0.1, trial=3).in_trial(5) == Spec(lr=0.1, trial=5)
+    assert Spec().in_trial(2.0) == Spec(trial=2)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="trial = -1 must not be negative"):
+        Spec().in_trial(-1)

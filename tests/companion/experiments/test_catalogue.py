@@ -7,7 +7,7 @@ import pytest
 import yaml
 from places import SHARED
 
-from lth_companion.experiments import catalogue
+from lth_companion.experiments import catalogue, scale
 from lth_core import analyse, models, prune
 from lth_core.errors import UsageError
 from lth_core.spec import Spec
@@ -128,3 +128,21 @@ def test_paired_difference_removes_what_trials_share():
     )
     effect = analyse.paired(frame, "x", {"arm": "ticket"}, {"arm": "reinit"})
     assert effect["n"] == 6 and 0.9 < effect["low"] <= effect["effect"] <= effect["high"] < 1.1
+
+
+def test_chains_of_unlike_networks_are_their_own() -> None:
+    """Networks that differ in their trial alone share what is looked at; one that differs in more does not."""
+    first = [Spec(trial=0), Spec(trial=1), Spec(trial=2, lr=0.1)]
+    rows = scale.chains(first, ["ticket", "reinit"], [0, 1, 2], 2, prune_fc=0.3)
+    wanted = [
+        one.at_round(r, arm=arm, replicate=i, prune_fc=0.3) for one in first for r in (1, 2)
+        for arm, copies in (("ticket", 1), ("reinit", 2)) for i in range(copies)
+    ]  # fmt: skip
+    assert rows == [*first, *wanted] and scale.chains([], ["ticket"], [1], 1) == []
+
+
+def test_figures_at_the_papers_scale_are_made_once() -> None:
+    alike = [f for f in catalogue.FIGURES if not catalogue.smaller(f)]
+    assert alike and len(alike) < len(catalogue.FIGURES)
+    for figure in alike[:3]:
+        assert catalogue.rows(figure, "published") == catalogue.rows(figure, "paper")

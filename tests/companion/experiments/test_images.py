@@ -259,9 +259,10 @@ class Drawn(results.Published):
                 curve[f"{part}_loss"], curve[f"{part}_correct"] = 1 - share, (images * share).astype(int)
             made = {"commit": "c", "engine": "dense-cpu", "device": "cpu", "seconds": 1.0, "diverged": False}
             cells.append({**describe(s), **made, **summary(curve, s.dataset), "spec": "", "section": ""})
-            evaluations.append(curve.assign(section=""))
+            evaluations.append(curve)
         self.__dict__["cells"] = pd.DataFrame(cells).set_index("key", drop=False)
-        self.__dict__["_curves"] = pd.concat(evaluations, ignore_index=True)
+        whole = pd.concat(evaluations, ignore_index=True)
+        self.__dict__["_evaluations"] = {"": whole.assign(key=pd.Categorical(whole["key"]))}
 
 
 # Profile published: where it declares fewer networks than the paper's scale.

@@ -450,7 +450,9 @@ def test_a_small_file_does_not_take_gigabytes(tmp_path: Path) -> None:
     def work() -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         try:
-            _ = published._masks
+            with pytest.raises(ValueError, match="unpacks"):
+                parquet.some("masks", bomb(), "rounds", 2)
+            published._whole("a", "masks")
         except manifest.Damaged:
             os._exit(40 + min(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, 400_000) // 10_000)
 

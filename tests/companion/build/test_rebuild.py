@@ -1,0 +1,155 @@
+"""A changed input makes anew exactly what depends on it, and a stale or damaged page or book is found."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lth_companion.build import book
+from lth_companion.build.serving import serve
+
+
+def page(*lines: str) -> str:
+    cells = [{"cell_type": "code", "source": "\n".join(lines)}, {"cell_type": "markdown", "source": "# Title"}]
+    return json.dumps({"cells": cells, "metadata": {}})
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two pages, of which one imports `one`, which imports `low`; `other` is imported by none."""
+    for folder in ("notebooks", "lth_core", "lth_companion", "results", "book"):
+        (tmp_path / folder).mkdir()
+    files = {
+        "requirements.lock": "", "_config.yml": "", "results/cells.json": "{}", "lth_core/__init__.py": "",
+        "lth_core/low.py": "", "lth_core/table.yaml": "", "lth_companion/__init__.py": "", "lth_companion/other.py": "",
+        "lth_companion/one.py": "def f():\n    from lth_core import low\n",
+        "notebooks/first.ipynb": page("from lth_companion import one"), "notebooks/second.ipynb": page("print(1)"),
+        "book/intro.md": "# Intro",
+    }  # fmt: skip
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(book, "ProcessPoolExecutor", ThreadPoolExecutor)
+    monkeypatch.setattr(book, "vendor", lambda target: None)
+    return tmp_path
+
+
+@pytest.fixture
+def executed(project: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Executes what has to be, without kernels, and tells what that was."""
+
+    def execute(source: Path, target: Path, parameters: dict, inputs: str) -> tuple[float, str]:
+        made = json.loads(source.read_text())
+        made["metadata"]["lth"] = {"inputs": inputs, "sum": book.own_sum(made)}
+        target.write_text(json.dumps(made))
+        return 0.0, ""
+
+    monkeypatch.setattr(book, "execute", execute)
+
+    def run() -> set[str]:
+        names: list[str] = []
+        monkeypatch.setattr(book, "execute", lambda source, *more: names.append(source.stem) or execute(source, *more))
+        assert book.execute_all(project, project / "book", {})
+        return set(names)
+
+    assert run() == {"first", "second"} and run() == set()
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "again"),
+    [
+        ("lth_companion/other.py", "x = 1", set()),
+        ("lth_companion/one.py", "from lth_core import low  # changed", {"first"}),
+        ("lth_core/low.py", "x = 1", {"first"}),
+        ("lth_core/__init__.py", "x = 1", {"first"}),
+        ("lth_core/table.yaml", "x: 1", {"first"}),
+        ("notebooks/second.ipynb", page("print(2)"), {"second"}),
+        ("notebooks/second.ipynb", page("%magic"), {"second"}),
+        ("results/cells.json", "[]", {"first", "second"}),
+        ("requirements.lock", "numpy", {"first", "second"}),
+        ("book/intro.md", "# Other", set()),
+    ],
+)
+def test_a_change_executes_what_depends_on_it(
+    project: Path, executed: Any, name: str, text: str, again: set[str]
+) -> None:
+    (project / name).write_text(text)
+    assert executed() == again
+    assert executed() == set()
+
+
+@pytest.mark.parametrize("damage", ["cut", "forged", "gone"])
+def test_a_damaged_page_is_executed_again(project: Path, executed: Any, damage: str) -> None:
+    file = project / "book" / "first.ipynb"
+    if damage == "cut":
+        file.write_bytes(file.read_bytes()[:-5])
+    elif damage == "forged":
+        file.write_text(file.read_text().replace("# Title", "# Another"))
+    else:
+        file.unlink()
+    assert executed() == {"first"}
+
+
+@pytest.fixture
+def built(project: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Builds the pages with a stand-in for Jupyter Book; tells how often it was called. `ends` is its exit status."""
+    calls: list[list[str]] = []
+
+    def jupyter_book(command: list[str], **_: Any) -> subprocess.CompletedProcess:
+        calls.append(command)
+        html = Path(command[command.index("--path-output") + 1]) / "_build" / "html"
+        html.mkdir(parents=True)
+        (html / "index.html").write_text(f"build {len(calls)}")
+        return subprocess.CompletedProcess(command, run.ends, "", "a page is broken")
+
+    def run() -> int:
+        before = len(calls)
+        run.well = book.build_pages(project)
+        return len(calls) - before
+
+    run.ends = 0
+    monkeypatch.setattr(book.subprocess, "run", jupyter_book)
+    assert run() == 1 and run() == 0
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "calls"),
+    [("book/intro.md", 1), ("_config.yml", 1), ("results/cells.json", 1), ("lth_core/low.py", 1), ("README.md", 0)],
+)
+def test_the_pages_are_built_again_if_what_they_show_changed(project: Path, built: Any, name: str, calls: int) -> None:
+    (project / name).write_text("# Changed")
+    assert built() == calls and built() == 0
+
+
+def test_the_book_stays_until_the_new_one_is_whole(project: Path, built: Any) -> None:
+    index = project / "_build" / "html" / "index.html"
+    (project / "book" / "intro.md").write_text("# Broken")
+    built.ends = 1
+    assert built() == 1 and not built.well and index.read_text() == "build 1"
+    built.ends = 0
+    assert built() == 1 and built.well and index.read_text() == "build 3"
+    assert not (project / "_build" / "beside").exists()
+
+
+def test_what_decides_is_counted(project: Path) -> None:
+    assert book.looked_at(project) == "looked at 2 notebooks, 6 files of code and 2 of measurements"
+
+
+def test_a_book_is_served_before_it_is_there(tmp_path: Path) -> None:
+    server = serve(tmp_path / "html", 0)
+    address = f"http://127.0.0.1:{server.server_port}/index.html"
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(address, timeout=10)
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "index.html").write_text("the book")
+    (tmp_path / "new").rename(tmp_path / "html")
+    assert urllib.request.urlopen(address, timeout=10).read() == b"the book"
+    server.shutdown()
