@@ -20,7 +20,8 @@ network at a time, and asks nothing of it but named parameters.
 """
 
 from lth_core.own.network import Experiment, Ticket, hold, load, masked, train
-from lth_core.own.rounds import ARMS, Found, cut, judge, rates_of, run, start
+from lth_core.own.rounds import ARMS, Found, cut, rates_of, run, start
+from lth_core.own.statements import judge
 
 __all__ = [
     "ARMS", "Experiment", "Found", "Ticket", "cut", "hold", "judge", "load", "masked", "rates_of", "run", "start",
