@@ -12,7 +12,7 @@ from torch.nn.utils import prune as torch_prune
 
 from lth_core.errors import UsageError
 from lth_core.own import Ticket, masked
-from lth_core.own.rounds import Masks, State
+from lth_core.own.states import Masks, State
 
 ORIG, MASK = "_orig", "_mask"
 

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
 from lth_core import analyse, prune
-from lth_core.draws import generator
 from lth_core.errors import UsageError
-from lth_core.own.network import Experiment, Masks, State, Ticket, Trained, drawn, masked, parts, train
+from lth_core.own.arms import ARMS, start
+from lth_core.own.experiment import Experiment
+from lth_core.own.initial import drawn
+from lth_core.own.network import Trained, parts, train
+from lth_core.own.states import Masks, State, masked
+from lth_core.own.ticket import Ticket
 from lth_core.spec import numeric
-
-ARMS = ("ticket", "reinit", "shuffle", "random_sparsity")
 
 
 @dataclass
@@ -43,18 +44,6 @@ class Found:
         return Ticket(masked(self.starts[trial], masks), masks)
 
 
-def rates_of(module: nn.Module, rate: float = 0.2, last: float = 0.5) -> dict[str, float]:
-    """The papers' rates for a module: `rate` a round for each weight with two axes or more, `last` times that for the
-    last one (the output layer: ICLR section 2). Biases and normalisation are never pruned.
-
-    >>> rates_of(torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2)))
-    {'0.weight': 0.2, '2.weight': 0.1}
-    """
-    rate, last = numeric("rate", rate, float), numeric("last", last, float)
-    names = [name for name, p in module.named_parameters() if p.dim() > 1]
-    return {name: rate * (last if name == names[-1] else 1) for name in names}
-
-
 def cut(experiment: Experiment, trained: State, alive: Masks, round: int) -> Masks:
     """The masks of `round`: the largest trained magnitudes among the weights `alive`, so that masks nest.
 
@@ -67,25 +56,6 @@ def cut(experiment: Experiment, trained: State, alive: Masks, round: int) -> Mas
         size = sum(x.size for x in scores.values())
         found = prune.across(scores, living, prune.kept(size, next(iter(rates.values())), round))
     return {n: torch.from_numpy(mask) for n, mask in found.items()}
-
-
-def start(experiment: Experiment, arm: str, weights: State, masks: Masks, key: tuple[int | str, ...]) -> Ticket:
-    """How a network of an arm starts, given its ticket's `weights` and `masks`. `key`: trial, arm, round, replicate.
-
-    ticket: as it is. reinit: the same masks, a new model's weights. shuffle (v1 section 3.2): surviving values to
-    random places in their layer, and the mask with them. random_sparsity: as many weights, at random places, of a new
-    model."""
-    if arm == "ticket":
-        return Ticket(masked(weights, masks), masks)
-    weights, masks = dict(weights), dict(masks)
-    for name, mask in masks.items():
-        if arm in ("shuffle", "random_sparsity"):
-            order = torch.from_numpy(generator(experiment.seed, "own", *key, name).permutation(mask.numel()))
-            masks[name] = mask.flatten()[order].reshape(mask.shape)
-            weights[name] = weights[name].masked_fill(~mask, 0).flatten()[order].reshape(mask.shape)
-    if arm in ("reinit", "random_sparsity"):
-        weights = drawn(experiment, *key)
-    return Ticket(masked(weights, masks), masks)
 
 
 def run(

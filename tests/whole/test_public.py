@@ -35,7 +35,7 @@ from lth_core.results import manifest
 
 NAMES = [(module, name) for module, names in lth_core.PUBLIC.items() for name in names]
 # Every public function there has an example.
-TRIED = ("own", "own.network", "own.rounds", "torchprune", "analyse", "prune", "reference")
+TRIED = ("own", "own.network", "own.arms", "torchprune", "analyse", "prune", "reference")
 
 
 def functions(thing: Any) -> list[Any]:
