@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 
 from lth_core.draws import generator
+from lth_core.errors import UsageError
 from lth_core.own.experiment import Experiment
 from lth_core.own.initial import drawn
-from lth_core.own.states import Masks, State, masked
+from lth_core.own.states import Masks, State, as_mask, masked
 from lth_core.own.ticket import Ticket
 
 ARMS = ("ticket", "reinit", "shuffle", "random_sparsity")
@@ -19,9 +20,11 @@ def start(experiment: Experiment, arm: str, weights: State, masks: Masks, key: t
     ticket: as it is. reinit: the same masks, a new model's weights. shuffle (v1 section 3.2): surviving values to
     random places in their layer, and the mask with them. random_sparsity: as many weights, at random places, of a new
     model."""
+    if arm not in ARMS:
+        raise UsageError(f"arm {arm!r} does not exist here; allowed: {', '.join(ARMS)}.")
     if arm == "ticket":
         return Ticket(masked(weights, masks), masks)
-    weights, masks = dict(weights), dict(masks)
+    weights, masks = dict(weights), {n: as_mask(n, m) for n, m in masks.items()}
     for name, mask in masks.items():
         if arm in ("shuffle", "random_sparsity"):
             order = torch.from_numpy(generator(experiment.seed, "own", *key, name).permutation(mask.numel()))

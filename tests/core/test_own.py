@@ -17,6 +17,7 @@ from torch.nn.utils import prune as torch_prune
 from lth_companion import figures
 from lth_core import analyse, data, own, plot, prune, torchprune
 from lth_core.errors import UsageError
+from lth_core.own import examples, initial, states
 from lth_core.own import network as plain
 
 
@@ -28,7 +29,7 @@ def tiny() -> nn.Module:
     )  # fmt: skip
 
 
-def digits(first: int, last: int) -> plain.Split:
+def digits(first: int, last: int) -> examples.Split:
     d = data.load("digits")
     return torch.from_numpy(d.pool_images[first:last] / 255.0).float(), torch.from_numpy(
         d.pool_labels[first:last]
@@ -59,7 +60,7 @@ def test_densities_are_the_closed_form(found: own.Found) -> None:
 
 def test_masks_nest_and_tickets_go_back_bit_for_bit(found: own.Found) -> None:
     for trial in (0, 1):
-        start = plain.drawn(experiment(), trial, "init")
+        start = initial.drawn(experiment(), trial, "init")
         for number in (1, 2, 3):
             ticket = found.ticket(trial, number)
             for name, mask in ticket.masks.items():
@@ -126,10 +127,10 @@ def test_late_rewinding_goes_back_to_that_iteration() -> None:
     e = experiment(rewind=7)
     late = own.run(e, rounds=1, trials=1, arms=["ticket"])
     module_at_7 = own.train(
-        experiment(iterations=7, eval_every=7), own.Ticket(plain.drawn(e, 0, "init"), {}), (0, "ticket", 0, 0)
+        experiment(iterations=7, eval_every=7), own.Ticket(initial.drawn(e, 0, "init"), {}), (0, "ticket", 0, 0)
     )
     assert torch.equal(late.starts[0]["6.weight"], module_at_7.weights["6.weight"])
-    assert not torch.equal(late.starts[0]["6.weight"], plain.drawn(e, 0, "init")["6.weight"])
+    assert not torch.equal(late.starts[0]["6.weight"], initial.drawn(e, 0, "init")["6.weight"])
 
 
 def test_one_cut_through_all_layers_keeps_as_many() -> None:
@@ -332,7 +333,7 @@ def test_a_modules_own_mask_is_none_of_pruning(tmp_path: Path) -> None:
     weights = {n: w.detach().clone() for n, w in Attention().state_dict().items()}
     masks = {"out.weight": torch.rand(2, 4) > 0.5, "att.mask": torch.eye(2, dtype=torch.bool)}
     for pruned in ({}, {"out.weight": masks["out.weight"]}, masks):
-        own.Ticket(plain.masked(weights, pruned), pruned).save(tmp_path / "t.safetensors")
+        own.Ticket(states.masked(weights, pruned), pruned).save(tmp_path / "t.safetensors")
         back = own.load(tmp_path / "t.safetensors")
         assert set(back.masks) == set(pruned) and set(back.weights) == set(weights)
         assert all(torch.equal(back.masks[n], m) for n, m in pruned.items())
@@ -361,7 +362,7 @@ def test_torch_holds_a_tied_weights_mask_under_both_names() -> None:
     weights = {n: w.clone() for n, w in Tied().state_dict().items()}
     weights["decoder.weight"] = weights["encoder.weight"]
     masks = {"encoder.weight": torch.eye(8, dtype=torch.bool)}
-    module = torchprune.apply(Tied(), own.Ticket(plain.masked(weights, masks), masks))
+    module = torchprune.apply(Tied(), own.Ticket(states.masked(weights, masks), masks))
     module(torch.randn(5, 8, generator=torch.Generator().manual_seed(0))).sum().backward()
     gradient = module.encoder.weight_orig.grad
     assert not gradient[~masks["encoder.weight"]].any() and gradient.any(), "the decoder's part too"
