@@ -28,6 +28,11 @@ def argmax_is_target(outputs: Tensor, targets: Tensor) -> Tensor:
     >>> argmax_is_target(torch.tensor([[0.1, 0.9], [0.8, 0.2]]), torch.tensor([1, 1])).tolist()
     [True, False]
     """
+    if isinstance(outputs, Tensor) and outputs.dim() > 2 and targets.dim() > 1:
+        raise UsageError(
+            f"an example has {tuple(targets.shape[1:])} classes: say when it is right, such as "
+            "right=lambda outputs, targets: (outputs.argmax(1) == targets).flatten(1).all(1)."
+        )
     if not isinstance(outputs, Tensor) or outputs.dim() != 2 or outputs.shape[1] < 2:
         shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         raise UsageError(

@@ -12,7 +12,7 @@ from torch.nn import functional
 from lth_core.errors import UsageError
 from lth_core.own.chance import chance
 from lth_core.own.examples import Several, count, joined, leaves, pick, put, through
-from lth_core.own.experiment import Experiment, argmax_is_target
+from lth_core.own.experiment import Experiment
 from lth_core.own.initial import built, seeded
 from lth_core.own.states import named, said
 
@@ -121,11 +121,6 @@ def _check_labels(experiment: Experiment, part: str, outputs: Any, targets: Seve
         raise UsageError(
             f"{part} has the class {int(odd.flatten()[0])}, and the model {outputs.shape[1]} outputs: classes are "
             f"0 to {outputs.shape[1] - 1}."
-        )
-    if experiment.right is argmax_is_target and targets.dim() > 1:
-        raise UsageError(
-            f"an example of {part} has {tuple(targets.shape[1:])} classes: say when it is right, such as "
-            "right=lambda outputs, targets: (outputs.argmax(1) == targets).flatten(1).all(1)."
         )
 
 

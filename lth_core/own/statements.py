@@ -50,14 +50,15 @@ def judge(cells: pd.DataFrame, statements: Mapping[str, Mapping[str, Any]]) -> p
         try:
             result = called[statement](table, **arguments)
         except Lacking as why:
-            rows.append({"statement": statement, "n": 0, "verdict": f"not measured: {why}"})
+            nothing = dict.fromkeys(("effect", "low", "high"), float("nan"))
+            rows.append({"statement": statement, **nothing, "n": 0, "verdict": f"not measured: {why}"})
             continue
         except (KeyError, TypeError, ValueError, IndexError) as error:  # an argument that exists, with an odd value
             said = " ".join(f"{type(error).__name__}: {error}".split())
             raise UsageError(f"{statement!r}: the test {name} cannot use a value that it is given ({said}).") from error
         numbers = {"effect": result.effect, "low": result.low, "high": result.high, "n": result.n}
         rows.append({"statement": statement, **numbers, "verdict": SAID[result.word]})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["statement", "effect", "low", "high", "n", "verdict"])
 
 
 def _arguments(statement: str, test: Callable[..., Any], how: Mapping[str, Any], columns: list[str]) -> dict[str, Any]:

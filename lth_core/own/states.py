@@ -58,8 +58,8 @@ def hold(module: nn.Module, masks: Masks, *, gradients: bool = False) -> None:
         pruned = ~mask_like(name, mask, p).to(values.device)
         if values.is_sparse:  # as embeddings make them: rows of the weight, each with its index
             found = values.coalesce()
-            kept = found.values().masked_fill(pruned[tuple(found.indices())], 0)
-            p.grad = torch.sparse_coo_tensor(found.indices(), kept, found.shape, is_coalesced=True)
+            found.values().masked_fill_(pruned[tuple(found.indices())], 0)
+            p.grad = found
         else:
             values.masked_fill_(pruned, 0)
 
