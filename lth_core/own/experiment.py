@@ -165,12 +165,12 @@ class Experiment:
             raise UsageError("scope = 'global' makes one cut through all weights: give all of them the same rate.")
 
     def _check_lengths(self) -> None:
-        if min(self.iterations, self.batch_size, self.eval_every) < 1 or self.iterations % self.eval_every:
+        if min(self.batch_size, self.at_once) < 1:
+            raise UsageError(f"batch_size = {self.batch_size} and at_once = {self.at_once}: each must be at least 1.")
+        if min(self.iterations, self.eval_every) < 1 or self.iterations % self.eval_every:
             raise UsageError(
                 f"iterations = {self.iterations} must be a multiple of eval_every = {self.eval_every}, both at least 1."
             )
-        if min(self.batch_size, self.at_once) < 1:
-            raise UsageError(f"batch_size = {self.batch_size} and at_once = {self.at_once}: each must be at least 1.")
         if not 0 <= self.rewind < self.iterations:
             raise UsageError(
                 f"rewind = {self.rewind} is not an iteration of the training: give 0 to {self.iterations - 1}."

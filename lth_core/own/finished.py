@@ -20,7 +20,9 @@ from lth_core.errors import StoreError, UsageError
 from lth_core.files import unwritable
 from lth_core.own.experiment import Experiment
 from lth_core.own.identity import identity
+from lth_core.own.initial import drawn
 from lth_core.own.network import Trained
+from lth_core.own.states import named
 from lth_core.own.ticket import Ticket, home, read, write
 
 FORMAT = "lth-own-network-1"
@@ -31,6 +33,10 @@ class Finished:
     """The finished networks of one experiment below `store`; any number of processes may read and write them."""
 
     def __init__(self, store: str | Path, experiment: Experiment, start: dict[int, Ticket]) -> None:
+        if odd := [n for n, w in drawn(experiment, 0, "init").items() if not isinstance(w, Tensor)]:
+            raise UsageError(
+                f"{named(odd)} is no tensor (a module's extra state), so networks cannot be kept: no store."
+            )
         self.root = home(store) / "own" / identity(experiment, start)
         try:
             self.root.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from lth_core.own.ticket import Ticket
 FIELDS = ("rates", "iterations", "batch_size", "eval_every", "scope", "rewind", "seed", "at_once")
 FUNCTIONS = ("model", "optimizer", "schedule", "loss", "right", "before_step")
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
-DEEPEST = 6  # functions that call functions: how far they are followed
+DEEPEST = 20  # values in values, functions that call functions: how far they are followed
 
 
 def identity(experiment: Experiment, start: dict[int, Ticket]) -> str:
@@ -56,49 +56,56 @@ def _state(state: dict[str, Any]) -> str:
     return "".join(f"{n}:{_fact(v)};" for n, v in state.items())
 
 
-def _class(kind: type) -> str:
+def _class(kind: type, seen: frozenset[int] = frozenset()) -> str:
     own = {n: f for n, f in vars(kind).items() if inspect.isfunction(f)}
-    return f"{kind.__qualname__}{{{';'.join(f'{n}={_fact(f)}' for n, f in sorted(own.items()))}}}"
+    return _hashed(kind.__qualname__, *(f"{n}={_fact(f, seen | {id(kind)})}" for n, f in sorted(own.items())))
 
 
-def _fact(value: Any, depth: int = 0) -> str:
-    """A value as text that is the same in another process; of an object that is none of the kinds known, its class."""
+def _hashed(*facts: str) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:20]
+
+
+def _fact(value: Any, seen: frozenset[int] = frozenset()) -> str:
+    """A value as text that is the same in another process; of an object that is none of the kinds known, its class.
+
+    `seen`: what this value was reached through, which is not followed again."""
     if isinstance(value, PLAIN):
         return repr(value)
-    if depth > DEEPEST:
+    if id(value) in seen or len(seen) > DEEPEST:
         return type(value).__qualname__
     if isinstance(value, Tensor):
         return _tensors([value])
     if isinstance(value, np.ndarray | np.generic):
         return f"{value.dtype}{value.shape}{hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}"
+    inside = seen | {id(value)}
     if isinstance(value, list | tuple | set | frozenset):
-        parts = [_fact(v, depth + 1) for v in value]
-        return str(sorted(parts) if isinstance(value, set | frozenset) else parts)
+        parts = [_fact(v, inside) for v in value]
+        return _hashed(*(sorted(parts) if isinstance(value, set | frozenset) else parts))
     if isinstance(value, dict):
-        return str({str(k): _fact(v, depth + 1) for k, v in value.items()})
+        return _hashed(*(f"{k}={_fact(v, inside)}" for k, v in value.items()))
     if isinstance(value, nn.Module):
-        return repr(value) + _state(module_state(value)) + _class(type(value))
+        return _hashed(repr(value), _state(module_state(value)), _class(type(value), inside))
     if isinstance(value, functools.partial):
-        return _fact([value.func, list(value.args), value.keywords], depth + 1)
+        return _fact([value.func, list(value.args), value.keywords], inside)
     if isinstance(value, types.MethodType):
-        return _fact(value.__func__, depth + 1) + _fact(value.__self__, depth + 1)
+        return _hashed(_fact(value.__func__, inside), _fact(value.__self__, inside))
     if isinstance(value, types.CodeType):
-        return f"{value.co_code.hex()}{value.co_names}{_fact(value.co_consts, depth + 1)}"
+        return _hashed(value.co_code.hex(), *value.co_names, _fact(value.co_consts, inside))
     if inspect.isfunction(value):
-        return _function(value, depth + 1)
+        return _function(value, inside)
     if inspect.isclass(value):
-        return value.__qualname__ if value.__module__.split(".")[0] == "torch" else _class(value)
+        return value.__qualname__ if value.__module__.split(".")[0] == "torch" else _class(value, inside)
     return type(value).__qualname__
 
 
-def _function(function: types.FunctionType, depth: int) -> str:
+def _function(function: types.FunctionType, seen: frozenset[int]) -> str:
     if function.__module__ and function.__module__.split(".")[0] in ("torch", "lth_core"):
         return f"{function.__module__}.{function.__qualname__}"
     closed = [_contents(cell) for cell in function.__closure__ or ()]
     named = {n: function.__globals__[n] for n in function.__code__.co_names if n in function.__globals__}
     plain = {n: v for n, v in named.items() if isinstance(v, (*PLAIN, list, tuple, dict)) or inspect.isfunction(v)}
-    about = [function.__defaults__, function.__kwdefaults__, closed, plain]
-    return _fact(function.__code__, depth) + "".join(_fact(a, depth) for a in about)
+    about = [function.__code__, function.__defaults__, function.__kwdefaults__, closed, plain]
+    return _hashed(*(_fact(a, seen) for a in about))
 
 
 def _contents(cell: types.CellType) -> Any:

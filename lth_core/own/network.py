@@ -80,7 +80,7 @@ def trained(experiment: Experiment, ticket: Ticket, key: tuple[int | str, ...]) 
                 raise UsageError(f"the first step of training fails ({said(error)}).") from error
             for schedule in schedules:
                 if not isinstance(schedule, ReduceLROnPlateau):
-                    schedule.step()
+                    _next_rate(schedule, iteration, e.iterations)
             if iteration == e.rewind:
                 rewound = module_state(module)
             if iteration % e.eval_every == 0:
@@ -90,6 +90,16 @@ def trained(experiment: Experiment, ticket: Ticket, key: tuple[int | str, ...]) 
                         schedule.step(curves["val_loss"][-1])
     weights = module_state(module)
     return Trained(curves, weights, rewound, all(bool(torch.isfinite(weights[n]).all()) for n in masks))
+
+
+def _next_rate(schedule: Any, iteration: int, iterations: int) -> None:
+    try:
+        schedule.step()
+    except Exception as error:  # such as one that was made for fewer steps
+        raise UsageError(
+            f"the scheduler cannot be stepped at iteration {iteration} of {iterations} ({said(error)}): it is stepped "
+            "each iteration, not each epoch."
+        ) from error
 
 
 def step(experiment: Experiment, module: nn.Module, masks: Masks, optimizers: list[Optimizer], batch: Split) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,8 +112,9 @@ def run(
     """
     rounds, trials = numeric("rounds", rounds, int), numeric("trials", trials, int)
     replicates, first_trial = numeric("replicates", replicates, int), numeric("first_trial", first_trial, int)
-    if isinstance(arms, str):
-        raise UsageError(f"arms = {arms!r} is one name: give a list of them, such as [{arms!r}].")
+    if isinstance(arms, str) or not isinstance(arms, Iterable):
+        raise UsageError(f"arms = {arms!r} is no list of names: give one, such as ['ticket', 'reinit'].")
+    arms = list(arms)
     if unknown := {str(a) for a in arms} - set(ARMS):
         raise UsageError(f"arm {min(unknown)!r} does not exist here; allowed: {', '.join(ARMS)}.")
     if min(rounds, trials, replicates) < 1 or first_trial < 0:
