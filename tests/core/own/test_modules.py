@@ -266,28 +266,6 @@ def test_complex_weights() -> None:
     assert int(found.masks[0, 1]["a.weight"].sum()) == 6
 
 
-def test_a_lazy_layer_is_one_sentence() -> None:
-    def lazy() -> nn.Module:
-        return nn.Sequential(nn.LazyLinear(3))
-
-    whole = own.Ticket({"0.weight": torch.ones(3, 4), "0.bias": torch.zeros(3)}, {"0.weight": torch.ones(3, 4)})
-    for act in (
-        lambda: experiment(model=lazy, rates={}),
-        lambda: own.rates_of(lazy()),
-        lambda: torchprune.apply(lazy(), whole),
-        lambda: torchprune.masks_of(lazy()),
-    ):
-        with pytest.raises(UsageError, match="run one batch through"):
-            act()
-
-    def ready() -> nn.Module:
-        module = lazy()
-        module(torch.zeros(1, 4))
-        return module
-
-    assert len(own.run(experiment(model=ready, rates={"0.weight": 0.5}), rounds=1, trials=1).cells) == 3
-
-
 def test_masks_go_where_the_weights_are() -> None:
     """A GPU that is not here: tensors without values, whose devices are checked as CUDA checks them."""
     made = ticket(net(), "0.weight")
