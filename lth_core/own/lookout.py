@@ -35,7 +35,7 @@ def check_device(device: str) -> None:
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # the second where torch is without CUDA
-        what = "GPU" if torch.device(device).type == "cuda" else "such device"
+        what = "GPU" if device == "cuda" else "such device"
         raise UsageError(f"device = {device!r}, but torch sees no {what} here: use device cpu.") from error
 
 

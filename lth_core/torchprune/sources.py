@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,8 @@ def _of_file(file: str | Path) -> Any:
                 return {n: held[n] for n in held.files}
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if not (zipfile.is_zipfile(path) or path.read_bytes()[:1] == b"\x80"):  # neither of torch's two formats
+            raise UsageError(f"{file} cannot be read as a file of tensors (no format of torch's).") from error
         raise UsageError(
             f"{file} holds more than tensors, which could run any code when it is opened: if you trust where it comes "
             "from, open it with torch.load(file, weights_only=False) and give what it holds."

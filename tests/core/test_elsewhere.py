@@ -41,7 +41,7 @@ def idx(array: np.ndarray) -> bytes:
 def test_files_come_to_their_places_when_they_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Six start at once on an empty folder; the download stops halfway through each file until others have looked."""
     looked, found = threading.Event(), []
-    arrays = [np.full(shape, 7, np.uint8) for shape in ((6, 28, 28), (6,), (3, 28, 28), (3,))]
+    arrays = [np.full(shape, 7, np.uint8) for shape in ((9, 28, 28), (9,), (8, 28, 28), (8,))]
 
     def download(folder: Path) -> None:
         for name, array in zip(mnist.NAMES, arrays, strict=True):

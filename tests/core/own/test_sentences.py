@@ -56,7 +56,7 @@ def test_a_wrong_field_is_one_sentence(changes: dict[str, Any], said: str) -> No
         ({}, {"first_trial": -1}, "first_trial = -1"),
         ({}, {"progress": True}, "progress = True is no function"),
         ({"device": "cuda"}, {}, "no GPU here"),
-        ({"device": "cuda:7"}, {}, "no GPU here"),
+        ({"device": "cuda:7"}, {}, "no such device here"),
         ({"optimizer": lambda p: 3}, {}, "gives a int"),
         ({"optimizer": lambda p: torch.optim.SGD(p)}, {"arms": []}, None),
         ({"optimizer": lambda p: torch.optim.SGD(p, lr=-1)}, {}, "optimizer(parameters) fails"),
