@@ -30,9 +30,10 @@ PARTS = ("curves", "weights", "rewound")
 
 
 class Finished:
-    """The finished networks of one experiment below `store`; any number of processes may read and write them."""
+    """The finished networks of one experiment, and of what it starts from, below `store`; any number of processes may
+    read and write them."""
 
-    def __init__(self, store: str | Path, experiment: Experiment, start: dict[int, Ticket]) -> None:
+    def __init__(self, store: str | Path, experiment: Experiment, start: Ticket | None = None) -> None:
         if odd := [n for n, w in drawn(experiment, 0, "init").items() if not isinstance(w, Tensor)]:
             raise UsageError(
                 f"{named(odd)} is no tensor (a module's extra state), so networks cannot be kept: no store."

@@ -25,9 +25,9 @@ PLAIN = (bool, int, float, complex, str, bytes, type(None))
 DEEPEST = 20  # values in values, functions that call functions: how far they are followed
 
 
-def identity(experiment: Experiment, start: dict[int, Ticket]) -> str:
-    """A hash of all that decides the networks: fields, data, initial weights, the modules' classes, and the code of the
-    functions with what they close over and which plain globals they name.
+def identity(experiment: Experiment, start: Ticket | None = None) -> str:
+    """A hash of all that decides the networks of a chain: fields, data, what is started from, initial weights, the
+    modules' classes, and the code of the functions with what they close over and which plain globals they name.
 
     The device is left out, and so is code of libraries. What a function reads from a file, or from an object that is
     no plain value, is not seen: name another folder when that changes."""
@@ -39,7 +39,7 @@ def identity(experiment: Experiment, start: dict[int, Ticket]) -> str:
         *(_fact(getattr(experiment, f)) for f in FUNCTIONS),
         repr(first), _state(module_state(first)),
         *sorted(_class(c) for c in classes),
-        *(f"{trial}{_state(t.weights)}{_state(t.masks)}" for trial, t in sorted(start.items())),
+        *((_state(start.weights), _state(start.masks)) if start else ()),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:20]
 

@@ -129,12 +129,15 @@ def run(
     starts = _starts(experiment, start, numbers)
     check_draws(experiment, tuple(arms), trials, bool(starts))
     controls = [(arm, i) for arm in dict.fromkeys(arms) if arm != "ticket" for i in range(replicates)]
-    kept = Finished(store, experiment, starts) if store is not None else None
+    begins = {id(t): t for t in (starts.values() if starts else [None])}
+    kept = {i: Finished(store, experiment, t) for i, t in begins.items()} if store is not None else {}
     found, cells, curves = Found(), [], []
     total = sum(_networks(rounds, len(controls), _first_round(starts.get(trial))) for trial in numbers)
     with _telling(experiment, total, progress) as tell:
         for trial, begin in ((trial, starts.get(trial)) for trial in numbers):
-            for key, masks, one, seconds in _chain(experiment, found, trial, rounds, controls, begin, kept, tell):
+            for key, masks, one, seconds in _chain(
+                experiment, found, trial, rounds, controls, begin, kept.get(id(begin)), tell
+            ):
                 cells.append(row(experiment, key, masks, one, seconds, _first_round(begin)))
                 curves.append(pd.DataFrame(one.curves).assign(key=cells[-1]["key"]))
     found.cells, found.curves = pd.DataFrame(cells), pd.concat(curves, ignore_index=True)
