@@ -53,9 +53,9 @@ def check_draws(experiment: Experiment, arms: tuple[str, ...], trials: int, star
     drawing = [arm for arm in arms if arm in ("reinit", "random_sparsity")]
     if not drawing and (trials == 1 or started):
         return
-    if name := same_each_time(module_state(one), module_state(other), list(experiment.rates)):
+    if same := same_each_time(module_state(one), module_state(other), list(experiment.rates)):
         what = f"arm {drawing[0]!r} would be the ticket again" if drawing else "all trials would start alike"
         raise UsageError(
-            f"model() gives {name} the same values each time, so {what}: draw them without a seed of its own; "
+            f"model() gives {same} the same values each time, so {what}: draw them without a seed of its own; "
             "pretrained weights go to own.run(..., start=own.Ticket(weights, {})), without reinit and random_sparsity."
         )

@@ -83,8 +83,9 @@ def plain(module: nn.Module) -> nn.Module:
     ['bias', 'weight']
     """
     for owner in list(module.modules()):
-        for own in list(getattr(owner, "parametrizations", {})):
-            parts = owner.parametrizations[own]
+        held: Any = getattr(owner, "parametrizations", {})
+        for own in list(held):
+            parts = held[own]
             if len(parts) == 1 and isinstance(parts[0], Mask):
                 kept, mask = parts.original, parts[0].mask
                 # A deep copy shares the class into which torch put the weight's property, and loses it with the copy's.
