@@ -40,6 +40,12 @@ def argmax_is_target(outputs: Tensor, targets: Tensor) -> Tensor:
             "right, as right=lambda outputs, targets: one bool an example."
         )
     if targets.shape == outputs.shape:
+        total = targets.sum(1)
+        if bool((targets < 0).any()) or not torch.allclose(total, torch.ones_like(total), atol=1e-3):
+            raise UsageError(
+                "targets of an example do not add up to 1, so they are neither one-hot nor probabilities: say when it "
+                "is right, such as right=lambda outputs, targets: ((outputs > 0) == targets.bool()).all(1)."
+            )
         targets = targets.argmax(1)
     return outputs.argmax(1) == targets
 

@@ -39,15 +39,16 @@ def rates_of(module: nn.Module, rate: float = 0.2, last: float = 0.5) -> dict[st
         raise UsageError(f"rates_of takes a module, not a {type(module).__name__}: call model() first.")
     if lazy := [n for n, p in module.named_parameters() if is_lazy(p)]:
         raise UsageError(f"{named(lazy)} has no shape yet: run one batch through the module first.")
-    names = [name for name, p in module.named_parameters() if p.requires_grad and _is_weight(module, name, p)]
+    owners = dict(module.named_modules())
+    names = [name for name, p in module.named_parameters() if p.requires_grad and _is_weight(owners, name, p)]
     output = _output(module, names)
     return {name: rate * (last if name == output else 1) for name in names}
 
 
-def _is_weight(module: nn.Module, name: str, p: nn.Parameter) -> bool:
+def _is_weight(owners: dict[str, nn.Module], name: str, p: nn.Parameter) -> bool:
     """Whether a parameter is a weight: by the module that owns it, by its own name where no kind is known."""
-    path, own = _owner(module, name)
-    owner = module.get_submodule(path)
+    path, own = _owner(name)
+    owner = owners[path]
     if sum(size > 1 for size in p.shape) < 2 and not (p.dim() > 1 and WEIGHT.search(own)):
         return False
     if _normalises(owner) or re.search(r"weight_g$|original0$", own):
@@ -57,7 +58,7 @@ def _is_weight(module: nn.Module, name: str, p: nn.Parameter) -> bool:
     return bool(WEIGHT.search(own)) or (not _known(owner) and not NO_WEIGHT.search(own))
 
 
-def _owner(module: nn.Module, name: str) -> tuple[str, str]:
+def _owner(name: str) -> tuple[str, str]:
     """The path of the layer that a parameter belongs to, and its name there; a parametrised one's is the layer's."""
     if found := re.fullmatch(r"(?:(.*)\.)?parametrizations\.([^.]+)\.(original\d*)", name):
         return found[1] or "", "weight_g" if found[3] == "original0" else found[2]

@@ -70,7 +70,7 @@ def cut(
         found = {n: prune.largest(x, living[n], prune.kept(sizes[n], rates[n], round)) for n, x in scores.items()}
     else:
         found = prune.across(scores, living, prune.kept(sum(sizes.values()), next(iter(rates.values())), round))
-    return {**alive, **{n: torch.from_numpy(mask) for n, mask in found.items()}}
+    return {**alive, **{n: torch.from_numpy(np.asarray(mask)) for n, mask in found.items()}}
 
 
 def _magnitudes(weights: torch.Tensor) -> np.ndarray:

@@ -68,6 +68,8 @@ class Ticket:
         """Refuse a module whose state dict has other names or shapes than the ticket's weights."""
         if lazy := [n for n, p in module.named_parameters() if torch.nn.parameter.is_lazy(p)]:
             raise UsageError(f"{named(lazy)} has no shape yet: run one batch through the module first.")
+        if odd := [n for n, p in module.named_parameters() if p.is_meta]:
+            raise UsageError(f"{named(odd)} of the module has no values (device meta): build it on a device first.")
         own = module.state_dict()
         lacks, more = own.keys() - self.weights.keys(), self.weights.keys() - own.keys()
         if lacks or more:

@@ -32,7 +32,14 @@ class Found:
 
 
 def found(source: Source) -> Found:
-    """The tensors of a source; what holds none is a `UsageError`."""
+    """The tensors of a source; what holds none, or tensors without values, is a `UsageError`."""
+    there = _found(source)
+    if odd := [n for n, t in there.tensors.items() if isinstance(t, Tensor) and t.is_meta]:
+        raise UsageError(f"{named(odd)} has no values (device meta): load the network's weights first.")
+    return there
+
+
+def _found(source: Source) -> Found:
     if isinstance(source, nn.Module):
         if lazy := [n for n, p in source.named_parameters() if torch.nn.parameter.is_lazy(p)]:
             raise UsageError(f"{named(lazy)} has no shape yet: run one batch through the module first.")

@@ -266,6 +266,19 @@ def test_complex_weights() -> None:
     assert int(found.masks[0, 1]["a.weight"].sum()) == 6
 
 
+def test_a_single_number_can_be_pruned() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.scale = nn.Linear(4, 3), nn.Parameter(torch.tensor(1.5))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.a(x) * self.scale
+
+    found = own.run(experiment(model=Scaled, rates={"a.weight": 0.5, "scale": 0.6}), rounds=1, trials=1)
+    assert found.cells["weights"].tolist() == [13, 6, 6]
+
+
 def test_masks_go_where_the_weights_are() -> None:
     """A GPU that is not here: tensors without values, whose devices are checked as CUDA checks them."""
     made = ticket(net(), "0.weight")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_networks import experiment, net
+from small_networks import experiment, net, ticket
 from torch import nn
 
 from lth_core import own, torchprune
@@ -68,6 +68,7 @@ def test_a_wrong_field_is_one_sentence(changes: dict[str, Any], said: str) -> No
         ({"loss": lambda o, t: o.detach().mean()}, {}, "does not depend on any parameter"),
         ({"loss": lambda o: o.mean()}, {}, "cannot be computed on train"),
         ({"right": lambda o: o}, {}, "right cannot be computed"),
+        ({"loss": nn.BCEWithLogitsLoss(), "train": (torch.randn(60, 4), torch.ones(60, 3))}, {}, "do not add up to 1"),
         ({"model": lambda: nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3)), "batch_size": 1}, {},
          "first step of training fails"),
     ],
@@ -118,3 +119,10 @@ def test_a_lazy_layer_is_one_sentence() -> None:
         return module
 
     assert len(own.run(experiment(model=ready, rates={"0.weight": 0.5}), rounds=1, trials=1).cells) == 3
+
+
+def test_a_module_without_values_is_one_sentence() -> None:
+    empty, made = nn.Linear(4, 3, device="meta"), ticket(nn.Linear(4, 3), "weight")
+    for act in (lambda: torchprune.masks_of(empty), lambda: made.into(empty), lambda: torchprune.apply(empty, made)):
+        with pytest.raises(UsageError, match="device meta"):
+            act()

@@ -69,6 +69,7 @@ def frozen() -> nn.Module:
          {"0.weight": 0.2, "1.parametrizations.weight.original1": 0.1}),
         (lambda: nn.Sequential(nn.Linear(1, 8), nn.Linear(8, 1)), {"0.weight": 0.2, "1.weight": 0.1}),
         (lambda: nn.Sequential(nn.ReLU()), {}),
+        (lambda: torch.jit.script(net()), {"0.weight": 0.2, "2.weight": 0.1}),
     ],
 )  # fmt: skip
 def test_rates_are_of_weights(made: Any, rates: dict[str, float]) -> None:
