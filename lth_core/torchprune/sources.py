@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lth_core.errors import UsageError
 from lth_core.own import ticket
-from lth_core.own.states import State, copied, named, said
+from lth_core.own.states import named, said
 
 Source: TypeAlias = nn.Module | Mapping[str, Any] | str | Path
 INSIDE = ("state_dict", "model_state_dict", "model", "net", "module", "weights", "params", "state_dict_ema")
@@ -53,11 +53,6 @@ def _found(source: Source) -> Found:
     raise UsageError(
         f"a {type(source).__name__} is no pruned network: give a module, a state dict, a checkpoint, or a file's path."
     )
-
-
-def plain_state(source: Source) -> State:
-    """A copy of the tensors of a source, on the CPU."""
-    return copied(found(source).tensors)
 
 
 def _of_file(file: str | Path) -> Any:
