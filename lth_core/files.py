@@ -55,9 +55,16 @@ def replaced(path: Path) -> Iterator[Path]:
 
 def unwritable(path: Path, error: OSError) -> StoreError:
     return StoreError(
-        f"{path} cannot be written ({error.strerror or error}): what was there before stays; free space or name "
-        "another folder, then run the same command again."
+        f"{path} cannot be written ({error.strerror or error}): what was there before stays; {remedy(error)}, then run "
+        "the same command again."
     )
+
+
+def remedy(error: OSError) -> str:
+    """What to do where the system refuses to write."""
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "ask for the right to write there, or name another folder"
+    return "free space or name another folder"
 
 
 def _literal(text: str) -> str:

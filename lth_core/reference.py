@@ -18,6 +18,7 @@ import pandas as pd
 from lth_core import results
 from lth_core.errors import StoreError, UsageError
 from lth_core.results import manifest
+from lth_core.results.published import absent
 
 FILE = results.HERE / "reference" / "lenet-mnist.json"
 COLUMNS = ("stop_iteration", "stop_test", "end_test")
@@ -54,6 +55,8 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
 def read() -> tuple[pd.DataFrame, dict[str, Any]]:
     """The published reference: its levels, one row an arm and round, and what it says about itself."""
     root = FILE.parent.parent
+    if not root.is_dir():
+        raise absent()
     made = manifest.document(root, str(FILE.relative_to(root)))
     if not isinstance(made, dict) or not {"levels", "about"} <= set(made):
         raise StoreError(f"{FILE} is missing or no reference: restore it from git.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from tqdm.auto import tqdm
 from lth_companion.experiments import catalogue
 from lth_core import data, results
 from lth_core.errors import UsageError
-from lth_core.spec import Spec
+from lth_core.spec import Spec, numeric
 from lth_core.store import Store
 from lth_core.store.cell import describe
 
@@ -50,12 +51,31 @@ class Study:
         allowed = ("auto", *(dict.fromkeys(f.paper.dataset for f in self._figures) or ("mnist",)), "digits")
         if self.dataset not in allowed:
             raise UsageError(f"dataset = {self.dataset!r} does not exist; allowed: {', '.join(allowed)}.")
-        if not isinstance(self.trials, int) or not 0 <= self.trials <= 1000:
+        for name in ("trials", "seed"):  # the command line makes a fraction of 1e3
+            object.__setattr__(self, name, numeric(name, getattr(self, name), int))
+        if isinstance(self.data_dir, int):  # and a number of a folder's name
+            object.__setattr__(self, "data_dir", str(self.data_dir))
+        if not 0 <= self.trials <= 1000:
             raise UsageError(f"trials = {self.trials!r} must be from 1 to 1000, or 0 for the profile's own.")
-        if not isinstance(self.seed, int) or self.seed < 0:
-            raise UsageError(f"seed = {self.seed!r} must be 0 or a positive number.")
+        if self.seed < 0:
+            raise UsageError(f"seed = {self.seed!r} must be 0 or a positive whole number.")
         if not isinstance(self.data_dir, str) or (self.data_dir and not _is_folder(self.data_dir)):
             raise UsageError(f"data_dir = {self.data_dir!r} is no folder; give one that exists, or leave it empty.")
+        self._check_data()
+
+    def _check_data(self) -> None:
+        """Refuse a folder that was named and lacks the data, where the digits would be used in their place."""
+        if not self.data_dir or self.profile != "quick" or self.dataset != "auto":
+            return
+        for own in dict.fromkeys(catalogue.scale_of(f, self.profile).dataset for f in self._figures):
+            if own in data.KNOWN and not data.available(own, self.data_dir):
+                facts, there = data.KNOWN[own], ""
+                with suppress(OSError):
+                    there = f" ({facts.wanted(data.folder(self.data_dir))})"
+                raise UsageError(
+                    f"data_dir = {self.data_dir!r} has no {facts.title}{there}: name another folder, or give "
+                    "dataset = 'digits'."
+                )
 
     @property
     def _figures(self) -> list[catalogue.Figure]:

@@ -81,8 +81,8 @@ def pack(ticket: Ticket) -> bytes:
     """The file of a ticket; equal tickets give equal bytes."""
     spec, network = ticket.network.spec, ticket.network
     tensors: dict[str, np.ndarray] = {n: np.ascontiguousarray(w, np.float32) for n, w in network.weights.items()}
-    tensors |= {f"{n}.mask": m for n, m in network.masks.items()}
-    tensors |= {f"{n}.trained": w for n, w in ticket.trained.items()}
+    tensors |= {f"{n}.mask": np.ascontiguousarray(m) for n, m in network.masks.items()}  # others are written scrambled
+    tensors |= {f"{n}.trained": np.ascontiguousarray(w) for n, w in ticket.trained.items()}
     about = {"format": FORMAT, "key": key_of(spec), "spec": json.dumps(asdict(spec), sort_keys=True)}
     return _in_order(save_tensors(tensors, {**about, "density": repr(prune.density(spec)), **ticket.facts}))
 

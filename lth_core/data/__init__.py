@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
@@ -65,12 +66,17 @@ def known(name: str) -> Facts:
 
 
 def folder(data_dir: str | Path | None = None) -> Path:
-    """Where the data sets lie: `data_dir`, else `$LTH_DATA_DIR`, else `~/.cache/lth`."""
-    where = Path(data_dir or os.environ.get("LTH_DATA_DIR") or Path.home() / ".cache" / "lth")
+    """Where the data sets lie: `data_dir`, else `$LTH_DATA_DIR`, else `~/.cache/lth`, or where there is no home (a
+    container whose user has no name), `lth` in the system's folder for temporary files."""
+    if named := data_dir or os.environ.get("LTH_DATA_DIR"):
+        try:
+            return Path(named).expanduser()
+        except RuntimeError as error:
+            raise UsageError(f"data_dir = {str(named)!r} names a user who does not exist here.") from error
     try:
-        return where.expanduser()
-    except RuntimeError as error:
-        raise UsageError(f"data_dir = {str(where)!r} names a user who does not exist here.") from error
+        return Path.home() / ".cache" / "lth"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"lth-{os.getuid()}"
 
 
 def available(name: str, data_dir: str | Path | None = None) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +96,14 @@ def downloaded(title: str, where: Path, get: Callable[[], object]) -> object:
             f"{title} is not in {where}, or damaged there, and could not be downloaded ({said}): put the official "
             "files there, or name their folder with data_dir or LTH_DATA_DIR."
         ) from error
+
+
+@contextmanager
+def aside(where: Path) -> Iterator[Path]:
+    """A folder in `where` for what is being downloaded: files go to their places when they are whole, so that nobody
+    reads, and nobody writes over, what another process is fetching."""
+    with tempfile.TemporaryDirectory(dir=where, prefix=".download-") as folder:
+        yield Path(folder)
 
 
 def from_parquet(files: list[Path], column: str) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tarfile
 import zlib
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lth_core.data.base import Facts, Layout, Parts, downloaded, from_parquet, has_column
+from lth_core.data.base import Facts, Layout, Parts, aside, downloaded, from_parquet, has_column
 from lth_core.errors import UsageError
 
 BINARY = [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"]
@@ -48,7 +49,7 @@ def _from_archive(files: list[Path]) -> Parts:
         raise UsageError(f"{files[0]} is damaged, or not CIFAR-10's archive ({type(error).__name__}).") from error
 
 
-def _torchvision(root: Path, base: str, *, download: bool) -> Parts:
+def _torchvision(root: Path, base: str, *, download: bool, asked: Path | None = None) -> Parts:
     """It compares each pickle with its official MD5 before it opens any, and loads what does not agree again."""
     from torchvision.datasets import CIFAR10 as Files  # imported late: reading published results needs no torch
 
@@ -56,11 +57,23 @@ def _torchvision(root: Path, base: str, *, download: bool) -> Parts:
         base_folder = base
 
     def make(train: bool) -> Any:
-        return downloaded("CIFAR-10", root, lambda: Here(str(root), train=train, download=download))
+        return downloaded("CIFAR-10", asked or root, lambda: Here(str(root), train=train, download=download))
 
     train, test = make(True), make(False)
     flat = [(np.ascontiguousarray(d.data.transpose(0, 3, 1, 2)), np.array(d.targets, np.uint8)) for d in (train, test)]
     return (*flat[0], *flat[1])
+
+
+def _fetch(where: Path) -> Parts:
+    base, archive = "cifar-10-batches-py", "cifar-10-python.tar.gz"
+    with aside(where) as folder:
+        if (where / archive).exists():  # torchvision unpacks it without a network
+            (folder / archive).symlink_to((where / archive).resolve())
+        parts = _torchvision(folder, base, download=True, asked=where)
+        (where / base).mkdir(exist_ok=True)
+        for file in (folder / base).iterdir():
+            os.replace(file, where / base / file.name)
+    return parts
 
 
 def _from_python(files: list[Path]) -> Parts:
@@ -82,7 +95,7 @@ def _from_hub(files: list[Path]) -> Parts:
 
 CIFAR10 = Facts(
     name="cifar10", title="CIFAR-10", checksum="32e5966899bde482", shape=(3, 32, 32), train=45_000, val=5_000,
-    test=10_000, stand_in="digits32", fetch=lambda where: _torchvision(where, "cifar-10-batches-py", download=True),
+    test=10_000, stand_in="digits32", fetch=_fetch,
     places=("cifar-10-batches-bin", "cifar-10-batches-py", "", "cifar10", "CIFAR10", "plain_text"),
     layouts=(
         Layout("the binary version", tuple((n,) for n in BINARY), _from_binary),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
 import zipfile
 import zlib
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lth_core.data.base import Facts, Layout, Parts, downloaded, from_parquet, has_column
+from lth_core.data.base import Facts, Layout, Parts, aside, downloaded, from_parquet, has_column
 from lth_core.errors import UsageError
 
 NAMES = [f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
@@ -65,7 +66,11 @@ def _from_hub(files: list[Path]) -> Parts:
 
 def _fetch(where: Path) -> Parts:
     raw = where / "MNIST" / "raw"
-    downloaded("MNIST", where, lambda: _download(raw))
+    with aside(where) as folder:
+        downloaded("MNIST", where, lambda: _download(folder))
+        raw.mkdir(parents=True, exist_ok=True)
+        for name in NAMES:
+            os.replace(folder / f"{name}-ubyte", raw / f"{name}-ubyte")
     return _from_idx([raw / f"{n}-ubyte" for n in NAMES])
 
 
@@ -73,7 +78,6 @@ def _download(raw: Path) -> None:
     from torchvision.datasets import MNIST as FILES  # imported late: reading published results needs no torch
     from torchvision.datasets.utils import download_and_extract_archive
 
-    raw.mkdir(parents=True, exist_ok=True)
     for file, md5 in FILES.resources:
         errors = []
         for mirror in FILES.mirrors:

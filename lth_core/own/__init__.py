@@ -19,10 +19,17 @@ network at a time, and asks nothing of it but named parameters.
 8
 """
 
-from lth_core.own.network import Experiment, Ticket, hold, load, masked, train
-from lth_core.own.rounds import ARMS, Found, cut, judge, rates_of, run, start
+from lth_core.own.arms import ARMS, start
+from lth_core.own.cost import Cost, cost
+from lth_core.own.experiment import Experiment, Parameters
+from lth_core.own.network import train
+from lth_core.own.rates import rates_of
+from lth_core.own.rounds import Found, cut, run
+from lth_core.own.statements import judge
+from lth_core.own.states import hold, masked
+from lth_core.own.ticket import Ticket, load
 
 __all__ = [
-    "ARMS", "Experiment", "Found", "Ticket", "cut", "hold", "judge", "load", "masked", "rates_of", "run", "start",
-    "train",
+    "ARMS", "Cost", "Experiment", "Found", "Parameters", "Ticket", "cost", "cut", "hold", "judge", "load", "masked",
+    "rates_of", "run", "start", "train",
 ]  # fmt: skip

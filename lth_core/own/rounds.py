@@ -1,30 +1,36 @@
-"""Rounds of pruning over a plain torch loop, their controls, and statements judged by the same tests as the papers'."""
+"""Rounds of pruning over a plain torch loop, and their controls."""
 
 from __future__ import annotations
 
-import inspect
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
+from tqdm.auto import tqdm
 
 from lth_core import analyse, prune
-from lth_core.draws import generator
 from lth_core.errors import UsageError
-from lth_core.judge import comparisons
-from lth_core.judge.result import tests_in
-from lth_core.levels import Lacking, Side, with_depth
-from lth_core.own.network import Experiment, Masks, State, Ticket, Trained, drawn, masked, parts, train
+from lth_core.own.arms import ARMS
+from lth_core.own.arms import start as started
+from lth_core.own.cost import measured
+from lth_core.own.examples import count
+from lth_core.own.experiment import Experiment
+from lth_core.own.finished import Finished
+from lth_core.own.initial import built, check_draws, drawn
+from lth_core.own.lookout import check_experiment
+from lth_core.own.network import Trained, parts, trained
+from lth_core.own.states import Masks, State, copied, masked
+from lth_core.own.ticket import Ticket
 from lth_core.spec import numeric
 
-ARMS = ("ticket", "reinit", "shuffle", "random_sparsity")
-SAID = {"holds": "holds", "fails": "does not hold", "undecided": "undecided"}  # a test's word, of a statement
-NEEDED = ("trial", "round", "arm", "prune_fc", "prune_conv", "density")  # columns that every statement is judged by
+Key = tuple[int, str, int, int]  # trial, arm, round, replicate
 
 
 @dataclass
@@ -49,49 +55,27 @@ class Found:
         return Ticket(masked(self.starts[trial], masks), masks)
 
 
-def rates_of(module: nn.Module, rate: float = 0.2, last: float = 0.5) -> dict[str, float]:
-    """The papers' rates for a module: `rate` a round for each weight with two axes or more, `last` times that for the
-    last one (the output layer: ICLR section 2). Biases and normalisation are never pruned.
-
-    >>> rates_of(torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2)))
-    {'0.weight': 0.2, '2.weight': 0.1}
-    """
-    rate, last = numeric("rate", rate, float), numeric("last", last, float)
-    names = [name for name, p in module.named_parameters() if p.dim() > 1]
-    return {name: rate * (last if name == names[-1] else 1) for name in names}
-
-
-def cut(experiment: Experiment, trained: State, alive: Masks, round: int) -> Masks:
+def cut(
+    experiment: Experiment, trained: State, alive: Masks, round: int, whole: Mapping[str, int] | None = None
+) -> Masks:
     """The masks of `round`: the largest trained magnitudes among the weights `alive`, so that masks nest.
 
-    Sizes follow the closed form n (1 - rate)^round, as everywhere here (`prune.kept`)."""
-    scores = {n: np.abs(trained[n].detach().cpu().numpy()) for n in alive}
-    living, rates = {n: mask.numpy() for n, mask in alive.items()}, experiment.rates
+    Sizes follow the closed form n (1 - rate)^round, as everywhere here (`prune.kept`), n being all weights of a
+    parameter, or as many as `whole` says. Masks of parameters that `rates` does not name stay as they are."""
+    rates = {n: rate for n, rate in experiment.rates.items() if n in alive}
+    scores = {n: _magnitudes(trained[n]) for n in rates}
+    living = {n: alive[n].cpu().numpy() for n in rates}
+    sizes = {n: whole[n] if whole else x.size for n, x in scores.items()}
     if experiment.scope == "layer":
-        found = {n: prune.largest(x, living[n], prune.kept(x.size, rates[n], round)) for n, x in scores.items()}
+        found = {n: prune.largest(x, living[n], prune.kept(sizes[n], rates[n], round)) for n, x in scores.items()}
     else:
-        size = sum(x.size for x in scores.values())
-        found = prune.across(scores, living, prune.kept(size, next(iter(rates.values())), round))
-    return {n: torch.from_numpy(mask) for n, mask in found.items()}
+        found = prune.across(scores, living, prune.kept(sum(sizes.values()), next(iter(rates.values())), round))
+    return {**alive, **{n: torch.from_numpy(np.asarray(mask)) for n, mask in found.items()}}
 
 
-def start(experiment: Experiment, arm: str, weights: State, masks: Masks, key: tuple[int | str, ...]) -> Ticket:
-    """How a network of an arm starts, given its ticket's `weights` and `masks`. `key`: trial, arm, round, replicate.
-
-    ticket: as it is. reinit: the same masks, a new model's weights. shuffle (v1 section 3.2): surviving values to
-    random places in their layer, and the mask with them. random_sparsity: as many weights, at random places, of a new
-    model."""
-    if arm == "ticket":
-        return Ticket(masked(weights, masks), masks)
-    weights, masks = dict(weights), dict(masks)
-    for name, mask in masks.items():
-        if arm in ("shuffle", "random_sparsity"):
-            order = torch.from_numpy(generator(experiment.seed, "own", *key, name).permutation(mask.numel()))
-            masks[name] = mask.flatten()[order].reshape(mask.shape)
-            weights[name] = weights[name].masked_fill(~mask, 0).flatten()[order].reshape(mask.shape)
-    if arm in ("reinit", "random_sparsity"):
-        weights = drawn(experiment, *key)
-    return Ticket(masked(weights, masks), masks)
+def _magnitudes(weights: torch.Tensor) -> np.ndarray:
+    size = weights.detach().cpu().abs()
+    return (size if size.dtype in (torch.float32, torch.float64) else size.float()).numpy()  # numpy has no bfloat16
 
 
 def run(
@@ -102,155 +86,191 @@ def run(
     arms: Sequence[str] = ("ticket", "reinit"),
     replicates: int = 1,
     progress: Callable[[str], None] | None = None,
+    start: Ticket | Mapping[int, Ticket] | None = None,
+    first_trial: int = 0,
+    store: str | Path | None = None,
 ) -> Found:
     """Iterative magnitude pruning with rewinding, and its controls, `trials` times from different initial weights.
 
     - `rounds`: cuts; each starts from what the ticket of the round before learnt
     - `arms`: of `ARMS`; tickets are always trained, since masks come from them
     - `replicates`: redraws of each control
-    - `progress(message)`: told of each network before it trains
+    - `progress(message)`: told what the run will cost, then of each network before it trains; without it, a terminal
+      or notebook shows a bar
+    - `start`: weights and masks to go on from, such as a ticket that another library found, or trial -> ticket. It
+      takes round 1 if its masks prune anything, and further cuts go from what it keeps; all trials start from it and
+      differ in their batches
+    - `first_trial`: the number of the first trial; with it two machines can share the work
+    - `store`: a folder that keeps each finished network; a run that was broken off goes on there when it is called
+      again. Another experiment there is kept apart
+
+    >>> x, y = torch.randn(60, 4), torch.randint(2, (60,))
+    >>> experiment = Experiment(model=lambda: torch.nn.Linear(4, 2), train=(x, y), test=(x, y), rates={"weight": 0.5},
+    ...     optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1), iterations=4, eval_every=2)
+    >>> run(experiment, rounds=2, trials=1, arms=["ticket"]).cells["weights"].tolist()
+    [8, 4, 2]
     """
     rounds, trials = numeric("rounds", rounds, int), numeric("trials", trials, int)
-    replicates = numeric("replicates", replicates, int)
-    if unknown := set(arms) - set(ARMS):
+    replicates, first_trial = numeric("replicates", replicates, int), numeric("first_trial", first_trial, int)
+    if isinstance(arms, str) or not isinstance(arms, Iterable):
+        raise UsageError(f"arms = {arms!r} is no list of names: give one, such as ['ticket', 'reinit'].")
+    arms = list(arms)
+    if unknown := {str(a) for a in arms} - set(ARMS):
         raise UsageError(f"arm {min(unknown)!r} does not exist here; allowed: {', '.join(ARMS)}.")
-    if min(rounds, trials, replicates) < 1:
-        raise UsageError(f"rounds = {rounds}, trials = {trials}, replicates = {replicates}: each must be at least 1.")
+    if min(rounds, trials, replicates) < 1 or first_trial < 0:
+        said = f"rounds = {rounds}, trials = {trials}, replicates = {replicates}, first_trial = {first_trial}"
+        raise UsageError(f"{said}: each must be at least 1, first_trial at least 0.")
+    if progress is not None and not callable(progress):
+        raise UsageError(f"progress = {progress!r} is no function: give one that takes a message, or leave it out.")
     if not experiment.rates:
         raise UsageError("rates is empty: name what is pruned and how fast, such as own.rates_of(experiment.model()).")
-    _there(experiment.device)
+    check_experiment(experiment)
+    numbers = range(first_trial, first_trial + trials)
+    starts = _starts(experiment, start, numbers)
+    check_draws(experiment, tuple(arms), trials, bool(starts))
+    controls = [(arm, i) for arm in dict.fromkeys(arms) if arm != "ticket" for i in range(replicates)]
+    begins = {id(t): t for t in (starts.values() if starts else [None])}
+    kept = {i: Finished(store, experiment, t) for i, t in begins.items()} if store is not None else {}
     found, cells, curves = Found(), [], []
-    controls = [(arm, i) for arm in arms if arm != "ticket" for i in range(replicates)]
-    for trial in range(trials):
-        found.starts[trial] = drawn(experiment, trial, "init")
-        masks: Masks = {n: torch.ones_like(found.starts[trial][n], dtype=torch.bool) for n in experiment.rates}
-        for number in range(rounds + 1):
-            found.masks[trial, number] = masks
-            trained = None
-            for arm, replicate in [("ticket", 0), *(controls if number else [])]:
-                key = (trial, arm, number, replicate)
-                if progress:
-                    progress(f"trial {trial}, round {number}, {arm}")
-                began = time.perf_counter()
-                one = train(experiment, start(experiment, arm, found.starts[trial], masks, key), key)
-                cells.append(row(experiment, key, masks, one, time.perf_counter() - began))
+    total = sum(_networks(rounds, len(controls), _first_round(starts.get(trial))) for trial in numbers)
+    with _telling(experiment, total, progress) as tell:
+        for trial, begin in ((trial, starts.get(trial)) for trial in numbers):
+            for key, masks, one, seconds in _chain(
+                experiment, found, trial, rounds, controls, begin, kept.get(id(begin)), tell
+            ):
+                cells.append(row(experiment, key, masks, one, seconds, _first_round(begin)))
                 curves.append(pd.DataFrame(one.curves).assign(key=cells[-1]["key"]))
-                trained = trained or one
-            assert trained is not None
-            if number == 0:
-                found.starts[trial] = trained.rewound
-            if cells[-1 - (len(controls) if number else 0)]["diverged"]:
-                break  # weights that are no numbers have no magnitudes to prune by
-            masks = cut(experiment, trained.weights, masks, number + 1)
     found.cells, found.curves = pd.DataFrame(cells), pd.concat(curves, ignore_index=True)
     return found
 
 
-def _there(device: str) -> None:
-    """Refuse a device that torch does not know, or that this machine does not have."""
-    try:
-        torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise UsageError(f"device = {device!r} does not exist; allowed: cpu, cuda.") from error
-    try:
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
-        what = "GPU" if str(device) == "cuda" else "such device"
-        raise UsageError(f"device = {device!r}, but torch sees no {what} here: use device cpu.") from error
+def _chain(
+    experiment: Experiment,
+    found: Found,
+    trial: int,
+    rounds: int,
+    controls: list[tuple[str, int]],
+    start: Ticket | None,
+    kept: Finished | None,
+    tell: Callable[[str], None],
+) -> Iterator[tuple[Key, Masks, Trained, float]]:
+    """The networks of one trial, trained one after the other; its starts and masks go into `found`."""
+    found.starts[trial] = copied(start.weights) if start else drawn(experiment, trial, "init")
+    first = _first_round(start)
+    masks: Masks = {n: torch.ones_like(found.starts[trial][n], dtype=torch.bool) for n in experiment.rates}
+    masks |= {n: m.cpu() for n, m in start.masks.items()} if start else {}
+    whole = {n: int(masks[n].sum()) for n in experiment.rates}
+    for number in range(first, first + rounds + 1):
+        found.masks[trial, number] = masks
+        grown = None
+        for arm, replicate in [("ticket", 0), *(controls if number else [])]:
+            key = (trial, arm, number, replicate)
+            tell(f"trial {trial}, round {number}, {arm}")
+            one, seconds = _network(experiment, found.starts[trial], masks, key, kept, first=number == first)
+            yield key, masks, one, seconds
+            grown = grown or one
+        assert grown is not None
+        if number == first:
+            found.starts[trial] = grown.rewound
+        if not grown.finite:
+            break  # weights that are no numbers have no magnitudes to prune by
+        masks = cut(experiment, grown.weights, masks, number + 1 - first, whole)
+
+
+def _network(
+    experiment: Experiment, weights: State, masks: Masks, key: Key, kept: Finished | None, *, first: bool
+) -> tuple[Trained, float]:
+    """One network, trained now or read from where finished ones are kept, and the seconds that its training took."""
+
+    def now() -> tuple[Trained, float]:
+        began = time.perf_counter()
+        one = trained(experiment, started(experiment, key[1], weights, masks, key), key)
+        return one, time.perf_counter() - began
+
+    if kept is None:
+        return now()
+    name = name_of(experiment, key)
+    with kept.turn(name):
+        there = kept.read(name)
+        if there is None:
+            one, seconds = now()
+            grows = key[1] == "ticket"
+            kept.write(name, one, seconds, grows=grows, first=grows and first)
+            there = one, seconds
+    return there
+
+
+def _first_round(start: Ticket | None) -> int:
+    """0, the unpruned network, or 1 where what is given to start from is pruned already."""
+    return int(start is not None and any(not bool(m.all()) for m in start.masks.values()))
+
+
+def _networks(rounds: int, controls: int, first: int) -> int:
+    return 1 + rounds + controls * (rounds + first)
+
+
+def _starts(experiment: Experiment, start: Ticket | Mapping[int, Ticket] | None, trials: range) -> dict[int, Ticket]:
+    """The ticket that each trial starts from; none where weights are drawn."""
+    if start is None:
+        return {}
+    given = dict.fromkeys(trials, start) if isinstance(start, Ticket) else start
+    if not isinstance(given, Mapping) or not all(isinstance(t, Ticket) for t in given.values()):
+        raise UsageError(
+            "start is no ticket: give an own.Ticket, such as torchprune.ticket_of makes, or trial -> Ticket."
+        )
+    if missing := [t for t in trials if t not in given]:
+        raise UsageError(f"start lacks a ticket for trial {missing[0]}; it has {', '.join(map(str, given)) or 'none'}.")
+    module = built(experiment, 0, "init")
+    for trial in trials:
+        given[trial].fits(module)
+    return {trial: given[trial] for trial in trials}
+
+
+@contextmanager
+def _telling(
+    experiment: Experiment, networks: int, progress: Callable[[str], None] | None
+) -> Iterator[Callable[[str], None]]:
+    """Where each network is announced: to `progress`, else on a bar where someone watches."""
+    watched = (sys.stderr is not None and sys.stderr.isatty()) or "ipykernel" in sys.modules
+    if progress:
+        progress(str(measured(experiment, networks)))
+        yield progress
+    elif not watched:
+        yield lambda message: None
+    else:
+        print(measured(experiment, networks), file=sys.stderr)
+        with tqdm(total=networks, unit="network") as bar:
+            told: list[str] = []
+
+            def tell(message: str) -> None:
+                bar.update(int(bool(told)))
+                told.append(message)
+                bar.set_postfix_str(message)
+
+            yield tell
+            bar.update(1)
+
+
+def name_of(experiment: Experiment, key: Key) -> str:
+    """A network's name among those of a run; of another seed than 0 it ends with it, so that tables can be joined."""
+    trial, arm, number, replicate = key
+    return f"{arm}-{trial}-{number}-{replicate}" + (f"-seed{experiment.seed}" if experiment.seed else "")
 
 
 def row(
-    experiment: Experiment, key: tuple[int, str, int, int], masks: Masks, trained: Trained, seconds: float
+    experiment: Experiment, key: Key, masks: Masks, trained: Trained, seconds: float, first: int = 0
 ) -> dict[str, Any]:
-    """A network's row of `Found.cells`. `prune_fc` is the largest rate: it places the row among the papers' levels."""
+    """A network's row of `Found.cells`. `prune_fc` is the largest rate: it places the row among the papers' levels.
+
+    Where a run starts from a pruned network (`first` is 1), it is the rate at which as many rounds leave as much."""
     trial, arm, number, replicate = key
     kept, size = sum(int(m.sum()) for m in masks.values()), sum(m.numel() for m in masks.values())
-    finite = all(bool(torch.isfinite(trained.weights[n]).all()) for n in masks)
-    sizes = {part: len(inputs) for part, (inputs, _) in parts(experiment).items()}
+    sizes = {part: count(inputs) for part, (inputs, _) in parts(experiment).items()}
+    rate = max(experiment.rates.values()) if not first else 1 - (kept / size) ** (1 / number)
     return {
-        "key": f"{arm}-{trial}-{number}-{replicate}", "trial": trial, "round": number, "arm": arm,
-        "replicate": replicate, "prune_fc": max(experiment.rates.values()) if number else 0.0, "prune_conv": 0.0,
+        "key": name_of(experiment, key), "trial": trial, "round": number, "arm": arm,
+        "replicate": replicate, "prune_fc": rate if number else 0.0, "prune_conv": 0.0,
         "density": kept / size, "weights": kept, **analyse.summary(pd.DataFrame(trained.curves), sizes),
-        "diverged": not finite, "seconds": seconds, "engine": "torch", "device": experiment.device,
+        "diverged": not trained.finite, "seconds": seconds, "engine": "torch", "device": experiment.device,
+        "seed": experiment.seed,
     }  # fmt: skip
-
-
-def judge(cells: pd.DataFrame, statements: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Statements about your networks, tested as the ledger tests the papers': effect, low, high (95%), n, verdict.
-
-    Each is the name of a test (see `judge.comparisons`), or a function with `judge.result.claim_test` above it, and its
-    arguments: `ahead` says that one side is better than another, over `levels` in rounds of 20% or percent of weights.
-    A statement holds, does not hold or is undecided, by the rules of `judge.result`; intervals are Student's t or the
-    jackknife over trials, and fewer than three trials have none.
-
-    >>> cells = pd.DataFrame({"trial": [0, 0, 0, 1, 1, 1, 2, 2, 2], "round": [0, 1, 1] * 3,
-    ...     "prune_fc": [0.0, 0.2, 0.2] * 3, "prune_conv": 0.0, "density": [1.0, 0.8, 0.8] * 3,
-    ...     "arm": ["ticket", "ticket", "reinit"] * 3,
-    ...     "stop_test": [0.9, 0.91, 0.85, 0.9, 0.92, 0.86, 0.9, 0.915, 0.85]})
-    >>> said = judge(cells, {"Tickets are more accurate than their reinitialised copies.": dict(test="ahead",
-    ...     column="stop_test", of={"arm": "ticket", "at": 1}, to={"arm": "reinit", "at": 1})})
-    >>> said[["effect", "n", "verdict"]].round(1).values.tolist()
-    [[6.2, 3, 'holds']]
-    """
-    tests = tests_in(comparisons)
-    for statement, how in statements.items():
-        if not isinstance(how, Mapping) or "test" not in how:
-            raise UsageError(f"{statement!r} lacks test, the name of one; allowed: {', '.join(tests)}.")
-        if how["test"] not in list(tests) and not (callable(how["test"]) and hasattr(how["test"], "traits")):
-            raise UsageError(f"test {how['test']!r} does not exist; allowed: {', '.join(tests)}.")
-    if missing := [c for c in NEEDED if c not in cells]:
-        raise UsageError(f"the table lacks the columns {', '.join(missing)}: one row a network, as in `Found.cells`.")
-    table, rows = with_depth(cells), []
-    called = {s: tests[how["test"]] if isinstance(how["test"], str) else how["test"] for s, how in statements.items()}
-    asked = {s: _arguments(s, called[s], how, list(table)) for s, how in statements.items()}
-    for statement, arguments in asked.items():
-        name = called[statement].__name__
-        try:
-            result = called[statement](table, **arguments)
-        except Lacking as why:
-            rows.append({"statement": statement, "n": 0, "verdict": f"not measured: {why}"})
-            continue
-        except (KeyError, TypeError, ValueError, IndexError) as error:  # an argument that exists, with an odd value
-            said = " ".join(f"{type(error).__name__}: {error}".split())
-            raise UsageError(f"{statement!r}: the test {name} cannot use a value that it is given ({said}).") from error
-        numbers = {"effect": result.effect, "low": result.low, "high": result.high, "n": result.n}
-        rows.append({"statement": statement, **numbers, "verdict": SAID[result.word]})
-    return pd.DataFrame(rows)
-
-
-def _arguments(statement: str, test: Callable[..., Any], how: Mapping[str, Any], columns: list[str]) -> dict[str, Any]:
-    """What a statement gives its test; refused where it names what the test or the table does not have."""
-    name, fields = test.__name__, list(dict.fromkeys(["arm", "at", "path", *columns]))  # `fields`: what a side may name
-    parameters = inspect.signature(test, eval_str=True).parameters
-    takes = {n: p for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
-    allowed = [*takes, *(["levels"] if name == "share" else [])]
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):  # a side's fields, given one by one
-        allowed += [f for f in fields if f not in allowed]
-    given = {n: v for n, v in how.items() if n != "test"}
-    values = {n: given.get(n, p.default) for n, p in takes.items()}
-    if unknown := [n for n in given if n not in allowed]:
-        raise UsageError(
-            f"{statement!r}: {unknown[0]!r} is nothing the test {name} takes; allowed: {', '.join(allowed)}."
-        )
-    if missing := [n for n, value in values.items() if value is inspect.Parameter.empty]:
-        raise UsageError(f"{statement!r} lacks {', '.join(missing)}: the test {name} takes {', '.join(takes)}.")
-    named = [values[n] for n in ("column", "time", "accuracy", "field") if n in values]
-    for column in [*named, *values.get("columns", ())]:
-        if column not in columns:
-            raise UsageError(f"{statement!r}: the table has no column {column!r}; allowed: {', '.join(columns)}.")
-    sides = {n: values[n] for n, p in takes.items() if p.annotation == Side}
-    sides |= {f"side {i}": side for i, side in enumerate(values.get("sides", ()), 1)}
-    levels = values.get("levels")
-    for which, side in sides.items():
-        if not isinstance(side, Mapping):
-            raise UsageError(
-                f"{statement!r}: {which} = {side!r} is no side: give one such as {{'arm': 'ticket', 'at': 1}}."
-            )
-        if unknown := [n for n in side if n not in fields]:
-            raise UsageError(f"{statement!r}: {which} names {unknown[0]!r}; allowed: {', '.join(fields)}.")
-        at_one = name in ("ratio", "difference", "value") or ("levels" in values and levels is None)
-        if at_one and "at" not in side:
-            raise UsageError(f"{statement!r}: {which} lacks at: give a round, a percentage such as '25%', or 'best'.")
-    if levels is not None and sides and all(side.get("at") is not None for side in sides.values()):
-        raise UsageError(f"{statement!r} has levels, and at in each side: leave one of them out.")
-    return given

@@ -28,6 +28,14 @@ NEVER = 255  # a weight that the chain never prunes
 FINER = 2.0**10  # changes of weights are multiplied by this before they become float16, so that small ones stay
 
 
+def absent() -> StoreError:
+    """What is said where this package was installed without the measurements, which lie beside it in the repository."""
+    return StoreError(
+        f"the published measurements are not here ({HERE}): they come with a copy of the repository and not with an "
+        "installed package; work in such a copy, or name its folder results with --results."
+    )
+
+
 def chain_of(spec: Spec) -> str:
     """Names the chain of rounds whose masks nest and to which this row's mask belongs."""
     return key_of(spec.ticket(1))
@@ -61,6 +69,8 @@ class Published:
 
     @cached_property
     def manifest(self) -> dict[str, str]:
+        if self.root == HERE and not HERE.is_dir():
+            raise absent()
         return manifest.read(self.root)
 
     def parts(self, name: str) -> Iterator[tuple[str, pd.DataFrame]]:

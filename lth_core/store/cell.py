@@ -241,7 +241,7 @@ def _pack(masks: Masks, weights: Parameters) -> dict[str, np.ndarray]:
             packed[f"{name}.shape"] = np.array(masks[name].shape, np.int64)
             packed[name] = values[masks[name]]
         else:
-            packed[name] = values
+            packed[name] = np.ascontiguousarray(values)  # safetensors writes others scrambled
     return packed
 
 

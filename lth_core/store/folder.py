@@ -18,7 +18,7 @@ import pandas as pd
 
 from lth_core.analyse import summary
 from lth_core.errors import StoreError
-from lth_core.files import alive, write
+from lth_core.files import alive, remedy, write
 from lth_core.known_arms import ARMS
 from lth_core.models import Masks, Network, Parameters, Trained
 from lth_core.prune import full
@@ -166,7 +166,7 @@ class Store:
     def _unwritable(self, error: OSError) -> StoreError:
         return StoreError(
             f"the store {self.root} cannot be written ({error.strerror}): nothing stored before is lost; "
-            "free space or name another folder with --store, then run again."
+            f"{remedy(error)} with --store, then run again."
         )
 
     def read(self, key: str) -> Cell:

@@ -12,11 +12,13 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 from torch.nn.utils import prune as torch_prune
 
 from lth_companion import figures
 from lth_core import analyse, data, own, plot, prune, torchprune
 from lth_core.errors import UsageError
+from lth_core.own import examples, initial
 from lth_core.own import network as plain
 
 
@@ -28,7 +30,7 @@ def tiny() -> nn.Module:
     )  # fmt: skip
 
 
-def digits(first: int, last: int) -> plain.Split:
+def digits(first: int, last: int) -> examples.Split:
     d = data.load("digits")
     return torch.from_numpy(d.pool_images[first:last] / 255.0).float(), torch.from_numpy(
         d.pool_labels[first:last]
@@ -59,7 +61,7 @@ def test_densities_are_the_closed_form(found: own.Found) -> None:
 
 def test_masks_nest_and_tickets_go_back_bit_for_bit(found: own.Found) -> None:
     for trial in (0, 1):
-        start = plain.drawn(experiment(), trial, "init")
+        start = initial.drawn(experiment(), trial, "init")
         for number in (1, 2, 3):
             ticket = found.ticket(trial, number)
             for name, mask in ticket.masks.items():
@@ -126,10 +128,10 @@ def test_late_rewinding_goes_back_to_that_iteration() -> None:
     e = experiment(rewind=7)
     late = own.run(e, rounds=1, trials=1, arms=["ticket"])
     module_at_7 = own.train(
-        experiment(iterations=7, eval_every=7), own.Ticket(plain.drawn(e, 0, "init"), {}), (0, "ticket", 0, 0)
+        experiment(iterations=7, eval_every=7), own.Ticket(initial.drawn(e, 0, "init"), {}), (0, "ticket", 0, 0)
     )
     assert torch.equal(late.starts[0]["6.weight"], module_at_7.weights["6.weight"])
-    assert not torch.equal(late.starts[0]["6.weight"], plain.drawn(e, 0, "init")["6.weight"])
+    assert not torch.equal(late.starts[0]["6.weight"], initial.drawn(e, 0, "init")["6.weight"])
 
 
 def test_one_cut_through_all_layers_keeps_as_many() -> None:
@@ -213,7 +215,7 @@ def test_tickets_of_the_papers_load_as_ones_own(tmp_path: Path) -> None:
 def test_masks_cross_to_torch_and_back(found: own.Found) -> None:
     ticket = found.ticket(1, 2)
     module = torchprune.apply(tiny(), ticket)
-    assert torch_prune.is_pruned(module)
+    assert parametrize.is_parametrized(module.get_submodule("6"), "weight")
     back = torchprune.ticket_of(module, found.starts[1])
     for name in ticket.masks:
         assert torch.equal(back.masks[name], ticket.masks[name])
@@ -275,94 +277,3 @@ def test_wrong_runs_are_one_sentence() -> None:
         own.judge(
             pd.DataFrame({"prune_fc": [], "prune_conv": [], "round": [], "density": []}), {"x": {"test": "better"}}
         )
-
-
-# --- Tied weights, and buffers whose names look like masks ------------------------------------------------------------
-
-
-class Tied(nn.Module):
-    """An encoder and a decoder with one weight, which a state dict lists under both names."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder, self.decoder, self.out = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 2)
-        self.decoder.weight = self.encoder.weight
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.out(self.decoder(self.encoder(x).relu()).relu())
-
-
-@pytest.mark.parametrize("arm", own.ARMS)
-def test_tied_weights_are_pruned_under_both_names(arm: str) -> None:
-    draw = torch.Generator().manual_seed(0)
-    x, y = torch.randn(40, 8, generator=draw), torch.randint(2, (40,), generator=draw)
-    e = experiment(model=Tied, train=(x, y), val=(x, y), test=(x, y), rates={"encoder.weight": 0.1})
-    found = own.run(e, rounds=2, trials=1)
-    initial, masks, key = found.starts[0], found.masks[0, 2], (0, arm, 2, 0)
-    ticket = own.start(e, arm, initial, masks, key)
-    mask, values = ticket.masks["encoder.weight"], ticket.weights["encoder.weight"]
-    assert int(mask.sum()) == 52
-    module = ticket.into(Tied())
-    assert module.decoder.weight is module.encoder.weight
-    assert torch.equal(module.decoder.weight, values), "the values of the name that is masked"
-    one = own.train(e, ticket, key)
-    assert torch.equal(one.rewound["decoder.weight"], values), "training starts there"
-    assert not one.weights["decoder.weight"][~mask].any()
-
-
-def test_a_mask_under_the_other_name_of_a_tied_weight_holds() -> None:
-    module = Tied()
-    mask = torch.eye(8, dtype=torch.bool)
-    own.hold(module, {"decoder.weight": mask})
-    assert not module.encoder.weight[~mask].any() and module.encoder.weight[mask].all()
-
-
-class Attention(nn.Module):
-    """Buffers and a parameter of its own whose names end as those of pruning do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.att, self.out = nn.Module(), nn.Linear(4, 2)
-        self.att.mask = nn.Parameter(torch.ones(2, 2))
-        for name in ("trained", "causal_mask"):
-            self.att.register_buffer(name, torch.tensor([[1.0, 0.0], [1.0, 1.0]]))
-
-
-def test_a_modules_own_mask_is_none_of_pruning(tmp_path: Path) -> None:
-    weights = {n: w.detach().clone() for n, w in Attention().state_dict().items()}
-    masks = {"out.weight": torch.rand(2, 4) > 0.5, "att.mask": torch.eye(2, dtype=torch.bool)}
-    for pruned in ({}, {"out.weight": masks["out.weight"]}, masks):
-        own.Ticket(plain.masked(weights, pruned), pruned).save(tmp_path / "t.safetensors")
-        back = own.load(tmp_path / "t.safetensors")
-        assert set(back.masks) == set(pruned) and set(back.weights) == set(weights)
-        assert all(torch.equal(back.masks[n], m) for n, m in pruned.items())
-        back.into(Attention())
-
-
-def test_torchs_masks_are_those_beside_an_original() -> None:
-    module = Attention()
-    names, initial = set(module.state_dict()), copy.deepcopy(module.state_dict())
-    assert torchprune.masks_of(module) == {} and set(torchprune.state_of(module)) == names
-    torch_prune.l1_unstructured(module.out, "weight", amount=0.5)
-    assert set(torchprune.masks_of(module)) == {"out.weight"}
-    assert set(torchprune.state_of(module)) == names
-    assert set(torchprune.ticket_of(module, initial).masks) == {"out.weight"}
-
-
-def test_torchs_masks_of_a_tied_weight_are_found_under_both_names() -> None:
-    module = Tied()
-    for layer in (module.encoder, module.decoder):
-        torch_prune.custom_from_mask(layer, "weight", torch.eye(8))
-    assert set(torchprune.masks_of(module)) == {"encoder.weight", "decoder.weight"}
-    assert set(torchprune.state_of(module)) == set(Tied().state_dict())
-
-
-def test_torch_holds_a_tied_weights_mask_under_both_names() -> None:
-    weights = {n: w.clone() for n, w in Tied().state_dict().items()}
-    weights["decoder.weight"] = weights["encoder.weight"]
-    masks = {"encoder.weight": torch.eye(8, dtype=torch.bool)}
-    module = torchprune.apply(Tied(), own.Ticket(plain.masked(weights, masks), masks))
-    module(torch.randn(5, 8, generator=torch.Generator().manual_seed(0))).sum().backward()
-    gradient = module.encoder.weight_orig.grad
-    assert not gradient[~masks["encoder.weight"]].any() and gradient.any(), "the decoder's part too"
-    assert module.decoder.weight_orig is module.encoder.weight_orig

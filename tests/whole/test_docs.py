@@ -117,4 +117,7 @@ def test_python_of_the_howto_page_runs(tmp_path: Path, monkeypatch: pytest.Monke
     for block in re.findall(r"^```python\n(.*?)^```", (ROOT / "book/howto.md").read_text(), flags=re.M | re.S):
         space: dict = {}
         exec(block, space)
-        assert len(space["table"]) == len(space["rows"]) > 0
+        if "rows" in space:
+            assert len(space["table"]) == len(space["rows"]) > 0
+        else:  # a network of one's own
+            assert len(space["found"].cells) == 3 * (2 + 2 * 2)

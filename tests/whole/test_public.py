@@ -35,7 +35,24 @@ from lth_core.results import manifest
 
 NAMES = [(module, name) for module, names in lth_core.PUBLIC.items() for name in names]
 # Every public function there has an example.
-TRIED = ("own", "own.network", "own.rounds", "torchprune", "analyse", "prune", "reference")
+TRIED = (
+    "own",
+    "own.network",
+    "own.states",
+    "own.ticket",
+    "own.experiment",
+    "own.examples",
+    "own.cost",
+    "own.rounds",
+    "own.statements",
+    "torchprune",
+    "torchprune.forms",
+    "torchprune.kernels",
+    "torchprune.modules",
+    "analyse",
+    "prune",
+    "reference",
+)
 
 
 def functions(thing: Any) -> list[Any]:

@@ -51,6 +51,18 @@ def test_a_ticket_comes_back_bit_for_bit(arm: str, store: Store, tmp_path: Path)
     assert bool(after.trained) == (arm == "ticket")
 
 
+def test_arrays_that_are_not_in_c_order_come_back(tmp_path: Path) -> None:
+    spec = Spec(dataset="digits", arch="lenet-12-8").at_round(2)
+    begin = arms.start(spec.at_round(0), prune.full(spec))
+    network = arms.start(spec, prune.cut(spec, begin.weights, prune.full(spec)))
+    fortran = {n: np.asfortranarray(w) for n, w in begin.weights.items()}
+    odd = Network(spec, network.weights, {n: np.asfortranarray(m) for n, m in network.masks.items()})
+    assert not any(m.flags.c_contiguous for m in odd.masks.values())
+    back = ticket_files.read(ticket_files.write(ticket_files.Ticket(odd, fortran, {}), tmp_path))
+    assert all(np.array_equal(back.trained[n], w) for n, w in begin.weights.items())
+    assert all(np.array_equal(back.network.masks[n], m) for n, m in network.masks.items())
+
+
 def test_published_tickets_are_those_of_the_store(store: Store, tmp_path: Path) -> None:
     """Initial weights are drawn anew, masks read off their chain, movement off its rounded change."""
     rows = [s for s in tiny_rows() if s.arm == "ticket"]

@@ -1,0 +1,110 @@
+"""Networks of a run that are finished, one file each, so that a run that was broken off goes on where it stopped.
+
+STORE/own/ab12.../ticket-0-1-0.safetensors    evaluations; of tickets, trained weights too, and of a chain's
+                                              first what tickets go back to
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from lth_core.errors import StoreError, UsageError
+from lth_core.files import unwritable
+from lth_core.own.experiment import Experiment
+from lth_core.own.identity import identity
+from lth_core.own.initial import drawn
+from lth_core.own.network import Trained
+from lth_core.own.states import named
+from lth_core.own.ticket import Ticket, home, read, write
+
+FORMAT = "lth-own-network-1"
+PARTS = ("curves", "weights", "rewound")
+
+
+class Finished:
+    """The finished networks of one experiment, and of what it starts from, below `store`; any number of processes may
+    read and write them."""
+
+    def __init__(self, store: str | Path, experiment: Experiment, start: Ticket | None = None) -> None:
+        if odd := [n for n, w in drawn(experiment, 0, "init").items() if not isinstance(w, Tensor)]:
+            raise UsageError(
+                f"{named(odd)} is no tensor (a module's extra state), so networks cannot be kept: no store."
+            )
+        self.root = home(store) / "own" / identity(experiment, start)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(self.root, error) from error
+
+    @contextmanager
+    def turn(self, key: str) -> Iterator[None]:
+        """While inside, no other process trains this network; the system ends it with the process."""
+        try:
+            lock = FileLock(self.root / f".{key}.lock")
+            lock.acquire()
+        except OSError as error:
+            raise unwritable(self.root, error) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def read(self, key: str) -> tuple[Trained, float] | None:
+        """A finished network and the seconds that it took; None if there is none. `StoreError` if it is damaged."""
+        file = self._file(key)
+        if not file.exists():
+            return None
+        remedy = f"delete {file} to have it trained again"
+        try:
+            tensors, about = read(file)
+        except UsageError as error:
+            raise StoreError(f"{file} cannot be read: {remedy}.") from error
+        if about.get("format") != FORMAT or about.get("digest") != digest(tensors):
+            raise StoreError(f"{file} is damaged: {remedy}.")
+        parts: dict[str, dict[str, Tensor]] = {part: {} for part in PARTS}
+        for name, t in tensors.items():
+            part, _, own = name.partition("/")
+            parts[part][own] = t
+        counts = {n for n in parts["curves"] if n == "iteration" or n.endswith("_correct")}
+        curves = {n: [int(x) if n in counts else x for x in t.tolist()] for n, t in parts["curves"].items()}
+        order = json.loads(about["columns"])
+        ordered = {n: curves[n] for n in order}
+        finite = about["finite"] == "yes"
+        return Trained(ordered, parts["weights"], parts["rewound"], finite), float(about["seconds"])
+
+    def write(self, key: str, trained: Trained, seconds: float, *, grows: bool, first: bool) -> None:
+        """Keep a finished network: its trained weights if it is a ticket, whose masks come from them (`grows`), and
+        what tickets go back to if it is the `first` of its chain."""
+        curves = {f"curves/{n}": torch.tensor(v, dtype=torch.float64) for n, v in trained.curves.items()}
+        weights = {f"weights/{n}": w for n, w in trained.weights.items()} if grows else {}
+        rewound = {f"rewound/{n}": w for n, w in trained.rewound.items()} if first else {}
+        tensors = {**curves, **weights, **rewound}
+        columns = json.dumps(list(trained.curves))
+        about = {
+            "format": FORMAT,
+            "seconds": repr(seconds),
+            "columns": columns,
+            "finite": "yes" if trained.finite else "no",
+        }
+        write(self._file(key), tensors, {**about, "digest": digest(tensors)})
+
+    def _file(self, key: str) -> Path:
+        return self.root / f"{key}.safetensors"
+
+
+def digest(tensors: dict[str, Tensor]) -> str:
+    """A hash of named tensors."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        flat = tensors[name].detach().cpu().contiguous().reshape(-1)
+        found.update(f"{name} {flat.dtype} {tuple(tensors[name].shape)}".encode())
+        found.update(flat.view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()[:16]
