@@ -21,11 +21,6 @@ from lth_core.errors import UsageError
 
 SECTION, KIND = "v1_2_xor", "outcomes"
 CODE = ("xor.py", "xor_nets.py", "xor_outcomes.py", "xor_counts.py")  # all that decides the table, with `draws`
-    "xor.py",
-    "xor_nets.py",
-    "xor_outcomes.py",
-    "xor_counts.py",
-)  # of this folder: all that decides the table, with `draws`
 
 
 def made_from() -> str:
