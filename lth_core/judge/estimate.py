@@ -183,7 +183,7 @@ def sign_flip(values: NDArray) -> float:
     values = values[np.isfinite(values)]
     if len(values) < 2:
         return NAN
-    scale = float(np.abs(values).max()) or 1.0  # means that are equal have to be so in floating point too, to be counted
+    scale = float(np.abs(values).max()) or 1.0  # equal means have to be equal in floating point too
     found = stats.permutation_test(
         (values,), lambda x, axis: np.round(np.mean(x, axis=axis) / scale, 9), permutation_type="samples",
         vectorized=True, n_resamples=5_000, alternative="two-sided", random_state=0,

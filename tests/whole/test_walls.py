@@ -52,7 +52,7 @@ WALK = """
 import importlib, pkgutil, sys
 import lth_core
 for module in pkgutil.walk_packages(lth_core.__path__, "lth_core."):
-    if not module.name.endswith("__main__"):
+    if module.name.rpartition(".")[2] not in ("__main__", "archive", "book", "student"):  # names of commands
         importlib.import_module(module.name)
 print(*sorted(name for name in sys.modules if name.startswith("lth_companion")))
 """
