@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from lth_core.errors import StoreError
 from lth_core.files import replaced
@@ -100,11 +100,9 @@ class Shelf:
             "digest": digest_arrays(halfway.arrays), "shapes": shapes(halfway.arrays),
         }  # fmt: skip
         metadata["seal"] = seal(spec, metadata)
-        try:
-            with replaced(file) as temporary:
-                save_file({n: np.ascontiguousarray(a) for n, a in halfway.arrays.items()}, temporary, metadata)
-        except SafetensorError as error:  # also what the system refuses to its own code
-            raise StoreError(f"cannot write {file} ({error}): free space there, or choose another --store.") from error
+        content = save({n: np.ascontiguousarray(a) for n, a in halfway.arrays.items()}, metadata)
+        with replaced(file) as temporary:  # not by `save_file`, which leaves a file of its own name when it is killed
+            temporary.write_bytes(content)
 
     def remove(self, spec: Spec) -> None:
         self._file(spec).unlink(missing_ok=True)
