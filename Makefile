@@ -20,7 +20,7 @@ test: $(READY)  ## about ten minutes on two cores
 test-slow: $(READY)  ## what `test` leaves out: over half an hour on two cores
 	$(PYTEST) -m slow
 
-soak: $(READY)  ## a hundred thousand damages of another seed each day: hours
+soak: $(READY)  ## a hundred thousand damages of another seed each day: half an hour on one core
 	LTH_SOAK=100000 LTH_SOAK_SEED=$$(date +%Y%m%d) $(PYTEST) tests/whole/test_damage.py -m slow
 
 test-all: $(READY)
