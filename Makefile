@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal --du
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 UV := $(BIN)/python -m uv --quiet
 
-.PHONY: book quick test test-slow test-all bench lint serve format lock workflow lab class lite clean
+.PHONY: book quick test test-slow test-all soak bench lint serve format lock workflow lab class lite clean
 
 book: $(READY)  ## execute notebooks/ against results/, build _build/html
 	$(BIN)/python -m lth_companion.build.book
@@ -19,6 +19,9 @@ test: $(READY)  ## about ten minutes on two cores
 
 test-slow: $(READY)  ## what `test` leaves out: over half an hour on two cores
 	$(PYTEST) -m slow
+
+soak: $(READY)  ## a hundred thousand damages of another seed each day: half an hour on one core
+	LTH_SOAK=100000 LTH_SOAK_SEED=$$(date +%Y%m%d) $(PYTEST) tests/whole/test_damage.py -m slow
 
 test-all: $(READY)
 	$(PYTEST)

@@ -218,11 +218,13 @@ def multiplicity(verdicts: pd.DataFrame) -> str:
 
 def accepted(path: Path = ACCEPTED) -> dict[str, str]:
     """The verdicts accepted last, by claim; none where none were."""
-    found = manifest.document(path.parent, path.name) or {}
+    if manifest.content(path.parent, path.name) is None:
+        return {}
+    found = manifest.document(path.parent, path.name)
     if not isinstance(found, dict):
         raise manifest.Damaged(f"{path} does not hold a verdict for each claim: {manifest.remedy(path.name)}.")
     for id, verdict in found.items():
-        if fault("its name", id) or verdict not in VERDICTS:
+        if fault("its name", id) or not isinstance(verdict, str) or verdict not in VERDICTS:
             raise manifest.Damaged(
                 f"in {path}, the verdict on {label(id)} is none of the ledger's: {manifest.remedy(path.name)}."
             )

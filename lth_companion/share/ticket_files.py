@@ -5,7 +5,8 @@ Tensors of a file, for each layer NAME (weights `(out, in)`, as in a PyTorch sta
   NAME.weight.mask                          bool, True where kept
   NAME.weight.trained, NAME.bias.trained    float32, after training (with --trained)
 A layer with batch normalisation has no NAME.bias but NAME.norm.weight, .bias, .running_mean and .running_var.
-Metadata: `format`, `key`, `spec` (JSON: every field of the row), `density`, and what is stored of the training.
+Metadata: `format`, `key`, `spec` (JSON: every field of the row), `density`, what is stored of the training, `digest`
+of all that.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from lth_core.known_arms import ARMS
 from lth_core.models import Masks, Network, Parameters, layers
 from lth_core.plaintext import faults
 from lth_core.spec import Spec, from_dict
-from lth_core.store.cell import UNREADABLE, key_of, listed, plain, read_bytes, size_of, taken
+from lth_core.store.cell import UNREADABLE, digest, digest_arrays, key_of, listed, plain, read_bytes, size_of, taken
 
 FORMAT = "lth-ticket-1"
 MOST_HEADER = 1_000_000  # bytes of a file's header that are read before anything else is believed
@@ -84,7 +85,14 @@ def pack(ticket: Ticket) -> bytes:
     tensors |= {f"{n}.mask": np.ascontiguousarray(m) for n, m in network.masks.items()}  # others are written scrambled
     tensors |= {f"{n}.trained": np.ascontiguousarray(w) for n, w in ticket.trained.items()}
     about = {"format": FORMAT, "key": key_of(spec), "spec": json.dumps(asdict(spec), sort_keys=True)}
-    return _in_order(save_tensors(tensors, {**about, "density": repr(prune.density(spec)), **ticket.facts}))
+    about |= {"density": repr(prune.density(spec)), **ticket.facts}
+    return _in_order(save_tensors(tensors, {**about, "digest": _digest(about, tensors)}))
+
+
+def _digest(about: Mapping[str, str], tensors: Mapping[str, np.ndarray]) -> str:
+    """Of all that a file holds: of what no row draws (trained weights, facts) nothing else would tell damage."""
+    said = {name: text for name, text in about.items() if name != "digest"}
+    return digest(json.dumps([said, digest_arrays(dict(tensors))], sort_keys=True).encode())[:16]
 
 
 def _in_order(data: bytes) -> bytes:
@@ -108,12 +116,13 @@ def write(ticket: Ticket, folder: Path) -> Path:
 def read(file: Path) -> Ticket:
     """A file that is what `write` makes; else `StoreError`, in one sentence. Trusts nothing: files come from anyone."""
     try:
-        spec, facts = _header(file)
+        spec, about = _header(file)
         if not portable(spec):
             row = f"arm = {spec.arm!r} with search = {spec.search!r} and rewind = {spec.rewind}"
             raise ValueError(f"{row} does not start from initial weights under a ticket's masks")
         parameters, _ = size_of(spec)
         tensors = load_tensors(read_bytes(file, 10 * parameters + MOST_HEADER))
+        found = _digest(about, tensors)
         masks, weights = _parts(tensors, spec, "")
         trained = _parts(tensors, spec, ".trained")[1] if any(n.endswith(".trained") for n in tensors) else {}
         if tensors:
@@ -123,12 +132,16 @@ def read(file: Path) -> Ticket:
         network = start(spec, masks)
         if odd := [n for n, w in network.weights.items() if w.tobytes() != weights[n].tobytes()]:
             raise ValueError(f"{odd[0]} is not what its row draws")
+        if any((trained[n][~m] != 0).any() for n, m in masks.items() if trained):
+            raise ValueError("its trained weights are not 0 where nothing is kept")
+        if about.get("digest", found) != found:  # files of earlier versions have none
+            raise ValueError("it does not have its checksum")
     except UNREADABLE as error:
         said = one_line(" ".join(str(error).split()))[:300]
         raise StoreError(
             f"{file} is no ticket to be trusted ({said or type(error).__name__}): export it again."
         ) from error
-    return Ticket(network, trained, facts)
+    return Ticket(network, trained, {name: about[name] for name in FACTS if name in about})
 
 
 def agreement(ticket: Ticket, source: results.Source) -> bool | None:
@@ -141,7 +154,7 @@ def agreement(ticket: Ticket, source: results.Source) -> bool | None:
 
 
 def _header(file: Path) -> tuple[Spec, dict[str, str]]:
-    """The row that a file says it is, and the facts beside it, from its first bytes alone."""
+    """The row that a file says it is, and all that it says of itself, from its first bytes alone."""
     if file.is_symlink() or not file.is_file():
         raise ValueError("no regular file")
     with open(file, "rb") as f:
@@ -163,7 +176,9 @@ def _header(file: Path) -> tuple[Spec, dict[str, str]]:
     for name in {"density", *NUMBERS} & set(about):
         if not re.fullmatch(r"[-+.\de]+|nan", about[name], flags=re.ASCII):
             raise ValueError(f"in its metadata, {name} is no number")
-    return spec, {name: about[name] for name in FACTS if name in about}
+    if unknown := set(about) - {"format", "key", "spec", "density", "digest", *FACTS}:
+        raise ValueError(f"its metadata have {listed(unknown)}, which no ticket has")
+    return spec, dict(about)
 
 
 def _as_many(spec: Spec, masks: Masks) -> bool:

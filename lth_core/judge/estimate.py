@@ -183,8 +183,9 @@ def sign_flip(values: NDArray) -> float:
     values = values[np.isfinite(values)]
     if len(values) < 2:
         return NAN
+    scale = float(np.abs(values).max()) or 1.0  # equal means have to be equal in floating point too
     found = stats.permutation_test(
-        (values,), lambda x, axis: np.mean(x, axis=axis), permutation_type="samples", vectorized=True,
-        n_resamples=5_000, alternative="two-sided", random_state=0,
+        (values,), lambda x, axis: np.round(np.mean(x, axis=axis) / scale, 9), permutation_type="samples",
+        vectorized=True, n_resamples=5_000, alternative="two-sided", random_state=0,
     )  # fmt: skip
     return float(found.pvalue)

@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from lth_core.errors import StoreError
+from lth_core.errors import StoreError, one_line
 from lth_core.files import flush, unwritable, write
 from lth_core.store.cell import digest, read_bytes
 
@@ -80,7 +80,7 @@ def document(root: Path, name: str) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise Damaged(f"{root / name} is no JSON ({error}): {remedy(name)}.") from error
+        raise Damaged(f"{root / name} is no JSON ({one_line(str(error))}): {remedy(name)}.") from error
 
 
 def remedy(name: str) -> str:
@@ -220,7 +220,7 @@ def _parsed(root: Path, data: bytes) -> dict[str, str]:
     try:
         found = json.loads(data, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
-        raise StoreError(f"{file} cannot be read ({error}): restore it from git.") from error
+        raise StoreError(f"{file} cannot be read ({one_line(str(error))}): restore it from git.") from error
     if not isinstance(found, dict) or not all(isinstance(c, str) for c in found.values()):
         raise StoreError(f"{file} does not hold a checksum for each file: restore it from git.")
     for name, checksum in found.items():

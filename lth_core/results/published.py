@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from lth_core.errors import StoreError
+from lth_core.errors import StoreError, one_line
 from lth_core.models import Masks, Parameters, initial, layers
 from lth_core.prune import full, masked
 from lth_core.results import manifest, parquet
@@ -109,7 +109,7 @@ class Published:
             return None
 
     def _odd(self, relative: str, error: object) -> Damaged:
-        said = " ".join(str(error).split())[:200]
+        said = one_line(" ".join(str(error).split()))[:200]
         return Damaged(f"{self.root / relative} is not what is published there ({said}): {manifest.remedy(relative)}.")
 
     def damaged(self) -> dict[str, list[str]]:

@@ -37,6 +37,7 @@ from lth_core.models import MEASURED, Masks, Network, Parameters, Trained, layer
 from lth_core.plaintext import fault, faults, label
 from lth_core.prune import density
 from lth_core.spec import SCHEMA, Spec, from_dict
+from lth_core.store.faults import impossible, of_the_machine
 from lth_core.store.provenance import device_details, provenance
 
 MOST_BYTES = 1_000_000  # of cell.json
@@ -156,8 +157,17 @@ def decode(folder: Path, key: str) -> tuple[Cell, dict[str, bytes]]:
         if "tensors.safetensors" in files:
             masks, weights = _unpack(load_tensors(files["tensors.safetensors"]), spec)
         made = _made(cell["made"])
+        if odd := impossible(spec, made, curves, weights):
+            raise ValueError(odd)
+        if masks and digest_arrays(masks) != made["masks"]:
+            raise ValueError("its masks are not those that it was trained with")
     except UNREADABLE as error:
         said = one_line(" ".join(str(error).split()))[:300]
+        if of_the_machine(error):  # who deletes a cell for it loses a good one
+            raise StoreError(
+                f"cell {key} cannot be read here ({said or type(error).__name__}): the machine lacks something, not "
+                "the cell; mend that and run the same command again."
+            ) from error
         raise StoreError(f"cell {key} cannot be read ({said or type(error).__name__}): {remedy}.") from error
     return Cell(spec, made, curves, masks, weights), files
 

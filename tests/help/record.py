@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "_build" / "faults.jsonl"
 PAGE = ROOT / "book" / "faults.md"
 START, END = "<!-- faults: written by tests/help/record.py -->\n", "<!-- end of faults -->\n"
-GROUPS = ("Stopped", "Several at once", "Disk", "Data", "Device and numbers", "Hostile input", "Any input")
+GROUPS = ("Stopped", "Several at once", "Disk", "Data", "Device and numbers", "Hostile input", "Any input", "Damage")
 
 
 def tried(group: str, fault: str, times: int, happened: str) -> None:

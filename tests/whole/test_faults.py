@@ -353,45 +353,6 @@ def test_others_can_read_a_shared_store(whole: Store, tmp_path: Path) -> None:
     assert stat.S_IMODE(Store(tmp_path).folder(whole.keys()[0]).stat().st_mode) == 0o755
 
 
-def test_every_flipped_bit_is_found(copy: Store) -> None:
-    """Bits flipped at random: the cell is named and refused, or says exactly what it said before (JSON's spaces)."""
-    rng = np.random.default_rng(0)
-    refused = harmless = 0
-    for key in copy.keys()[:4]:
-        was = copy.read(key)
-        for file in sorted(copy.folder(key).iterdir()):
-            good = file.read_bytes()
-            for _ in range(60):
-                bad = bytearray(good)
-                bad[rng.integers(len(bad))] ^= 1 << rng.integers(8)
-                file.write_bytes(bad)
-                try:
-                    now = copy.read(key)
-                except StoreError as error:
-                    assert key in str(error) and "delete" in str(error)
-                    refused += 1
-                else:
-                    assert file.name == "cell.json" and now.made == was.made and now.spec == was.spec
-                    harmless += 1
-            file.write_bytes(good)
-    tried("Disk", "one bit of a cell flipped", refused + harmless,
-          f"{refused} refused by name, {harmless} in white space of cell.json without effect")  # fmt: skip
-
-
-def test_every_truncation_is_found(copy: Store) -> None:
-    rng, n = np.random.default_rng(1), 0
-    for key in copy.keys()[:4]:
-        for file in sorted(copy.folder(key).iterdir()):
-            good = file.read_bytes()
-            for size in [0, 1, len(good) - 1, *rng.integers(len(good), size=20)]:
-                file.write_bytes(good[:size])
-                with pytest.raises(StoreError, match=key):
-                    copy.read(key)
-                n += 1
-            file.write_bytes(good)
-    tried("Disk", "a file of a cell truncated", n, "refused by name")
-
-
 def test_a_damaged_cell_is_not_trained_again(copy: Store, capsys) -> None:
     spec = tiny_rows()[0]
     file = copy.folder(key_of(spec)) / "tensors.safetensors"

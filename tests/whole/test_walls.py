@@ -46,3 +46,20 @@ def test_a_planted_import_is_found(copy: Path, module: str, planted: str) -> Non
     file.write_text(f"{file.read_text()}\n{planted}\n")
     done = linted(copy)
     assert done.returncode == 1 and module.removesuffix(".py").replace("/", ".") in done.stdout, done.stdout
+
+
+WALK = """
+import importlib, pkgutil, sys
+import lth_core
+for module in pkgutil.walk_packages(lth_core.__path__, "lth_core."):
+    if module.name.rpartition(".")[2] not in ("__main__", "archive", "book", "student"):  # names of commands
+        importlib.import_module(module.name)
+print(*sorted(name for name in sys.modules if name.startswith("lth_companion")))
+"""
+
+
+def test_the_core_loads_nothing_of_the_companion() -> None:
+    """Seen where it runs: contracts know nothing of what the `__init__` above an imported module brings along."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", WALK], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split() == []

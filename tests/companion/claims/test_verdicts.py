@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import itertools
 import json
 import re
 import subprocess
@@ -513,6 +514,19 @@ def test_intervals_cover_what_they_say(n: int) -> None:
 def test_the_sign_flip_test_is_exact() -> None:
     assert estimate.sign_flip(np.ones(5)) == pytest.approx(2 / 32)
     assert estimate.sign_flip(np.array([1.0, -1.0, 1.0])) == 1
+
+
+def test_the_sign_flip_test_counts_ties_of_accuracies() -> None:
+    """Accuracies have the p of the right answers that they are made of: equal means are equal after rounding too."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        a, b = 9700 + rng.integers(0, 15, 5), 9705 + rng.integers(0, 15, 5)
+        assert estimate.sign_flip(a / 1e4 - b / 1e4) == estimate.sign_flip(a - b) == _by_hand(a - b)
+
+
+def _by_hand(counts: np.ndarray) -> float:
+    sums = [abs(np.dot(signs, counts)) for signs in itertools.product((1, -1), repeat=len(counts))]
+    return float(np.mean([s >= abs(counts.sum()) for s in sums]))
 
 
 # --- Masks, counts, XOR -----------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ import resource
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from killed import EVENTS, in_a_child
 from tiny import SMALL, TINY
 
 from lth_companion.build import archive
@@ -54,32 +54,13 @@ def whole(root: Path) -> dict[str, bytes | None]:
     return {n: manifest.content(root, n, listed) for n in listed}
 
 
-def in_a_child(work: Callable[[], Any]) -> int:
-    """Do it in a forked process that leaves nothing to clean up; its exit status (9: killed)."""
-    child = os.fork()
-    if child == 0:
-        code = 3
-        try:
-            work()
-            code = 0
-        except StoreError:
-            code = 1
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    status = os.waitpid(child, 0)[1]
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-
-
 def die_at(step: int, root: Path) -> None:
     """Kill this process at the n-th thing that it does to the folder; half of what it was about to write is written."""
     steps = itertools.count()
-    events = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.unlink", "shutil.rmtree")
 
     def hook(event: str, arguments: tuple) -> None:
         read_only = event == "open" and isinstance(arguments[2], int) and not arguments[2] & (os.O_WRONLY | os.O_RDWR)
-        if event in events and str(root) in str(arguments[0]) and not read_only and next(steps) == step:
+        if event in EVENTS and str(root) in str(arguments[0]) and not read_only and next(steps) == step:
             os.kill(os.getpid(), signal.SIGKILL)
 
     real = files.write
@@ -618,6 +599,13 @@ def test_accepted_verdicts_are_under_the_manifest(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(manifest.Damaged, match=r"verdicts\.json"):
         verdicts.accepted(file)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"0", b"null", b'""', b'{"x": []}', b'{"x": {}}', b'{"x": null}'])
+def test_verdicts_that_are_none_are_an_error_and_never_none(content: bytes, tmp_path: Path) -> None:
+    manifest.commit(tmp_path, {"verdicts.json": content})
+    with pytest.raises(manifest.Damaged, match=r"verdicts\.json"):
+        verdicts.accepted(tmp_path / "verdicts.json")
 
 
 @pytest.mark.parametrize("content", [b"[]", b'{"made": 3, "rows": []}', b'{"made": {}, "rows": [{}]}', b"{", b"\xff"])
