@@ -292,7 +292,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if build(root, options.force) else 1
     server = serve(root / "_build" / "html", options.port)
     there = (root / "_build/html/index.html").exists()
-    address = f"http://{server.server_address[0]}:{server.server_port}"
+    address = f"http://{server.server_address[0]!s}:{server.server_port}"
     print(f"{address} {'shows the book as it is' if there else 'will show the book'}; building", flush=True)
     ok = build(root, options.force)
     try:

@@ -150,6 +150,7 @@ class Bench:
 
     @cached_property
     def published(self) -> pd.DataFrame:
+        assert isinstance(self.source, results.Published)
         return read_by_tests(self.source.whole_table)
 
     @cached_property

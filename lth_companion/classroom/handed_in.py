@@ -81,7 +81,9 @@ def assembled(exercise: Notebook, made: Notebook) -> Notebook:
     """The exercise's code cells in their order with the answers of a hand-in, and the cells that a student added where
     they stood. Given cells and checks are the exercise's own, changed or not."""
     found = matched(exercise, made)
-    answers, added, last = {}, {"": []}, ""
+    answers: dict[str, str] = {}
+    added: dict[str, list[Any]] = {"": []}
+    last = ""
     for i, cell in enumerate(made["cells"]):
         if cell["cell_type"] != "code":
             continue

@@ -23,7 +23,7 @@ from lth_companion.classroom import without_solutions
 
 PACKAGES = ("lth_core", "lth_companion")
 NEEDED = ("numpy", "scipy", "scikit-learn", "matplotlib")  # all in Pyodide's own list
-FIRST = {
+FIRST: dict[str, Any] = {
     "cell_type": "code", "id": "lite", "metadata": {}, "execution_count": None, "outputs": [],
     "source": f"# This page is its own computer: the first cell fetches what it needs, once.\n"
     f"%pip install -q {' '.join(NEEDED)}\n%pip install -q --no-deps lth-core",

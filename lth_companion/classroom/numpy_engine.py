@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,10 @@ def train(networks: Sequence[Network], data: Dataset) -> list[Trained]:
     orders = [BatchOrder(n.spec, part[0]) for n, part in zip(networks, splits, strict=True)]
     test = data.test_images.reshape(len(data.test_labels), -1) / np.float32(255), data.test_labels.astype(np.intp)
     sets = [[data.sample(n.spec.seed, n.spec.trial) for n in networks], [val for _, val in splits]]  # as in MEASURED
-    parts = [*((x[np.stack(index)], labels[np.stack(index)]) for index in sets), tuple(a[None] for a in test)]
+    parts: list[Any] = [
+        *((x[np.stack(index)], labels[np.stack(index)]) for index in sets),
+        tuple(a[None] for a in test),
+    ]
     t = np.arange(1, spec.iterations + 1)
     steps = (learning_rates(spec) / (1 - 0.9**t)).astype(np.float32)  # Adam's corrections in float64, as elsewhere
     roots = (1 / np.sqrt(1 - 0.999**t)).astype(np.float32)

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 from numba import njit
+from numpy.typing import NDArray
 
 from lth_companion.experiments.xor_counts import (  # fmt: skip
     CLUSTERS,

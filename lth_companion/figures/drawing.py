@@ -93,7 +93,8 @@ def _cut_off(ax: Axes, table: pd.DataFrame, column: str, axis: str, shown: Lines
         levels = own.assign(cut=own[column] >= own["iterations"]).groupby(axis)
         bounds = levels[column].mean()[levels["cut"].any()]
         if len(bounds):
-            color = dict(*more).get("color", plot.COLORS[look])
+            styled: dict[str, Any] = dict(*more)
+            color = styled.get("color", plot.COLORS[look])
             how: dict[str, Any] = dict(marker="^", markersize=9, markerfacecolor="none", markeredgecolor=color)
             ax.plot(bounds.index, bounds, linestyle="none", zorder=5, **how)
             said.append(f"{label} at {', '.join(f'{x:,.3g}' for x in sorted(bounds.index, reverse=True))}")

@@ -157,8 +157,8 @@ def decode(folder: Path, key: str) -> tuple[Cell, dict[str, bytes]]:
         if "tensors.safetensors" in files:
             masks, weights = _unpack(load_tensors(files["tensors.safetensors"]), spec)
         made = _made(cell["made"])
-        if odd := impossible(spec, made, curves, weights):
-            raise ValueError(odd)
+        if wrong := impossible(spec, made, curves, weights):
+            raise ValueError(wrong)
         if masks and digest_arrays(masks) != made["masks"]:
             raise ValueError("its masks are not those that it was trained with")
     except UNREADABLE as error:
