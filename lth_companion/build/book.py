@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from lth_companion import ROOT
-from lth_companion.build.serving import serve
+from lth_companion.build.serving import show
 from lth_companion.reached import Code
 
 PACKAGES = ("lth_core", "lth_companion")
@@ -290,17 +290,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if execute_all(root, root / "_build" / "quick", {"profile": "quick"}, force=True) else 1
     if not options.serve:
         return 0 if build(root, options.force) else 1
-    server = serve(root / "_build" / "html", options.port)
-    there = (root / "_build/html/index.html").exists()
-    address = f"http://{server.server_address[0]!s}:{server.server_port}"
-    print(f"{address} {'shows the book as it is' if there else 'will show the book'}; building", flush=True)
-    ok = build(root, options.force)
-    try:
-        while there or ok:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        server.shutdown()
-    return 0 if ok else 1
+    return 0 if show(root / "_build" / "html", options.port, lambda: build(root, options.force)) else 1
 
 
 if __name__ == "__main__":

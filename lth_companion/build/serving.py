@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,3 +25,23 @@ def serve(folder: Path, port: int) -> ThreadingHTTPServer:
     server = ThreadingHTTPServer(("127.0.0.1", port), partial(Quiet, directory=str(folder)))
     Thread(target=server.serve_forever, daemon=True).start()
     return server
+
+
+def show(html: Path, port: int, build: Callable[[], bool]) -> bool:
+    """Serve a folder until interrupted, `build` it meanwhile; whether that succeeded. Without a book, old or new, there
+    is nothing to serve, and it returns."""
+    try:
+        server = serve(html, port)
+    except OSError as error:
+        print(f"lth_core: port {port} cannot be used ({error.strerror}): give another by --port.", file=sys.stderr)
+        return False
+    there = (html / "index.html").exists()
+    address = f"http://{server.server_address[0]!s}:{server.server_port}"
+    print(f"{address} {'shows the book as it is' if there else 'will show the book'}; building", flush=True)
+    built = build()
+    try:
+        while there or built:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        server.shutdown()
+    return built

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lth_companion.build import book
-from lth_companion.build.serving import serve
+from lth_companion.build.serving import serve, show
 
 
 def page(*lines: str) -> str:
@@ -153,3 +153,11 @@ def test_a_book_is_served_before_it_is_there(tmp_path: Path) -> None:
     (tmp_path / "new").rename(tmp_path / "html")
     assert urllib.request.urlopen(address, timeout=10).read() == b"the book"
     server.shutdown()
+
+
+def test_a_port_in_use_is_said(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    taken = serve(tmp_path, 0)
+    assert not show(tmp_path, taken.server_port, lambda: pytest.fail("nothing is built"))
+    assert f"port {taken.server_port} cannot be used" in capsys.readouterr().err
+    taken.shutdown()
+    assert not show(tmp_path, 0, lambda: False), "no book, old or new"
