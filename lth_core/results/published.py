@@ -53,7 +53,7 @@ def runs(keys: pd.Categorical) -> dict[str, tuple[int, int]]:
     first."""
     starts = np.flatnonzero(np.diff(keys.codes, prepend=-1))
     names = keys.categories[keys.codes[starts]]
-    ends = [*starts[1:], len(keys)]
+    ends = [*starts, len(keys)][1:]
     return {k: (int(a), int(b)) for k, a, b in [*zip(names, starts, ends, strict=True)][::-1]}
 
 
