@@ -340,7 +340,7 @@ def small_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("small")
     (root / "book").mkdir()
     shutil.copy(ROOT / "_config.yml", root)
-    for name in ("_ext", "_assets"):
+    for name in ("_ext", "_assets", "_templates"):
         shutil.copytree(ROOT / "book" / name, root / "book" / name, ignore=shutil.ignore_patterns("__pycache__"))
     book.vendor(root / "book" / "_vendor" / "mathjax")
     (root / "book" / "_slides").mkdir()

@@ -202,4 +202,4 @@ def test_the_notebook_source_is_clean_and_stops_at_a_wrong_value() -> None:
     exec("".join(code[0]["source"]), space)
     for name, value in {"profile": "fast", "device": "tpu", "seed": -1, "lr": -1.0, "trials": 1}.items():
         with pytest.raises(UsageError, match=f"{name} = "):
-            exec("".join(code[1]["source"]), space | {name: value})
+            exec("\n".join("".join(c["source"]) for c in code[1:3]), space | {name: value})

@@ -55,11 +55,12 @@ def test_arrays_that_are_not_in_c_order_come_back(tmp_path: Path) -> None:
     spec = Spec(dataset="digits", arch="lenet-12-8").at_round(2)
     begin = arms.start(spec.at_round(0), prune.full(spec))
     network = arms.start(spec, prune.cut(spec, begin.weights, prune.full(spec)))
-    fortran = {n: np.asfortranarray(w) for n, w in begin.weights.items()}
+    trained = prune.masked(begin.weights, network.masks)
+    fortran = {n: np.asfortranarray(w) for n, w in trained.items()}
     odd = Network(spec, network.weights, {n: np.asfortranarray(m) for n, m in network.masks.items()})
     assert not any(m.flags.c_contiguous for m in odd.masks.values())
     back = ticket_files.read(ticket_files.write(ticket_files.Ticket(odd, fortran, {}), tmp_path))
-    assert all(np.array_equal(back.trained[n], w) for n, w in begin.weights.items())
+    assert all(np.array_equal(back.trained[n], w) for n, w in trained.items())
     assert all(np.array_equal(back.network.masks[n], m) for n, m in network.masks.items())
 
 
@@ -167,7 +168,7 @@ def cut_once(arch: str, **changes: Any) -> Network:
 )  # fmt: skip
 def test_batch_normalisation_and_one_threshold_come_back(network: Network, tmp_path: Path, capsys) -> None:
     """Layers whose other parameters are not one bias, and masks that follow no plan of each layer."""
-    trained = {n: w + np.float32(1) for n, w in network.weights.items()}
+    trained = prune.masked({n: w + np.float32(1) for n, w in network.weights.items()}, network.masks)
     file = ticket_files.write(ticket_files.Ticket(network, trained, {}), tmp_path)
     found = ticket_files.read(file)
     assert found.network.spec == network.spec
