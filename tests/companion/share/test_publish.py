@@ -431,7 +431,7 @@ def test_a_small_file_does_not_take_gigabytes(tmp_path: Path) -> None:
     def work() -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         try:
-            with pytest.raises(ValueError, match="unpacks|more than it can hold"):
+            with pytest.raises(ValueError, match=r"unpacks|more than it can hold"):
                 parquet.some("masks", bomb(), "rounds", 2)
             published._whole("a", "masks")
         except manifest.Damaged:
