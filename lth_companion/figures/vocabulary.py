@@ -22,6 +22,7 @@ AXES = {
     "stop_iteration": "early-stopping iteration", "stop_test": "test accuracy at early stopping",
     "stop_val": "validation accuracy at early stopping", "stop_train": "training accuracy at early stopping",
     "end_test": "test accuracy at the end", "end_train": "training accuracy at the end",
+    "end_val": "validation accuracy at the end",
     "convergence_iteration": "convergence iteration", "convergence_test": "test accuracy at convergence",
     "converged": "share of networks that converge",
 }  # fmt: skip
