@@ -125,7 +125,10 @@ def zoom(ax: Axes, table: pd.DataFrame, column: str, below: float) -> None:
     if not column.endswith(("test", "val", "train")):
         return
     reference = table.loc[table["round"] == 0, column].mean()
-    top = table.groupby(["density", "arm"])[column].mean().max()
+    lines = [
+        c for c in ("density", "arm", "lr", "warmup", "dropout", "scope") if c in table
+    ]  # what may tell them apart
+    top = table.groupby(lines)[column].mean().max()
     if np.isfinite(reference) and np.isfinite(top):
         ax.set_ylim(reference - below, top + below / 3)
 
