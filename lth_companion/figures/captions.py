@@ -163,9 +163,9 @@ def redraws(rows: list[Spec]) -> str:
 
 def counts(rows: list[Spec]) -> list[str]:
     """Trials and iterations of networks: "1 to 2 trials", "20,000 to 30,000 iterations"."""
-    trials: dict[str, set[int]] = {}
+    trials: dict[tuple, set[int]] = {}  # by what a line of a figure may stand for
     for s in rows:
-        trials.setdefault(s.arch, set()).add(s.trial)
+        trials.setdefault((s.arch, s.optimizer, s.lr, s.warmup, s.dropout, s.precision), set()).add(s.trial)
     found = {"trial": {len(t) for t in trials.values()}, "iteration": {s.iterations for s in rows}}
     said = {name: " to ".join(f"{n:,}" for n in dict.fromkeys((min(v), max(v)))) for name, v in found.items()}
     return [f"{words} {name}{'s' * (words != '1')}" for name, words in said.items()]
