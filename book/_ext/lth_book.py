@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import json
 import re
+import shutil
 from html import escape
 from pathlib import Path
 
@@ -152,6 +153,7 @@ def finish(app, exception):
         for path in out.rglob(pattern):
             path.unlink()
     download.write_out(out / "_sources")
+    shutil.rmtree(out / "_static" / "locales", ignore_errors=True)  # the theme's words in other languages
     scripts, modules = own_scripts(app), own_modules()
     for path in sorted(out.rglob("*.html")):
         before = text = path.read_text("utf-8")
