@@ -31,7 +31,7 @@ REPAIRS = [
     (r'(<button[^>]*theme-switch-button[^>]*?) aria-label="Color mode"', r"\1"),
     (r'(<a href="[^"]*_sources/[^"]*\.ipynb") target="_blank"', r"\1 download"),  # a file to keep, not a tab of JSON
     (r"<(?:script|link)[^>]*fontawesome\.js[^>]*>(?:</script>)?", ""),  # 1.5 MB; the icon font shows the same icons
-    (r"<th>\s*</th>", "<td></td>"),  # the corner of a data frame heads nothing
+    (r'<th(?: class="head")?>\s*(?:<p>\s*</p>)?\s*</th>', "<td></td>"),  # the corner of a data frame heads nothing
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
     (r'<button onclick="(?:window\.print|toggleFullScreen)\(\)"', "<button"),  # book.js does their work
     (r'<script type="text/x-thebe-config">[^<]*</script>\s*<script>kernelName = [^<]*</script>', ""),

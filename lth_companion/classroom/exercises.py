@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
@@ -211,7 +212,8 @@ class Grades:
     def _repr_html_(self) -> str:
         tests = list(next(iter(self.failed.values())))
         rows = [(name, *("fails" if row[t] else "passes" for t in tests)) for name, row in self.failed.items()]
-        return table(("implementation", *tests), rows, caption="What each of your tests says of each implementation")
+        heads = [escape(t).replace("_", "_<wbr>") for t in tests]  # else a long name makes a wide column
+        return table(("implementation", *heads), rows, caption="What each of your tests says of each implementation")
 
 
 def grade(tests: Sequence[Test], seed: int = 0) -> Grades:
