@@ -124,7 +124,7 @@ def status(args: argparse.Namespace) -> int:
     """What each figure has and lacks, in the store or in results/, and what training the rest would take here."""
     source: results.Source = results.Published() if args.published else Store(args.store)
     profile = "published" if args.published else args.profile
-    published = of_this_machine(results.Published().cells)
+    measured = [of_this_machine(results.Published().cells)] if results.HERE.exists() else []
     lines: list[dict[str, Any]] = []
     for name in args.figures:
         for figure in catalogue.figures_of(name):
@@ -134,7 +134,9 @@ def status(args: argparse.Namespace) -> int:
             scale = catalogue.scale_of(figure, profile, trials=args.trials)
             lacking = [s for s in rows if not source.has(s)]
             own = [trained_here(rows, source)] if lacking and isinstance(source, Store) else []
-            seconds_left = costs.seconds_left(lacking, pd.concat([published, *own]))
+            seconds_left = costs.seconds_left(
+                lacking, pd.concat([*measured, *own, pd.DataFrame(columns=costs.MEASURED)])
+            )
             lines.append(
                 {"figure": figure.id, "notebook": figure.notebook, "title": figure.title, "profile": profile,
                  "have": have, "of": len(rows), "ended": len(declared) - len(rows),

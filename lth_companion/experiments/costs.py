@@ -104,6 +104,9 @@ def gpu() -> str:
     return "\n".join(lines)
 
 
+MEASURED = ("arch", "dataset", "precision", "density", "iterations", "seconds")  # columns that `seconds_left` reads
+
+
 def seconds_left(missing: Iterable[Spec], measured: pd.DataFrame) -> float:
     """What networks would take on one core at the rates of those `measured` on this machine, evaluations included; NaN
     where some network has none.

@@ -65,7 +65,8 @@ class Networks:
 @lru_cache(maxsize=4)
 def networks(root: Path = results.HERE) -> Networks:
     """The published networks, or newly trained ones where none of this code are published."""
-    for section, table in results.Published(root).parts(KIND):
+    published = results.Published(root).parts(KIND) if root.exists() else ()  # an installed package has none
+    for section, table in published:
         if section == SECTION and set(table["made_from"]) == {made_from()}:
             return Networks(table[NETWORK])
     from lth_companion.experiments import xor  # compiles: for those alone who train
