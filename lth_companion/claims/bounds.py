@@ -44,7 +44,8 @@ def scatter(table: pd.DataFrame, *, column: str, of: str, to: str, levels: Seque
     trials = np.sort(chosen["trial"].unique())
     sums = [  # of each arm, trial and level: how many, their sum, their squares' sum; the column as it differs by level
         chosen[chosen["arm"] == arm].assign(square=lambda t: t[column] ** 2).groupby(["trial", "depth"])
-        .agg(n=(column, "size"), one=(column, "sum"), two=("square", "sum")).unstack().reindex(trials)
+        .agg(n=(column, "size"), one=(column, "sum"), two=("square", "sum")).unstack()
+        .reindex(index=trials, columns=pd.MultiIndex.from_product([["n", "one", "two"], depths]))
         for arm in (of, to)
     ]  # fmt: skip
 

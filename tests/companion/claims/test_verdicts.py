@@ -266,6 +266,17 @@ def test_a_shorter_chain_that_is_still_good_at_its_end_is_no_worse() -> None:
         sweeps.NETWORKS["deeper"](short, column=A, of=RE, to=TK)
 
 
+def test_levels_that_one_side_never_reaches_say_nothing_of_scatter() -> None:
+    """As where no ticket of a small size converges."""
+    rng, rows = np.random.default_rng(0), []
+    for trial, depth, arm, copy in itertools.product(range(3), range(1, 5), ("ticket", "reinit"), range(3)):
+        value = np.nan if arm == "ticket" and depth > 2 else 100 + rng.normal() * (3 if arm == "reinit" else 1)
+        rows.append({"trial": trial, "round": depth, "depth": float(depth), "arm": arm, "replicate": copy, "x": value})
+    table, sides = pd.DataFrame(rows), {"column": "x", "of": "reinit", "to": "ticket"}
+    whole, both = (sweeps.NETWORKS["scatter"](table[table["depth"] <= to], levels=(1, to), **sides) for to in (4, 2))
+    assert whole.effect == pytest.approx(both.effect) and whole.effect > 2
+
+
 def test_alike_and_scattered() -> None:
     same = sweeps.NETWORKS["same"]
     arguments = dict(column=A, of=TK, to=RE, levels=[4, 12])
