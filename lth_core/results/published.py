@@ -31,8 +31,8 @@ FINER = 2.0**10  # changes of weights are multiplied by this before they become 
 def absent() -> StoreError:
     """What is said where this package was installed without the measurements, which lie beside it in the repository."""
     return StoreError(
-        f"the published measurements are not here ({HERE}): they come with a copy of the repository and not with an "
-        "installed package; work in such a copy, or name its folder results with --results."
+        f"the published measurements are not here ({HERE}): they come with a copy of the repository, or as an archive "
+        "(lth-results-VERSION.tar.gz); name its unpacked folder by LTH_RESULTS."
     )
 
 

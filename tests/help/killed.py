@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,9 @@ def in_a_child(work: Callable[[], Any]) -> int:
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
-def at_step(step: int, root: Path) -> None:
-    """Kill this process at the n-th thing that it does to the folder."""
+def at_step(step: int, root: Path) -> Iterator[int]:
+    """Kill this process at the n-th thing that it does to the folder. The numbers that are still to come: who counts
+    further steps among them takes one for each."""
     steps = itertools.count()
 
     def hook(event: str, arguments: tuple) -> None:
@@ -48,6 +49,7 @@ def at_step(step: int, root: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
+    return steps
 
 
 def at_byte(n: int) -> None:

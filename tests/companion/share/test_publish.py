@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import os
 import resource
 import signal
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from killed import EVENTS, in_a_child
+from killed import at_step, in_a_child
 from tiny import SMALL, TINY
 
 from lth_companion.build import archive
@@ -56,14 +54,7 @@ def whole(root: Path) -> dict[str, bytes | None]:
 
 def die_at(step: int, root: Path) -> None:
     """Kill this process at the n-th thing that it does to the folder; half of what it was about to write is written."""
-    steps = itertools.count()
-
-    def hook(event: str, arguments: tuple) -> None:
-        read_only = event == "open" and isinstance(arguments[2], int) and not arguments[2] & (os.O_WRONLY | os.O_RDWR)
-        if event in EVENTS and str(root) in str(arguments[0]) and not read_only and next(steps) == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    real = files.write
+    real, steps = files.write, at_step(step, root)
 
     def half(path: Path, data: bytes) -> None:
         if next(steps) == step:
@@ -72,7 +63,6 @@ def die_at(step: int, root: Path) -> None:
         real(path, data)
 
     manifest.write = half  # type: ignore[attr-defined]
-    sys.addaudithook(hook)
 
 
 def test_a_publication_that_is_killed_is_wholly_old_or_wholly_new(tmp_path: Path) -> None:
