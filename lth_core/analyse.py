@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from lth_core.data import EVALUATED
 from lth_core.draws import generator
@@ -115,7 +115,7 @@ def mean_interval(values: NDArray) -> tuple[float, float]:
     n = len(values)
     if n < 3:
         return float("nan"), float("nan")
-    half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
+    half = float(special.stdtrit(n - 1, 0.975)) * values.std(ddof=1) / np.sqrt(n)
     return float(values.mean() - half), float(values.mean() + half)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ def kept(n: int, rate: float, round: int) -> int:
 def plan(spec: Spec) -> dict[str, int]:
     """Weights kept per layer at `spec.round`, layer-wise scope; the keys are parameter names."""
     return {
-        layer.weight: kept(int(np.prod(layer.shape)), rate(spec, layer), spec.round)
+        layer.weight: kept(prod(layer.shape), rate(spec, layer), spec.round)
         for layer in layers(spec.arch, spec.dataset)
     }
 
@@ -37,10 +38,10 @@ def plan(spec: Spec) -> dict[str, int]:
 def density(spec: Spec) -> float:
     """Fraction of all weights (no biases) kept at `spec.round`: the papers' P_m. The same for both scopes."""
     table = layers(spec.arch, spec.dataset)
-    total = sum(int(np.prod(layer.shape)) for layer in table)
+    total = sum(prod(layer.shape) for layer in table)
     if spec.scope == "layer":
         return sum(plan(spec).values()) / total
-    prunable = sum(int(np.prod(layer.shape)) for layer in table if rate(spec, layer) > 0)
+    prunable = sum(prod(layer.shape) for layer in table if rate(spec, layer) > 0)
     return (kept(prunable, spec.prune_conv, spec.round) + total - prunable) / total
 
 
@@ -92,7 +93,7 @@ def random(spec: Spec, keep: dict[str, int]) -> Masks:
     masks = {}
     for name, n in keep.items():
         layer = next(x for x in layers(spec.arch, spec.dataset) if x.weight == name)
-        size = int(np.prod(layer.shape))
+        size = prod(layer.shape)
         rng = generator(spec.seed, spec.trial, "random_mask", spec.round, spec.replicate, name)
         mask = np.zeros(size, bool)
         mask[rng.permutation(size)[:n]] = True

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
 from lth_core.judge.comparisons import refuse_cut_off
 from lth_core.judge.estimate import AS_IS, LESS, NAN, over_trials, placed
@@ -215,6 +215,6 @@ def same_order(
 
     def tau(*means: NDArray) -> float:
         read = np.array([m[i] for m, i in zip(means, places, strict=True)]).reshape(2, -1)
-        return float(kendalltau(*read).statistic) if np.isfinite(read).all() else NAN
+        return float(scipy.stats.kendalltau(*read).statistic) if np.isfinite(read).all() else NAN
 
     return bound(over_trials(curves, tau, AS_IS, (-1, 1)), least, "atleast")

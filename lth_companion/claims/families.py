@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import false_discovery_control
 
 RATE = 0.05
 FAMILY = ["notebook", "paper"]
@@ -34,6 +34,6 @@ def adjusted(p: pd.Series, family: pd.DataFrame) -> pd.DataFrame:
     there = p.notna()
     for _, rows in family[there].groupby(FAMILY).groups.items():
         values = p.loc[rows].to_numpy(float)
-        made.loc[rows, "q"] = false_discovery_control(values)
+        made.loc[rows, "q"] = scipy.stats.false_discovery_control(values)
         made.loc[rows, "holm"] = holm(values)
     return made

@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from lth_core import inside as ex
 from lth_core import models, results
@@ -155,10 +155,10 @@ def favours(source: Source, rows: Sequence[Spec], *, signs: dict[str, int], roun
 def mirrored(points: float, above: int, size: int) -> Result:
     """Whether more than half of a layer's weights lie on a side: an exact binomial test."""
     p_holds, p_fails = (
-        float(binomtest(above, size, alternative=side).pvalue)
+        float(scipy.stats.binomtest(above, size, alternative=side).pvalue)
         for side in ("greater", "less")  # type: ignore[arg-type]
     )
-    low, high = (100 * x - 50 for x in binomtest(above, size).proportion_ci(LEVEL))
+    low, high = (100 * x - 50 for x in scipy.stats.binomtest(above, size).proportion_ci(LEVEL))
     word = "holds" if low > 0 else "fails" if high < 0 else "undecided"
     return Result(points, low, high, 1, word, p_holds=p_holds, p_fails=p_fails)  # type: ignore[arg-type]
 

@@ -104,25 +104,31 @@ def gpu() -> str:
     return "\n".join(lines)
 
 
-MEASURED = ("arch", "dataset", "precision", "density", "iterations", "seconds")  # columns that `seconds_left` reads
+MEASURED = ("arch", "dataset", "precision", "density", "iterations", "seconds")  # columns that `speeds` reads
+Speeds = dict[tuple[str, str, str], dict[int, float]]  # of a kind of network: iterations a second by band of density
 
 
-def seconds_left(missing: Iterable[Spec], measured: pd.DataFrame) -> float:
-    """What networks would take on one core at the rates of those `measured` on this machine, evaluations included; NaN
-    where some network has none.
+def speeds(measured: pd.DataFrame) -> Speeds:
+    """Iterations a second on one core, evaluations included: medians of the networks that were measured, by
+    architecture, data and precision and by the band of their density.
 
-    - `measured`: columns arch, dataset, precision, density, iterations, seconds. A network goes by the median of its
-      own kind in its band of density, or in the nearest band that has one"""
+    - `measured`: columns arch, dataset, precision, density, iterations, seconds"""
     kind = ["arch", "dataset", "precision"]
     known = measured.assign(rate=measured["iterations"] / measured["seconds"], at=band(measured["density"]).codes)
-    rates = {name: own.groupby("at")["rate"].median() for name, own in known.groupby(kind)}
+    return {name: own.groupby("at")["rate"].median().to_dict() for name, own in known.groupby(kind)}
+
+
+def seconds_left(missing: Iterable[Spec], known: Speeds) -> float:
+    """What networks would take on one core at the speeds that are known; NaN where some network has none.
+
+    A network goes by its own kind in its band of density, or in the nearest band that has one."""
     missing = list(missing)
-    if any((s.arch, s.dataset, s.precision) not in rates for s in missing):
+    if any((s.arch, s.dataset, s.precision) not in known for s in missing):
         return float("nan")
     total = 0.0
     for s, at in zip(missing, band(density(s) for s in missing).codes, strict=True):
-        own = rates[s.arch, s.dataset, s.precision]
-        total += s.iterations / own.iloc[abs(own.index.to_numpy() - at).argmin()]
+        own = known[s.arch, s.dataset, s.precision]
+        total += s.iterations / own[min(own, key=lambda band: abs(band - at))]
     return total
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import traitlets
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
@@ -94,7 +94,7 @@ def intervals(values: NDArray, n: int, *key: str | int) -> NDArray[np.float64]:
 def student(values: NDArray) -> NDArray[np.float64]:
     """Student's 95% interval of the mean along the last axis: `(2, …)`, low and high."""
     n = values.shape[-1]
-    middle, off = values.mean(-1), stats.t.ppf(0.975, n - 1) * values.std(-1, ddof=1) / n**0.5
+    middle, off = values.mean(-1), special.stdtrit(n - 1, 0.975) * values.std(-1, ddof=1) / n**0.5
     return np.stack([middle - off, middle + off])
 
 

@@ -18,8 +18,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import scipy  # its `stats` takes a second to import, and is so where it is first used
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from lth_core.draws import generator
 from lth_core.levels import Curve, Lacking, mean
@@ -184,7 +185,7 @@ def sign_flip(values: NDArray) -> float:
     if len(values) < 2:
         return NAN
     scale = float(np.abs(values).max()) or 1.0  # equal means have to be equal in floating point too
-    found = stats.permutation_test(
+    found = scipy.stats.permutation_test(
         (values,), lambda x, axis: np.round(np.mean(x, axis=axis) / scale, 9), permutation_type="samples",
         vectorized=True, n_resamples=5_000, alternative="two-sided", random_state=0,
     )  # fmt: skip

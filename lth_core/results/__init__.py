@@ -11,10 +11,23 @@ A table is asked for by rows, of a `Source`: these files (`Published`) or a `Sto
 """
 
 from lth_core.results.published import FINER, HERE, NEVER, POINTS, Published, chain_of, thinned
-from lth_core.results.source import Source, curves, masks, possible, table, trained
+from lth_core.results.source import Listed, Source, curves, masks, possible, table, trained
 from lth_core.results.timings import bench
 
 __all__ = [
-    "FINER", "HERE", "NEVER", "POINTS", "Published", "Source", "bench", "chain_of", "curves", "masks", "possible",
-    "table", "thinned", "trained",
+    "FINER",
+    "HERE",
+    "NEVER",
+    "POINTS",
+    "Listed",
+    "Published",
+    "Source",
+    "bench",
+    "chain_of",
+    "curves",
+    "masks",
+    "possible",
+    "table",
+    "thinned",
+    "trained",
 ]  # fmt: skip

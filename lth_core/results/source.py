@@ -9,6 +9,7 @@ import pandas as pd
 
 from lth_core.models import Masks, Parameters
 from lth_core.spec import Spec
+from lth_core.store.cell import key_of
 
 
 class Measured(Protocol):
@@ -45,6 +46,19 @@ class Source(Measured, Protocol):
     def has_trained(self, spec: Spec) -> bool: ...
 
     def trained(self, spec: Spec) -> Parameters: ...
+
+
+class Listed:
+    """A source whose keys are listed once: whether each of thousands of rows is there needs no look at the disk."""
+
+    def __init__(self, source: Source) -> None:
+        self.source, self.keys = source, frozenset(source.keys())
+
+    def has(self, spec: Spec) -> bool:
+        return bool(self.keys) and key_of(spec) in self.keys
+
+    def diverged(self, spec: Spec) -> bool:
+        return self.source.diverged(spec)
 
 
 def table(specs: Iterable[Spec], source: Source) -> pd.DataFrame:

@@ -305,9 +305,10 @@ def test_seconds_left_go_by_networks_of_the_same_kind_and_size():
     )
     first = nets.unpruned(nets.CONV[0], Scale(dataset="cifar10", iterations=1_000, trials=1))[0]
     small = first.at_round(10, **nets.CONV[0].prune)
-    assert costs.seconds_left([first], measured) == pytest.approx(1_000 / 2)
-    assert costs.seconds_left([first, small], measured) == pytest.approx(1_000 / 2 + 1_000 / 5)
+    known = costs.speeds(measured)
+    assert costs.seconds_left([first], known) == pytest.approx(1_000 / 2)
+    assert costs.seconds_left([first, small], known) == pytest.approx(1_000 / 2 + 1_000 / 5)
     tiny = first.at_round(20, **nets.CONV[0].prune)  # of a band that was not measured: as the nearest
-    assert costs.seconds_left([tiny], measured) == pytest.approx(1_000 / 5)
-    assert np.isnan(costs.seconds_left([replace(first, arch="conv-6")], measured))
-    assert costs.seconds_left([], measured.iloc[:0]) == 0
+    assert costs.seconds_left([tiny], known) == pytest.approx(1_000 / 5)
+    assert np.isnan(costs.seconds_left([replace(first, arch="conv-6")], known))
+    assert costs.seconds_left([], costs.speeds(measured.iloc[:0])) == 0
