@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from lth_companion.experiments import catalogue
 from lth_core import data, results
@@ -117,7 +117,9 @@ class Study:
 
         def begin(cells: int, iterations: int) -> None:
             if cells:
-                bar.append(tqdm(total=iterations, unit="it", unit_scale=True, desc=f"{cells} networks"))
+                # Text, that `papermill --log-output` passes on; a bar that is a widget is seen by nobody there.
+                words = dict(unit="it", unit_scale=True, desc=f"{cells} network{'s' * (cells != 1)}", mininterval=2)
+                bar.append(tqdm(total=iterations, **words))
 
         def progress(message: str, iterations: int) -> None:
             bar[0].set_postfix_str(message, refresh=False)

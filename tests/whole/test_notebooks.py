@@ -166,7 +166,18 @@ def live_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_page_runs_live(path: Path, tmp_path: Path, live_store: Path) -> None:
     """Profile quick on the data that comes along; every figure drawn, none of them waiting."""
     done = tmp_path / path.name
-    command = [sys.executable, "-m", "papermill", str(path), str(done), "-p", "profile", "quick", "--no-progress-bar"]
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        str(path),
+        str(done),
+        "-p",
+        "profile",
+        "quick",
+        "--no-progress-bar",
+        "--log-output",
+    ]
     command += ["-p", "dataset", "digits"] if path in STUDIES else []
     env = {**os.environ, "LTH_STORE": str(live_store), "OMP_NUM_THREADS": "1"}  # another page may run beside
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=env)

@@ -134,6 +134,15 @@ def test_the_data_that_come_along_take_the_place_of_either():
     assert (page.on, page.option) == ("cifar10", "own")
 
 
+def test_a_page_that_trains_says_in_text_how_much_is_left(tmp_path, monkeypatch, capfd):
+    """What papermill passes on with `--log-output`; a bar that is a widget would be seen by nobody."""
+    monkeypatch.setenv("LTH_STORE", str(tmp_path))
+    row = Spec(dataset="digits", arch="lenet-8-4", iterations=20, eval_every=10).at_round(0)
+    monkeypatch.setattr(Study, "rows", lambda self, figure: [row])
+    assert Study(notebook="iclr_2_lenet", profile="quick", dataset="digits").source.has(row)
+    assert re.search(r"1 network: 100%.*20\.0/20\.0 \[\d\d:\d\d<", capfd.readouterr().err)
+
+
 def test_fewer_iterations_keep_the_shape_of_the_schedule():
     scale = replace(cifar.PAPER_R, iterations=300, eval_every=50)
     (first, *_) = nets.unpruned(nets.RESNET, scale, lr=0.03, warmup=20_000)
