@@ -89,12 +89,26 @@ def initial_sd(*, init: str, init_sd: float, number: float, within: float) -> Re
 
 
 @claim_test(needs="settings", unit="")
-def layer_count(*, arch: str, dataset: str, role: str, number: int) -> Result:
-    """Layers of a role ("conv", "fc") in an architecture."""
+def layer_count(
+    *, arch: str, dataset: str, number: int, role: str = "", pool: str = "", shortcut: str = "", side: int = 0
+) -> Result:
+    """Layers of an architecture, or those of a role ("conv", "fc"), before a pooling ("max", "mean"), at the end of a
+    residual pair (shortcut "added"), or with kernels of so many pixels a side."""
     try:
-        return equal(sum(x.role == role for x in models.layers(arch, dataset)), number)
+        table = models.layers(arch, dataset)
     except UsageError as error:
         raise Lacking(f"{arch} is not built yet") from error
+    wanted = {k: v for k, v in dict(role=role, pool=pool, shortcut=shortcut).items() if v}
+    found = [x for x in table if all(getattr(x, k) == v for k, v in wanted.items())]
+    return equal(sum(not side or x.shape[2:] == (side, side) for x in found), number)
+
+
+@claim_test(needs="settings", unit="weights")
+def never_cut(*, arch: str, dataset: str, number: int) -> Result:
+    """Weights that remain where every rate of pruning is one half, round after round: those that no rate is for."""
+    half = Spec(arch=arch, dataset=dataset).at_round(20, prune_conv=0.5, prune_fc=0.5, prune_out=0.5, scope="global")
+    table = models.layers(arch, dataset)
+    return equal(sum(int(np.prod(x.shape)) for x in table if prune.rate(half, x) == 0), number)
 
 
 @claim_test(needs="settings", unit="")

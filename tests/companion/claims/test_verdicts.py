@@ -687,6 +687,11 @@ def test_counts_and_settings() -> None:
     assert alone["initial_sd"](init="truncated", init_sd=0.1, number=0.1, within=0.002).word != "holds"
     assert alone["layer_count"](arch="conv-4", dataset="cifar10", role="conv", number=4).word == "holds"
     assert alone["layer_count"](arch="conv-4", dataset="cifar10", role="conv", number=5).word != "holds"
+    vgg = dict(arch="vgg-19", dataset="cifar10")
+    assert alone["layer_count"](**vgg, pool="max", number=4).word == "holds"
+    assert alone["layer_count"](**vgg, role="conv", side=5, number=16).word == "fails"
+    assert alone["never_cut"](**vgg, number=5120).word == "holds"
+    assert alone["never_cut"](arch="resnet-18", dataset="cifar10", number=640).word == "fails"  # projections too
 
 
 def test_xor_tests() -> None:
