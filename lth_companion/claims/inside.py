@@ -155,8 +155,7 @@ def favours(source: Source, rows: Sequence[Spec], *, signs: dict[str, int], roun
 def mirrored(points: float, above: int, size: int) -> Result:
     """Whether more than half of a layer's weights lie on a side: an exact binomial test."""
     p_holds, p_fails = (
-        float(scipy.stats.binomtest(above, size, alternative=side).pvalue)
-        for side in ("greater", "less")  # type: ignore[arg-type]
+        float(scipy.stats.binomtest(above, size, alternative=side).pvalue) for side in ("greater", "less")
     )
     low, high = (100 * x - 50 for x in scipy.stats.binomtest(above, size).proportion_ci(LEVEL))
     word = "holds" if low > 0 else "fails" if high < 0 else "undecided"

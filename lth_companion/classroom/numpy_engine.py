@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from lth_core.data import Dataset
 from lth_core.draws import BatchOrder
+from lth_core.errors import UsageError
 from lth_core.models import MEASURED, Network, Parameters, Trained, layers
-from lth_core.spec import Spec, UsageError, learning_rates
+from lth_core.spec import Spec, learning_rates
 
 Matrices = list[tuple[NDArray[np.float32], NDArray[np.float32]]]  # of each layer: (network, out, in), (network, out)
 

@@ -36,11 +36,12 @@ def merge(args: argparse.Namespace) -> int:
 
 
 def publish(args: argparse.Namespace) -> int:
+    from lth_companion.experiments.xor_published import SECTION
     from lth_companion.share import publish as publishing
     from lth_companion.share import publish_xor
 
-    asked = [f for name in args.figures if name != publish_xor.SECTION for f in catalogue.figures_of(name)]
-    files = publish_xor.publish(args.results) if publish_xor.SECTION in args.figures else []
+    asked = [f for name in args.figures if name != SECTION for f in catalogue.figures_of(name)]
+    files = publish_xor.publish(args.results) if SECTION in args.figures else []
     if asked or not files:
         files += publishing.publish(asked, Store(args.store), args.results, masks=args.masks, drop=args.drop)
     for file in files:

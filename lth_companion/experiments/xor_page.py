@@ -12,7 +12,7 @@ from lth_companion.experiments import xor
 from lth_companion.experiments.study import Study
 from lth_core import plot
 from lth_core.html import Html
-from lth_core.store import cell
+from lth_core.store import provenance as machine
 
 RATES = (0.02, 0.1, 0.3, 1.0)  # learning rates to compare
 
@@ -87,8 +87,8 @@ def measure(study: Study, lr: float, iterations: int) -> Page:
     made = plot.provenance(
         command,
         networks=f"{len(nets) + (tickets.hidden < 10).sum():,}",
-        commit=cell.provenance()["commit"],
-        device="{device}, {cores} cores".format(**cell.device_details("numba")),
+        commit=machine.provenance()["commit"],
+        device="{device}, {cores} cores".format(**machine.device_details("numba")),
         engine="Numba on the CPU, 64 networks side by side, float32",
         seconds=f"{seconds:.1f} for Figures 1 and 2, compiling included",
         scale=f"{study.trials:,} trials, {iterations:,} iterations (paper: 1,000 and 10,000)",

@@ -216,7 +216,7 @@ def speeds(study: Study, figure: str, accuracy: float, *, caption: str) -> Table
     paper = by_round[heads[0]].to_numpy()
     rho = [rank_correlation(paper, s * by_round[h].to_numpy()) for h, s in zip(heads, signs, strict=True)]
     shown.insert(0, "round", [str(r) for r, _ in by_round.index])
-    shown.loc[len(shown)] = ["rank agreement with the first", "", *(html.number(x, 2) for x in rho)]  # type: ignore[call-overload]
+    shown.loc[len(shown)] = ["rank agreement with the first", "", *(html.number(x, 2) for x in rho)]
     return Table(shown, f"{caption}, mean of trials.")
 
 

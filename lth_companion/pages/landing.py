@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 
+import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -17,7 +18,7 @@ from lth_core import plot, reference
 def draw(levels: pd.DataFrame) -> bytes:
     """The main result as one picture for the README, on white: an SVG."""
     made = io.BytesIO()
-    with plot.mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "lth"}):
+    with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "lth"}):
         metadata = {"Date": None, "Creator": None}
         _picture(levels).savefig(made, format="svg", facecolor="white", metadata=metadata)
     return made.getvalue()

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib import ticker
 
 from lth_companion.claims import statements
 from lth_companion.claims import verdicts as claims
 from lth_core import plot
+from lth_core.html import Html
 from lth_core.plaintext import shown
-from lth_core.plot import Html
 
 HERE = Path(__file__).resolve().parent
 HEAD = ("verdict", "claim", "the paper prints", "measured here (95%)")
@@ -174,7 +175,7 @@ def picture(verdicts: pd.DataFrame, *, name: str = "claims") -> Html:
     ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
     ax.set(xlabel="printed in the papers", ylabel="measured here")
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(plot.FuncFormatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}"))
+        axis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}"))
     if len(shown):
         ax.legend(loc="upper left")
     within = shown[(shown["low"] <= shown["number"]) & (shown["number"] <= shown["high"])]

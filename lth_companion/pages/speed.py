@@ -7,6 +7,7 @@ import pandas as pd
 from lth_companion.experiments.costs import multiplications
 from lth_core import plot, results
 from lth_core.engines.convolutional.crossover import FASTER_UP_TO
+from lth_core.html import Html
 from lth_core.plaintext import shown
 
 NAME = "convolutional tickets, {}"
@@ -140,7 +141,7 @@ def told() -> str:
     )
 
 
-def figure() -> plot.Html:
+def figure() -> Html:
     """Steps a second by density for each network, with the dense engine, the plain loop, and the most that the
     machine's peak allows."""
     found, most = compared(), limits().set_index("arch")["at_peak"]

@@ -22,7 +22,7 @@ from lth_companion.experiments.study import Study
 from lth_companion.figures import vocabulary
 from lth_companion.pages import ledger
 from lth_core import html, plot
-from lth_core.html import signed
+from lth_core.html import Html, signed
 from lth_core.plaintext import shown
 from lth_core.results import Published
 
@@ -41,7 +41,7 @@ def verdicts(study: Study) -> pd.DataFrame:
     return claims.judge(study.source, asked, **options).set_index("id", drop=False)  # type: ignore[arg-type]
 
 
-def numbers(found: pd.DataFrame, *, caption: str) -> plot.Html:
+def numbers(found: pd.DataFrame, *, caption: str) -> Html:
     """Paper against measurement: the claims that print a number; folded away below, those that wait for ours."""
     shown = found[found["number"].notna()].sort_values("effect", key=pd.isna, kind="stable")
     waits = shown["effect"].isna() & (shown["verdict"] == claims.UNMEASURED)
@@ -53,7 +53,7 @@ def numbers(found: pd.DataFrame, *, caption: str) -> plot.Html:
         many = f"{waiting} printed number{'s' * (waiting > 1)}"
         how = "None is measured yet." if waiting == len(shown) else "Not measured yet."
         parts.append(html.folded(f"{many} not measured here yet", _versus(shown[waits], f"{escape(caption)}. {how}")))
-    return plot.Html("".join(parts), "paper versus measured")
+    return Html("".join(parts), "paper versus measured")
 
 
 def _versus(listed: pd.DataFrame, caption: str) -> str:
@@ -66,7 +66,7 @@ def _versus(listed: pd.DataFrame, caption: str) -> str:
     return plot.versus(rows, caption=caption).text
 
 
-def shapes(found: pd.DataFrame, *, caption: str) -> plot.Html:
+def shapes(found: pd.DataFrame, *, caption: str) -> Html:
     """The claims without a number (orders, rises and falls): what is printed, the measured effect, the verdict."""
     listed = found[found["number"].isna() & (found["verdict"] != claims.CANNOT)]
     rows = [
@@ -79,7 +79,7 @@ def shapes(found: pd.DataFrame, *, caption: str) -> plot.Html:
     if waiting or len(listed) > 8:
         many = f"{len(listed)} statement{'s' * (len(listed) != 1)} about order and shape"
         whole = html.folded(many + (", not tested here yet" if waiting else ", each tested"), whole)
-    return plot.Html(whole if len(rows) else "", "claims")
+    return Html(whole if len(rows) else "", "claims")
 
 
 def ended(row: Any) -> str:

@@ -16,7 +16,7 @@ import traitlets
 from numpy.typing import NDArray
 
 from lth_core import plot
-from lth_core.spec import UsageError
+from lth_core.errors import UsageError
 
 HERE = Path(__file__).parent
 

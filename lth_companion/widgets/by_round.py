@@ -14,10 +14,11 @@ from lth_companion.figures.vocabulary import NAMES
 from lth_companion.widgets.anatomy import anatomy
 from lth_companion.widgets.base import Widget, require, text
 from lth_core import plot, results
+from lth_core.errors import UsageError
 from lth_core.html import Html
 from lth_core.models import layers
 from lth_core.prune import density
-from lth_core.spec import Spec, UsageError
+from lth_core.spec import Spec
 
 CONNECTION_BINS = 24  # of a histogram of connections per unit, from none to MOST times the mean
 MOST = 4.0

@@ -7,7 +7,7 @@ from typing import Any
 import traitlets
 
 from lth_companion.widgets.base import Widget, require, text
-from lth_core.spec import UsageError
+from lth_core.errors import UsageError
 
 SCHEDULES = ("iterative", "one-shot")
 MISSING = 65_535  # in packed curves: this network was not measured there, or diverged

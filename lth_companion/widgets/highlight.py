@@ -15,9 +15,9 @@ from lth_companion.figures.drawing import style
 from lth_companion.figures.vocabulary import AXES, FIELDS, X, axis_of, is_time, levelled, namer, natural
 from lth_companion.widgets.base import Widget, require, text
 from lth_core import analyse, plot
+from lth_core.errors import UsageError
 from lth_core.html import Html
 from lth_core.levels import select
-from lth_core.spec import UsageError
 
 
 class Highlight(Widget):

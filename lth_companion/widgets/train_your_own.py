@@ -15,9 +15,11 @@ from lth_core import arms, data, plot
 from lth_core.analyse import summary
 from lth_core.data import EVALUATED
 from lth_core.engines.sparse import engine as sparse
+from lth_core.errors import UsageError
+from lth_core.html import Html
 from lth_core.models import Network, Trained
 from lth_core.prune import density
-from lth_core.spec import Spec, UsageError
+from lth_core.spec import Spec
 
 STEPS = [500, 1_000, 2_000, 4_000, 10_000, 20_000, 50_000]  # iterations to choose from
 
@@ -77,7 +79,7 @@ def found(
 
 def draw(
     own: pd.DataFrame, dataset: str, published: pd.DataFrame | None = None, *, title: str = "", name: str = "your-own"
-) -> plot.Html:
+) -> Html:
     """Accuracy and early stopping against size: `own` networks in full colour, the published ones faint behind them."""
     fig, axes = plot.canvas(1, 2, height=3.4)
     faint: dict[str, Any] = {"alpha": 0.35, "marker": ""}

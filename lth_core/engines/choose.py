@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lth_core.data import Dataset
+from lth_core.errors import UsageError
 from lth_core.models import Network, Trained
-from lth_core.spec import Spec, UsageError
+from lth_core.spec import Spec
 from lth_core.store.checkpoint import Shelf
 
 # In order of preference on a CPU. Imported when used: a machine that trains on its GPU needs no compiler for CPUs.

@@ -19,8 +19,9 @@ import torch
 from lth_core.data import Dataset
 from lth_core.engines.cohort import Cohort, cohort_of
 from lth_core.engines.forward import way
+from lth_core.errors import UsageError
 from lth_core.models import Network, Trained
-from lth_core.spec import Spec, UsageError
+from lth_core.spec import Spec
 from lth_core.store.checkpoint import Halfway, Shelf
 
 TRAINS = "networks of every kind"

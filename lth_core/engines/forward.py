@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lth_core.errors import UsageError
 from lth_core.models import Layer
-from lth_core.spec import UsageError
 
 Drop = Callable[[Tensor, int], Tensor]  # (activations, index of the layer) -> activations
 

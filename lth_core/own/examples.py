@@ -101,7 +101,7 @@ def divided(train: Split, seed: int) -> tuple[Split, Split]:
     order = generator(seed, "own", "split").permutation(n)
     held = max(1, round(VALIDATION * n))
     kept, val = (torch.from_numpy(np.sort(o)) for o in (order[held:], order[:held]))
-    return pick(train, kept), pick(train, val)  # type: ignore[return-value]
+    return pick(train, kept), pick(train, val)
 
 
 def _pair(part: str, given: Any) -> tuple[Any, Any]:

@@ -121,7 +121,7 @@ def step(experiment: Experiment, module: nn.Module, masks: Masks, optimizers: li
         gradients()
     for optimizer in optimizers:
         if optimizer in closures:
-            optimizer.step(gradients)  # type: ignore[arg-type]
+            optimizer.step(gradients)
         else:
             optimizer.step()
     hold(module, masks)

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import types
 
+from lth_core.models import MEASURED
 from lth_core.spec import Spec
-from lth_core.store.cell import MEASURED
 
 RATIO, FREE = 200, 64_000_000  # a file may unpack to so many times its bytes, and to so many in any case
 MOST_COLUMNS = 200

@@ -114,7 +114,7 @@ def _parametrise(owner: nn.Module, own: str, mask: Tensor) -> None:
 
 
 def _original(owner: nn.Module, own: str) -> Tensor:
-    return owner.parametrizations[own].original  # type: ignore[union-attr,index,return-value]
+    return owner.parametrizations[own].original  # type: ignore[union-attr,index]
 
 
 def _masked_flat(owner: nn.RNNBase, inputs: Any) -> None:

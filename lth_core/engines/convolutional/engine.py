@@ -25,8 +25,9 @@ from lth_core.engines.convolutional.images import draw
 from lth_core.engines.convolutional.network import NOTHING, Convolutional
 from lth_core.engines.convolutional.vectors import VECTORS
 from lth_core.engines.sparse.kernels import ADAM, MOMENTUM, SGD, Rule
+from lth_core.errors import UsageError
 from lth_core.models import INPUTS, Masks, Network, Parameters, Trained, layers
-from lth_core.spec import Spec, UsageError, learning_rates
+from lth_core.spec import Spec, learning_rates
 from lth_core.store.checkpoint import Halfway, Shelf
 
 TRAINS = "convolutional nets in fp32"

@@ -35,8 +35,9 @@ from lth_core.engines.sparse.kernels import (
     list_fours,
     pack,
 )
+from lth_core.errors import UsageError
 from lth_core.models import MEASURED, Masks, Network, Parameters, Trained
-from lth_core.spec import Spec, UsageError, learning_rates
+from lth_core.spec import Spec, learning_rates
 from lth_core.store.checkpoint import Shelf
 
 CROSSOVER = 0.5  # denser networks train by row, others by weight: measured on LeNet-300-100 (benchmarks/lenet.py)

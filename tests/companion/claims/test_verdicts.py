@@ -33,10 +33,10 @@ from lth_companion.experiments import catalogue
 from lth_companion.experiments.catalogue import Scale, iterative, one_shot
 from lth_companion.pages import ledger
 from lth_core import levels, results
+from lth_core.errors import UsageError
 from lth_core.judge import comparisons, estimate
 from lth_core.judge import result as judge
 from lth_core.models import layers
-from lth_core.spec import UsageError
 from lth_core.store.cell import describe
 
 CLAIMS = SHARED / "paper" / "claims.yaml"

@@ -20,8 +20,9 @@ from lth_companion.experiments import xor as compiled
 from lth_companion.pages import answer_key
 from lth_core import arms, data, prune
 from lth_core.engines.sparse import engine as sparse
+from lth_core.errors import UsageError
 from lth_core.models import Network, initial
-from lth_core.spec import Spec, UsageError
+from lth_core.spec import Spec
 
 LIGHT = """
 import importlib.abc, sys

@@ -17,8 +17,8 @@ from lth_companion.experiments import xor
 from lth_companion.experiments.study import Study
 from lth_companion.widgets import Conclude, TicketExplorer, XorLive, conclude, explored, train_your_own, xor_live
 from lth_core import analyse, data, prune, tickets
+from lth_core.errors import UsageError
 from lth_core.models import Trained
-from lth_core.spec import UsageError
 from lth_core.store import Store
 from lth_core.store.cell import key_of
 

@@ -21,8 +21,8 @@ from lth_companion.widgets import TicketExplorer, explored
 from lth_companion.widgets.anatomy import REACH
 from lth_core import prune, results
 from lth_core.analyse import by_trial
+from lth_core.errors import UsageError
 from lth_core.models import initial
-from lth_core.spec import UsageError
 from lth_core.store.cell import key_of
 
 FIGURE = "iclr-fig04"

@@ -14,8 +14,8 @@ from waits import until
 from lth_companion.experiments.study import Study
 from lth_companion.widgets import ByRound, Highlight, by_round, highlight
 from lth_core import results
+from lth_core.errors import UsageError
 from lth_core.html import Html
-from lth_core.spec import UsageError
 
 RESET, CONTINUED = ({"search": search, "arm": "ticket"} for search in ("reset", "continued"))
 

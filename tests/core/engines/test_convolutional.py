@@ -20,9 +20,10 @@ from lth_core.engines.convolutional.network import NOTHING, Convolutional
 from lth_core.engines.forward import forward
 from lth_core.engines.images import flipped_and_cropped, keyed_uniform
 from lth_core.engines.sparse import simd
+from lth_core.errors import UsageError
 from lth_core.models import Network, Parameters, initial, layers
 from lth_core.prune import masked
-from lth_core.spec import Spec, UsageError
+from lth_core.spec import Spec
 from lth_core.store.checkpoint import Halfway
 
 pytestmark = pytest.mark.slow  # compiling takes minutes where no kernel is kept on disk

@@ -18,8 +18,9 @@ from lth_core.engines import dense as train
 from lth_core.engines import forward as forwards
 from lth_core.engines.forward import forward, layout
 from lth_core.engines.images import flipped_and_cropped, keyed_uniform
+from lth_core.errors import UsageError
 from lth_core.models import Network, initial, layers, weight_count
-from lth_core.spec import Spec, UsageError
+from lth_core.spec import Spec
 from lth_core.store import Store
 from lth_core.store.cell import StoreError, key_of
 from lth_core.store.checkpoint import Halfway, Shelf

@@ -18,9 +18,10 @@ from lth_core.engines.sparse import by_row, simd
 from lth_core.engines.sparse import engine as sparse
 from lth_core.engines.sparse.by_row import ByRow
 from lth_core.engines.sparse.by_weight import ByWeight
+from lth_core.errors import UsageError
 from lth_core.models import Network, Parameters, initial
 from lth_core.prune import masked
-from lth_core.spec import Spec, UsageError, learning_rates
+from lth_core.spec import Spec, learning_rates
 
 BY_ROW, BY_WEIGHT = 0.0, 2.0  # values of CROSSOVER that force a layout
 LAYOUTS = pytest.mark.parametrize("crossover", [BY_ROW, BY_WEIGHT], ids=["by_row", "by_weight"])
