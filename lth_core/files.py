@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,6 +53,17 @@ def replaced(path: Path) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+@contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """A folder for what is not kept, gone when the block ends; of a killed process the next one removes it."""
+    host, every = os.uname().nodename, Path(tempfile.gettempdir())
+    for leftover in every.glob(f"{name}.{_literal(host)}.*"):
+        if not alive(leftover.name.split(".")[-2]):
+            shutil.rmtree(leftover, ignore_errors=True)  # another user's stays
+    with tempfile.TemporaryDirectory(prefix=f"{name}.{host}.{os.getpid()}.") as folder:
+        yield Path(folder)
 
 
 def unwritable(path: Path, error: OSError) -> StoreError:

@@ -45,6 +45,18 @@ def density(spec: Spec) -> float:
     return (kept(prunable, spec.prune_conv, spec.round) + total - prunable) / total
 
 
+def planned(spec: Spec, masks: Masks) -> bool:
+    """Whether masks keep as many weights as the row's round keeps: in each layer, or of all where one threshold serves
+    all layers; all of them where masks hold nothing (the mistake "unmasked")."""
+    keep = {name: int(np.count_nonzero(mask)) for name, mask in masks.items()}
+    sizes = {name: mask.size for name, mask in masks.items()}
+    if spec.search == "unmasked":
+        return keep == sizes
+    if spec.round and (spec.scope == "global" or spec.search == "one_threshold"):
+        return sum(keep.values()) / sum(sizes.values()) == density(spec)
+    return keep == plan(spec)
+
+
 def full(spec: Spec) -> Masks:
     """Masks that keep everything."""
     return {layer.weight: np.ones(layer.shape, bool) for layer in layers(spec.arch, spec.dataset)}

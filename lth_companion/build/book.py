@@ -22,27 +22,19 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import lru_cache
-from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 from lth_companion import ROOT
+from lth_companion.build import tied
 from lth_companion.build.serving import show
+from lth_companion.build.vendored import vendor
 from lth_companion.reached import Code
 
 PACKAGES = ("lth_core", "lth_companion")
 JOBS = min(max(2, os.cpu_count() or 2), 8)  # notebooks at once
 FOLDERS = ("", "teach")  # of notebooks/: sections, exercises
 SHOWN = ("exercise", "check")  # tags of cells whose code a reader should see
-# What a page of mathematics needs of MathJax 3, which a Python package carries: 0.8 MB in place of 15.
-MATHJAX = (
-    "startup.js",
-    "core.js",
-    "input/tex.js",
-    "output/chtml.js",
-    "output/chtml/fonts/**/*",
-    "a11y/assistive-mml.js",
-)
 
 
 def digest(paths: Iterable[Path], *texts: str) -> str:
@@ -165,6 +157,8 @@ def execute_all(root: Path, target: Path, parameters: dict[str, Any], force: boo
     """Execute the notebooks whose inputs changed, some at a time; whether all of them succeeded."""
     shared, code = [*measured(root), Path(__file__)], Code(root, PACKAGES)
     notebooks = root / "notebooks"
+    for half in (p for folder in FOLDERS for p in (target / folder).glob(".*.ipynb")):  # of a build that was killed
+        half.unlink()
     for page in (p for folder in FOLDERS for p in (target / folder).glob("*.ipynb")):  # of a notebook that is no more
         if made_from(page)[0] and not (notebooks / page.relative_to(target)).exists():
             page.unlink()
@@ -180,7 +174,7 @@ def execute_all(root: Path, target: Path, parameters: dict[str, Any], force: boo
 
     judge_once(root)
     ok = True
-    with ProcessPoolExecutor(JOBS) as pool:
+    with ProcessPoolExecutor(JOBS, initializer=tied.tie, initargs=(os.getpid(),)) as pool:
         jobs = {pool.submit(execute, s, target / s.relative_to(notebooks), *how): s for s, how in waiting.items()}
         for job in as_completed(jobs):
             name = f"notebooks/{jobs[job].relative_to(notebooks)}"
@@ -193,23 +187,6 @@ def execute_all(root: Path, target: Path, parameters: dict[str, Any], force: boo
                 when = time.strftime("%Y-%m-%d", time.gmtime())
                 status.record(root, str(jobs[job].relative_to(notebooks)), seconds, when)
     return ok
-
-
-def vendor(target: Path) -> None:
-    """Copy MathJax out of its Python package: third-party scripts come with the installation, not the repository."""
-    if target.exists():
-        return
-    package = distribution("sphinx-mathjax-offline")
-    source = Path(str(package.locate_file("sphinx-mathjax-offline/static/mathjax")))
-    partial = target.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    for pattern in MATHJAX:
-        for path in source.glob(pattern):
-            if path.is_file():
-                copy = partial / path.relative_to(source)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, copy)
-    partial.rename(target)
 
 
 def judge_once(root: Path) -> None:
@@ -226,12 +203,20 @@ def inputs_of_pages(root: Path) -> str:
     return digest([*pages, root / "_config.yml", *measured(root), *Code(root, PACKAGES).files], sys.version)
 
 
+def sweep(html: Path, beside: Path) -> None:
+    """Remove what a killed build left beside the book; the old book goes back if it was about to be replaced."""
+    if not html.exists() and (beside / "old").exists():
+        (beside / "old").rename(html)
+    shutil.rmtree(beside, ignore_errors=True)
+
+
 def build_pages(root: Path, force: bool = False) -> bool:
     """Run Jupyter Book if a page, an asset or a result changed since `_build/html` was made; whether it succeeded.
 
     It builds beside the book that is there, which stays until the new one takes its place."""
     html = root / "_build" / "html"
-    stamp = html / ".inputs"
+    beside, stamp = root / "_build" / "beside", html / ".inputs"
+    sweep(html, beside)
     if not force and stamp.exists() and stamp.read_text() == inputs_of_pages(root):
         return True
     from lth_companion.classroom import slides, without_solutions
@@ -242,11 +227,9 @@ def build_pages(root: Path, force: bool = False) -> bool:
         without_solutions.write(root / "book" / "teach" / "student", root / "notebooks" / "teach")
         slides.write(root / "book")
     inputs = inputs_of_pages(root)
-    beside = root / "_build" / "beside"
-    shutil.rmtree(beside, ignore_errors=True)
     start = time.perf_counter()
-    jupyter_book = str(Path(sys.executable).with_name("jupyter-book"))
-    command = [jupyter_book, "build", "book", "--config", "_config.yml", "--path-output", str(beside)]
+    jupyter_book = [sys.executable, "-P", tied.__file__, str(os.getpid()), "jupyter-book"]
+    command = [*jupyter_book, "build", "book", "--config", "_config.yml", "--path-output", str(beside)]
     run = subprocess.run([*command, "-W", "--keep-going", "--all", "-q"], cwd=root, capture_output=True, text=True)
     if run.returncode:
         print(re.sub(r"\x1b\[[\d;]*m", "", run.stdout + run.stderr), file=sys.stderr)

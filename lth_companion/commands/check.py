@@ -10,22 +10,21 @@ from pathlib import Path
 from lth_companion.commands.asked import chosen
 from lth_core import results
 from lth_core.errors import UsageError
+from lth_core.files import scratch
 from lth_core.results.manifest import Damaged
 from lth_core.store import Store
 
 
 def audit(args: argparse.Namespace) -> int:
-    import tempfile
-
     from lth_companion.share.audit import audit as audit_one
 
     source: results.Source = Store(args.store) if args.from_store else results.Published()
     specs = chosen(args, source)
     verdicts = []
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch("lth-audit") as folder:
         for spec in specs:
             verdict = audit_one(
-                spec, source, Store(scratch), data_dir=args.data_dir, device=args.device, engine=args.engine,
+                spec, source, Store(folder), data_dir=args.data_dir, device=args.device, engine=args.engine,
                 iterations=args.iterations,
             )  # fmt: skip
             verdicts.append(verdict)

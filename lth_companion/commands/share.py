@@ -17,21 +17,16 @@ from lth_core.store.cell import key_of
 
 def merge(args: argparse.Namespace) -> int:
     """Import other stores' cells, each verified first."""
-    target = Store(args.store)
+    from lth_companion.share import merging
+
+    target, taken = Store(args.store), merging.Taken()
     target.refuse_links()
-    added = kept = busy = 0
     for folder in args.folders:
-        other = Store(folder)
         if not (Path(folder) / "cells").is_dir():
             raise UsageError(f"{folder} is not a store: it has no folder 'cells'.")
-        other.refuse_links()
-        for key in other.keys():
-            if target.folder(key).exists():
-                kept += 1
-                continue
-            taken = target.adopt(other, key)
-            added, busy = added + taken, busy + (not taken)
-    print(f"{added} cells imported, {kept} were there{f', {busy} are being trained here' if busy else ''}.")
+        taken += merging.merge(Store(folder), target)
+    busy = f", {taken.busy} are being trained here" if taken.busy else ""
+    print(f"{taken.added} cells imported, {taken.kept} were there{busy}.")
     return 0
 
 

@@ -17,7 +17,6 @@ import re
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -27,8 +26,10 @@ from typing import Any
 
 from lth_companion import ROOT
 from lth_companion.experiments import catalogue
+from lth_companion.share.merging import merge
 from lth_core import tickets
 from lth_core.errors import StoreError, UsageError
+from lth_core.files import replaced, scratch
 from lth_core.spec import ALLOWED, Spec
 from lth_core.store import Store
 from lth_core.store.cell import key_of
@@ -115,22 +116,20 @@ def pack(store: Store, out: Path, first: Iterable[str], *, files: int, each: int
 
 def unpack(folder: Path, store: Store) -> int:
     """Take in what an earlier slice packed, each cell verified; how many cells that were."""
-    taken = 0
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch("lth-slice") as unpacked:
         for file in sorted(folder.glob("store-*.tar")):
             try:
                 with tarfile.open(file) as tar:
-                    tar.extractall(scratch, filter="data")
+                    tar.extractall(unpacked, filter="data")
             except (tarfile.TarError, OSError) as error:
                 raise StoreError(f"{file} cannot be unpacked ({error}): copy it again, or leave it out.") from error
-        other = Store(scratch)
-        for key in other.keys():
-            taken += not store.folder(key).exists() and store.adopt(other, key)
+        other = Store(unpacked)
+        taken = merge(other, store).added
         for half in (other.root / "halfway").glob("*.safetensors"):  # checked when training goes on from it
             target = store.root / "halfway" / half.name
             if re.fullmatch(r"[0-9a-f]{20}\.safetensors", half.name) and not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(half.read_bytes())
+                with replaced(target) as partial:
+                    partial.write_bytes(half.read_bytes())
     return taken
 
 
@@ -194,8 +193,8 @@ def main(argv: list[str] | None = None) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {"seconds": {}, "figures": args.figures}
     steps = steps_of(args.figures, args.profile, args.precision, args.dataset)
-    with tempfile.TemporaryDirectory() as scratch:
-        store = Store(args.store or Path(scratch) / "store")
+    with scratch("lth-slice") as folder:
+        store = Store(args.store or folder / "store")
         if args.resume:
             with timed(report, "resume"):
                 report["resumed"] = unpack(args.resume, store)

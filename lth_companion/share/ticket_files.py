@@ -127,7 +127,7 @@ def read(file: Path) -> Ticket:
         trained = _parts(tensors, spec, ".trained")[1] if any(n.endswith(".trained") for n in tensors) else {}
         if tensors:
             raise ValueError(f"{listed(tensors)} belong to no ticket of {spec.arch}")
-        if not _as_many(spec, masks):
+        if not prune.planned(spec, masks):
             raise ValueError(f"its masks do not keep what round {spec.round} keeps")
         network = start(spec, masks)
         if odd := [n for n, w in network.weights.items() if w.tobytes() != weights[n].tobytes()]:
@@ -179,14 +179,6 @@ def _header(file: Path) -> tuple[Spec, dict[str, str]]:
     if unknown := set(about) - {"format", "key", "spec", "density", "digest", *FACTS}:
         raise ValueError(f"its metadata have {listed(unknown)}, which no ticket has")
     return spec, dict(about)
-
-
-def _as_many(spec: Spec, masks: Masks) -> bool:
-    """Whether masks keep what the row's round keeps: in each layer, or of all where one threshold serves all layers."""
-    keep = {n: int(m.sum()) for n, m in masks.items()}
-    if spec.scope == "global" or spec.search == "one_threshold":
-        return sum(keep.values()) / sum(m.size for m in masks.values()) == prune.density(spec)
-    return keep == prune.plan(spec)
 
 
 def _parts(tensors: dict[str, np.ndarray], spec: Spec, after: str) -> tuple[Masks, Parameters]:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from lth_core.errors import StoreError, one_line
 from lth_core.models import Masks, Parameters, initial, layers
-from lth_core.prune import full, masked
+from lth_core.prune import full, masked, planned
 from lth_core.results import manifest, parquet
 from lth_core.results.manifest import Damaged
 from lth_core.results.schema import checked
@@ -252,6 +252,8 @@ class Published:
             found = {n: (np.frombuffer(pruned_at[n], np.uint8) > spec.round).reshape(shapes[n]) for n in shapes}
             if ticket in self.cells.index and digest_arrays(found) != self.cells.at[ticket, "masks"]:
                 raise ValueError(f"its masks are not those that {ticket} was trained with")
+            if not planned(spec, found):
+                raise ValueError(f"its masks do not keep what round {spec.round} keeps")
         except (KeyError, ValueError) as error:
             raise self._odd(f"{self._chains[chain_of(spec)][1]}/masks.parquet", error) from error
         return found

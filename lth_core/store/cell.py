@@ -157,7 +157,7 @@ def decode(folder: Path, key: str) -> tuple[Cell, dict[str, bytes]]:
         if "tensors.safetensors" in files:
             masks, weights = _unpack(load_tensors(files["tensors.safetensors"]), spec)
         made = _made(cell["made"])
-        if wrong := impossible(spec, made, curves, weights):
+        if wrong := impossible(spec, made, curves, masks, weights):
             raise ValueError(wrong)
         if masks and digest_arrays(masks) != made["masks"]:
             raise ValueError("its masks are not those that it was trained with")

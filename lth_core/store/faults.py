@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from lth_core.data import EVALUATED
-from lth_core.models import Parameters
+from lth_core.models import Masks, Parameters
+from lth_core.prune import planned
 from lth_core.spec import Spec
 
 # What opening a file says of its place in the store: missing, a link, a folder, a device. All else is the machine's.
@@ -21,9 +22,9 @@ def of_the_machine(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno not in OF_THE_FILE)
 
 
-def impossible(spec: Spec, made: dict[str, Any], curves: pd.DataFrame, weights: Parameters) -> str:
+def impossible(spec: Spec, made: dict[str, Any], curves: pd.DataFrame, masks: Masks, weights: Parameters) -> str:
     """What no training leaves in a cell ("" if there is nothing): counts beyond the images there are, negative losses,
-    numbers that are none although nothing diverged."""
+    numbers that are none although nothing diverged, masks that keep more or fewer weights than their round."""
     for part, images in EVALUATED[spec.dataset].items():
         if not curves[f"{part}_correct"].between(0, images).all():
             return f"its {part}_correct is no count of {images:,} images"
@@ -34,4 +35,6 @@ def impossible(spec: Spec, made: dict[str, Any], curves: pd.DataFrame, weights: 
         return "its losses and what it says of diverging disagree"
     if not diverged and not all(np.isfinite(w).all() for w in weights.values()):
         return "its weights are no numbers, although its losses are"
+    if masks and not planned(spec, masks):
+        return f"its masks do not keep what round {spec.round} keeps"
     return ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, ClassVar
@@ -133,9 +133,13 @@ class Store:
         """Write a finished training under a temporary name and rename it: a cell is whole or absent."""
         self._write(key_of(network.spec), encode(network, trained))
 
-    def adopt(self, other: Store, key: str) -> bool:
-        """Copy a cell of another store, checked whole; False where a runner here is training that very cell."""
-        _, files = decode(other.folder(key), key)
+    def adopt(self, other: Store, key: str, check: Callable[[Spec, Masks], None] | None = None) -> bool:
+        """Copy a cell of another store, checked whole; False where a runner here is training that very cell.
+
+        `check(spec, masks)`: what else is to be looked at before it is copied; it raises what it finds."""
+        cell, files = decode(other.folder(key), key)
+        if check:
+            check(cell.spec, cell.masks)
         lock = self._lock(key)
         if lock is None:
             return False

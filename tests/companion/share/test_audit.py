@@ -105,6 +105,21 @@ def test_a_number_changed_by_hand_disagrees(store, tmp_path, change):
     assert (verdict.test_difference > verdict.allowed) is (change is accuracy)
 
 
+@pytest.mark.parametrize(
+    "column", [f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "correct")]
+)
+def test_each_of_the_six_columns_is_compared(store, tmp_path, column):
+    """One column changed where the training is well under way, by no more than a few images or a tenth of a loss."""
+
+    def change(curves: dict[str, np.ndarray]) -> None:
+        values = curves[column]
+        values[-1] = values[-1] * 1.1 if column.endswith("loss") else values[-1] - 4
+
+    spec, changed = forged(store, tmp_path / "changed", change)
+    verdict = audit(spec, changed, Store(tmp_path / "scratch"), device="cpu")
+    assert verdict.same_start and not verdict.agrees and verdict.odd == (column,)
+
+
 def test_the_command_says_and_returns_that_a_number_was_changed(store, tmp_path, capsys):
     spec, changed = forged(store, tmp_path / "changed", accuracy)
     assert main(["audit", key_of(spec), "--from-store", "--store", str(changed.root), "--device", "cpu"]) == 1
