@@ -28,8 +28,8 @@ class Verdict:
     - `first_difference`: largest relative difference in loss at the first evaluation after training began
     - `test_difference`: mean difference in test accuracy over the last quarter of the evaluations, and `allowed`
     - `odd`: columns that no second training explains: where two of the three losses are the same to the last bit, so is
-      the network, and the other four columns are the same too; accuracies on training and validation images are compared
-      as those on test images
+      the network, and the other four columns are the same too; accuracies on training and validation images are
+      compared as those on test images
     """
 
     key: str
@@ -139,5 +139,6 @@ def audit(
         key=key_of(spec), round=spec.round, arm=spec.arm, trial=spec.trial, engine=trained.engine,
         stored_engine=str(made["engine"]), same_start=same_start, rebuilt=rebuilt, identical=identical,
         first_difference=float(first), test_difference=difference,
-        allowed=allowed_difference(float(old["test_correct"].iat[-1]) / n, n), odd=odd_columns(old, again, spec.dataset),
+        allowed=allowed_difference(float(old["test_correct"].iat[-1]) / n, n),
+        odd=odd_columns(old, again, spec.dataset),
     )  # fmt: skip

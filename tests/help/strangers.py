@@ -9,13 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load, save
 from tiny import tiny_rows
 
 from lth_companion.share import ticket_files
 from lth_core import tickets
+from lth_core.spec import Spec, from_dict
 from lth_core.store import Store
-from lth_core.store.cell import digest, key_of, own_digest
+from lth_core.store.cell import _pack, _unpack, digest, digest_arrays, key_of, own_digest
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +31,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture
 def forged(whole: Store, tmp_path: Path) -> Callable[..., Store]:
     """A store of one ticket, changed by someone who sets every checksum right."""
-    spec = next(s for s in tiny_rows() if s.arm == "ticket" and s.round == 1)
+    ticket = next(s for s in tiny_rows() if s.arm == "ticket" and s.round == 1)
 
-    def forge(change: Callable[[dict, dict[str, bytes]], None]) -> Store:
+    def forge(change: Callable[[dict, dict[str, bytes]], None], spec: Spec = ticket) -> Store:
         store = Store(tmp_path / "forged")
         shutil.rmtree(store.root, ignore_errors=True)
         folder = store.folder(key_of(spec))
@@ -47,6 +50,18 @@ def forged(whole: Store, tmp_path: Path) -> Callable[..., Store]:
         return store
 
     return forge
+
+
+def with_masks(change: Callable[[dict[str, np.ndarray]], object]) -> Callable[[dict, dict[str, bytes]], None]:
+    """Other masks in a cell, with every digest of them right and weights that fit them."""
+
+    def work(cell: dict, files: dict[str, bytes]) -> None:
+        masks, weights = _unpack(load(files["tensors.safetensors"]), from_dict(cell["spec"]))
+        change(masks)
+        files["tensors.safetensors"] = save(_pack(masks, weights))
+        cell["made"]["masks"] = digest_arrays(masks)
+
+    return work
 
 
 def tensors(header: dict, body: bytes = b"") -> bytes:

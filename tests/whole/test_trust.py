@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from record import tried
-from strangers import opened, tensors
+from strangers import opened, tensors, with_masks
 from tiny import same_cells, tiny_rows
 
 from lth_companion.commands import main, seconds, shard
@@ -124,6 +124,18 @@ def with_cell(**changes: Any) -> Callable[[dict, dict[str, bytes]], None]:
     return lambda cell, files: cell.update(changes)
 
 
+def _one_more(masks: dict[str, np.ndarray], by: bool = True) -> None:
+    mask = masks["fc1.weight"]
+    mask[tuple(np.argwhere(mask != by)[0])] = by
+
+
+def _moved(masks: dict[str, np.ndarray]) -> None:
+    """As many in all as the plan keeps."""
+    _one_more(masks, False)
+    mask = masks["fc2.weight"]
+    mask[tuple(np.argwhere(~mask)[0])] = True
+
+
 HUGE = {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}
 N = 3  # evaluations of a tiny row
 HOSTILE: dict[str, Callable[[dict, dict[str, bytes]], None]] = {
@@ -173,6 +185,10 @@ HOSTILE: dict[str, Callable[[dict, dict[str, bytes]], None]] = {
     "diverged, with losses that are numbers": with_made(diverged=True),
     "infinite weights, not diverged": with_tensors(lambda a: a["fc1.bias"].fill(np.inf)),
     "a mask of other weights": with_tensors(lambda a: a.update({"fc1.weight.mask": np.roll(a["fc1.weight.mask"], 5)})),
+    "masks that keep all": with_masks(lambda m: [x.fill(True) for x in m.values()]),
+    "masks that keep nothing": with_masks(lambda m: [x.fill(False) for x in m.values()]),
+    "one weight more than the plan": with_masks(_one_more),
+    "a weight moved from one layer to another": with_masks(_moved),
     "the digest of other masks": with_made(masks="0" * 16),
     "parquet: not one": lambda c, f: f.update({"curves.parquet": b"PAR1" + bytes(50) + b"PAR1"}),
 }  # fmt: skip
@@ -188,6 +204,34 @@ def test_a_forged_cell_is_refused(name: str, forged, tmp_path: Path, capsys) -> 
     if name == list(HOSTILE)[-1]:
         tried("Hostile input", "`merge` of a cell forged with right checksums", len(HOSTILE),
               "refused by name, exit 1: traversal, huge shapes and files, unknown fields, types")  # fmt: skip
+
+
+def test_an_unpruned_network_has_no_pruned_weight(forged, tmp_path: Path, capsys) -> None:
+    store = forged(with_masks(lambda m: _one_more(m, False)), next(s for s in tiny_rows() if s.round == 0))
+    assert main(["merge", str(store.root), "--store", str(tmp_path / "target")]) == 1
+    assert "its masks do not keep what round 0 keeps" in capsys.readouterr().err
+
+
+def _not_nested(masks: dict[str, np.ndarray]) -> None:
+    """As many weights in each layer, others than those that were alive."""
+    for mask in masks.values():
+        mask[:] = np.roll(mask.ravel(), 5).reshape(mask.shape)
+
+
+@pytest.mark.parametrize("first", ["parent", "child", "both"])
+def test_a_ticket_that_is_no_subset_of_its_parent_is_refused(first: str, whole: Store, forged, tmp_path: Path, capsys):
+    """In whichever order the two arrive."""
+    parent, child = (next(s for s in tiny_rows() if s.arm == "ticket" and s.round == r) for r in (1, 2))
+    odd, target = forged(with_masks(_not_nested), child), Store(tmp_path / "target")
+    odd.read(key_of(child))  # alone it is a possible one
+    if first == "both":
+        odd.adopt(whole, key_of(parent))
+    else:
+        target.adopt(*((whole, key_of(parent)) if first == "parent" else (odd, key_of(child))))
+    assert main(["merge", str(whole.root if first == "child" else odd.root), "--store", str(target.root)]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and f"cell {key_of(child)} keeps" in said and f"cell {key_of(parent)}" in said
+    assert not (target.has(parent) and target.has(child))
 
 
 @pytest.mark.parametrize("error", [errno.EMFILE, errno.EACCES, errno.EIO, errno.ENOMEM, errno.ESTALE])
