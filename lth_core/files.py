@@ -21,6 +21,13 @@ def write(path: Path, data: bytes) -> None:
         os.fsync(f.fileno())
 
 
+def refuse_others(path: Path) -> None:
+    """`OSError` for what is no file: a folder, or a pipe or a device, which whoever reads it would wait for or never
+    come to the end of. (A link to a file is one.)"""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no regular file", str(path))
+
+
 def flush(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     opened = os.open(path, os.O_RDONLY)

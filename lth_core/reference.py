@@ -10,17 +10,20 @@ ours than `tolerance`: the distance between our smallest and largest trial. `ref
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lth_core import results
-from lth_core.errors import StoreError, UsageError
+from lth_core.errors import StoreError, UsageError, one_line
+from lth_core.files import refuse_others
 from lth_core.results import manifest
 from lth_core.results.published import absent
 
 FILE = results.HERE / "reference" / "lenet-mnist.json"
+MOST = 100_000_000  # bytes of a table: a million networks
 COLUMNS = ("stop_iteration", "stop_test", "end_test")
 
 
@@ -75,11 +78,15 @@ def _numbers(values: pd.Series) -> pd.Series:
     return numbers
 
 
-def _table(file: str) -> pd.DataFrame:
+def table(file: str) -> pd.DataFrame:
+    """A table to compare, out of a file; what is no table of text is a `UsageError`."""
     try:
+        refuse_others(Path(file))
+        if Path(file).stat().st_size > MOST:
+            raise ValueError(f"it is larger than {MOST:,} bytes")
         return pd.read_csv(file)
     except ValueError as error:  # empty, not text, or rows of different lengths
-        said = " ".join(str(error).split())
+        said = one_line(" ".join(str(error).split()))
         raise UsageError(f"{file} cannot be read as CSV ({said}): give a text file with one row a network.") from error
 
 
@@ -87,7 +94,7 @@ def main(arguments: list[str]) -> int:
     try:
         if not arguments:
             raise UsageError("give a table to compare: python -m lth_core.reference TABLE.csv.")
-        found = compare(_table(arguments[0]))
+        found = compare(table(arguments[0]))
     except (UsageError, StoreError, OSError) as error:
         print(f"lth_core: {error}", file=sys.stderr)
         return 1 if isinstance(error, StoreError) else 2

@@ -26,6 +26,7 @@ from lth_core.files import replaced
 
 NEEDED = ("CITATION.cff", "LICENSE", "README.md", "CHANGELOG.md", "requirements.lock", "results/MANIFEST.json")
 SUMS = "SHA256SUMS"
+TREE = ("content", "binder")  # what NeuroLibre asks for
 
 
 def committed(root: Path) -> list[str]:
@@ -70,9 +71,11 @@ def write(root: Path, target: Path, results: bool = False) -> Path:
 
 def neurolibre(root: Path, target: Path) -> list[Path]:
     """`content/` and `binder/` as NeuroLibre expects them, with the pages as they will be executed there."""
-    content_folder, binder = target / "content", target / "binder"
-    if content_folder.exists() or binder.exists():
+    if any((target / name).exists() for name in TREE):
         raise UsageError(f"{target} has content/ or binder/ already: give an empty folder.")
+    half = target / ".neurolibre"  # the tree is there whole or not at all
+    shutil.rmtree(half, ignore_errors=True)
+    content_folder, binder = (half / name for name in TREE)
     generated = shutil.ignore_patterns("*.ipynb", "_vendor", "_slides", "student", "__pycache__")
     shutil.copytree(root / "book", content_folder, ignore=generated)
     for source in sorted((root / "notebooks").rglob("*.ipynb")):
@@ -92,7 +95,10 @@ def neurolibre(root: Path, target: Path) -> list[Path]:
     (binder / "runtime.txt").write_text(f"python-{python[1] if python else '3.11'}\n")
     (binder / "postBuild").write_text("#!/bin/bash\nset -e\npip install --no-deps --no-build-isolation .\n")
     (binder / "postBuild").chmod(0o755)
-    return [content_folder, binder]
+    for name in TREE:
+        (half / name).rename(target / name)
+    half.rmdir()
+    return [target / name for name in TREE]
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:

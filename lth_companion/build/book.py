@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -174,11 +175,14 @@ def execute_all(root: Path, target: Path, parameters: dict[str, Any], force: boo
 
     judge_once(root)
     ok = True
-    with ProcessPoolExecutor(JOBS, initializer=tied.tie, initargs=(os.getpid(),)) as pool:
+    with ProcessPoolExecutor(JOBS, initializer=tied.worker) as pool:
         jobs = {pool.submit(execute, s, target / s.relative_to(notebooks), *how): s for s, how in waiting.items()}
         for job in as_completed(jobs):
             name = f"notebooks/{jobs[job].relative_to(notebooks)}"
-            seconds, error = job.result()
+            try:
+                seconds, error = job.result()
+            except BrokenProcessPool:  # ended from outside, or by a machine whose memory ran out
+                seconds, error = 0.0, "the process that executed it was killed: run the same command again."
             if error:
                 ok = False
                 print(f"{name} failed\n  {error}", file=sys.stderr, flush=True)

@@ -8,27 +8,36 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
+from multiprocessing import parent_process
 from threading import Thread
 
 EVERY = 0.2  # seconds between two looks
 
 
-def tie(parent: int) -> None:
-    """End this process as soon as `parent` is no longer the one that started it. A kernel looks after itself: it ends
-    within a second of the process that started it."""
-    if os.getpid() == parent:  # a thread of it
-        return
+def worker() -> None:
+    """End this worker of a pool as soon as the process that has the pool has ended, however it was started. A kernel
+    looks after itself: it ends within a second of the worker that started it."""
+    if (parent := parent_process()) is not None:  # else it is a thread
+        _ended_by(parent.join)
 
-    def watch() -> None:
+
+def command(parent: int) -> None:
+    """End this process as soon as process `parent` is no longer its parent."""
+
+    def wait() -> None:
         while os.getppid() == parent:
             time.sleep(EVERY)
-        os._exit(1)
 
-    Thread(target=watch, daemon=True).start()
+    _ended_by(wait)
+
+
+def _ended_by(wait: Callable[[], None]) -> None:
+    Thread(target=lambda: (wait(), os._exit(1)), daemon=True).start()
 
 
 if __name__ == "__main__":
-    tie(int(sys.argv[1]))
+    command(int(sys.argv[1]))
     from jupyter_book.cli.main import main
 
     sys.argv = sys.argv[2:]

@@ -13,8 +13,10 @@ from typing import Any
 
 from lth_companion.classroom.without_solutions import SOURCES, student, tags
 from lth_core.errors import UsageError
+from lth_core.files import refuse_others
 
 Notebook = dict[str, Any]  # nbformat 4 as read from JSON
+MOST = 50_000_000  # bytes of a notebook
 EXTRA = "extra"  # tag of code cells that a student added
 
 
@@ -26,12 +28,26 @@ def exercises(sources: Path = SOURCES) -> dict[str, Notebook]:
 def read(path: Path) -> Notebook:
     """A notebook from a file; UsageError where it is none."""
     try:
-        made = json.loads(path.read_text("utf-8"))
-        if made["nbformat"] < 4 or not all({"cell_type", "source"} <= set(cell) for cell in made["cells"]):
+        refuse_others(path)
+        with open(path, "rb") as file:
+            made = json.loads(file.read(MOST).decode("utf-8"))
+        if not made["nbformat"] >= 4 or not all(map(_is_cell, made["cells"])):
             raise KeyError
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise UsageError("this is no notebook that can be read: save it again as .ipynb (format 4).") from None
     return made
+
+
+def _is_cell(cell: Any) -> bool:
+    """Whether it has all that is read of a cell, each of its kind."""
+    lines = cell["source"] if isinstance(cell["source"], list) else [cell["source"]]
+    about = cell.get("metadata", {})
+    return (
+        isinstance(cell["cell_type"], str)
+        and all(isinstance(line, str) for line in lines)
+        and isinstance(about, dict)
+        and isinstance(about.get("nbgrader", {}), dict)
+    )
 
 
 def text(cell: Mapping[str, Any]) -> str:
@@ -42,7 +58,7 @@ def names(cell: Mapping[str, Any]) -> set[str]:
     """What a cell defines: how an answer is found whose cell has lost its number."""
     try:
         body = ast.parse(text(cell)).body
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # all that Python's parser ends in
         return set()
     functions = {s.name for s in body if isinstance(s, ast.FunctionDef)}
     return functions | {t.id for s in body if isinstance(s, ast.Assign) for t in s.targets if isinstance(t, ast.Name)}

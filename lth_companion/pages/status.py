@@ -7,12 +7,14 @@ import platform
 import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from lth_companion import ROOT
 from lth_companion.experiments import catalogue
 from lth_core import results
+from lth_core.files import replaced
 from lth_core.plaintext import code, shown
 from lth_core.store.cell import key_of
 
@@ -22,17 +24,23 @@ PACKAGES = ("lth-core", "torch", "numpy", "numba", "pandas", "pyarrow", "matplot
 
 def record(root: Path, name: str, seconds: float, when: str) -> None:
     """Remember the last execution of a notebook (its name inside notebooks/)."""
-    file = root / TIMES
-    known = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    known[name] = {"seconds": round(seconds, 1), "when": when}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", "utf-8")
+    known = {**_times(root), name: {"seconds": round(seconds, 1), "when": when}}
+    with replaced(root / TIMES) as partial:
+        partial.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+def _times(root: Path) -> dict[str, dict[str, Any]]:
+    """What is remembered; what is damaged is forgotten."""
+    try:
+        known = json.loads((root / TIMES).read_text("utf-8"))
+        return {name: {"seconds": float(one["seconds"]), "when": str(one["when"])} for name, one in known.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 def pages(root: Path = ROOT) -> str:
     """Every notebook of the book with the seconds of its last execution here (Markdown)."""
-    file = root / TIMES
-    known = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    known = _times(root)
     lines = ["| notebook | seconds | executed |", "|---|---:|---|"]
     for path in sorted(p for p in (root / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts):
         name = str(path.relative_to(root / "notebooks"))

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -28,8 +29,8 @@ from lth_companion import ROOT
 from lth_companion.experiments import catalogue
 from lth_companion.share.merging import merge
 from lth_core import tickets
-from lth_core.errors import StoreError, UsageError
-from lth_core.files import replaced, scratch
+from lth_core.errors import StoreError, UsageError, one_line
+from lth_core.files import refuse_others, replaced, scratch
 from lth_core.spec import ALLOWED, Spec
 from lth_core.store import Store
 from lth_core.store.cell import key_of
@@ -119,10 +120,13 @@ def unpack(folder: Path, store: Store) -> int:
     with scratch("lth-slice") as unpacked:
         for file in sorted(folder.glob("store-*.tar")):
             try:
+                refuse_others(file)
                 with tarfile.open(file) as tar:
                     tar.extractall(unpacked, filter="data")
-            except (tarfile.TarError, OSError) as error:
-                raise StoreError(f"{file} cannot be unpacked ({error}): copy it again, or leave it out.") from error
+            except (tarfile.TarError, OSError, ValueError, EOFError, OverflowError, zlib.error) as error:
+                raise StoreError(
+                    f"{file} cannot be unpacked ({one_line(str(error))}): copy it again, or leave it out."
+                ) from error
         other = Store(unpacked)
         taken = merge(other, store).added
         for half in (other.root / "halfway").glob("*.safetensors"):  # checked when training goes on from it

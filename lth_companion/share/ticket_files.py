@@ -31,7 +31,7 @@ from lth_core.known_arms import ARMS
 from lth_core.models import Masks, Network, Parameters, layers
 from lth_core.plaintext import faults
 from lth_core.spec import Spec, from_dict
-from lth_core.store.cell import UNREADABLE, digest, digest_arrays, key_of, listed, plain, read_bytes, size_of, taken
+from lth_core.store.cell import UNREADABLE, digest_of_ticket, key_of, listed, plain, read_bytes, size_of, taken
 
 FORMAT = "lth-ticket-1"
 MOST_HEADER = 1_000_000  # bytes of a file's header that are read before anything else is believed
@@ -86,13 +86,7 @@ def pack(ticket: Ticket) -> bytes:
     tensors |= {f"{n}.trained": np.ascontiguousarray(w) for n, w in ticket.trained.items()}
     about = {"format": FORMAT, "key": key_of(spec), "spec": json.dumps(asdict(spec), sort_keys=True)}
     about |= {"density": repr(prune.density(spec)), **ticket.facts}
-    return _in_order(save_tensors(tensors, {**about, "digest": _digest(about, tensors)}))
-
-
-def _digest(about: Mapping[str, str], tensors: Mapping[str, np.ndarray]) -> str:
-    """Of all that a file holds: of what no row draws (trained weights, facts) nothing else would tell damage."""
-    said = {name: text for name, text in about.items() if name != "digest"}
-    return digest(json.dumps([said, digest_arrays(dict(tensors))], sort_keys=True).encode())[:16]
+    return _in_order(save_tensors(tensors, {**about, "digest": digest_of_ticket(about, tensors)}))
 
 
 def _in_order(data: bytes) -> bytes:
@@ -122,7 +116,7 @@ def read(file: Path) -> Ticket:
             raise ValueError(f"{row} does not start from initial weights under a ticket's masks")
         parameters, _ = size_of(spec)
         tensors = load_tensors(read_bytes(file, 10 * parameters + MOST_HEADER))
-        found = _digest(about, tensors)
+        found = digest_of_ticket(about, tensors)
         masks, weights = _parts(tensors, spec, "")
         trained = _parts(tensors, spec, ".trained")[1] if any(n.endswith(".trained") for n in tensors) else {}
         if tensors:

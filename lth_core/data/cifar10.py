@@ -36,7 +36,13 @@ def _parts(records: list[bytes | NDArray[np.uint8]], where: Path) -> Parts:
 
 
 def _from_binary(files: list[Path]) -> Parts:
-    return _parts([f.read_bytes() for f in files], files[0].parent)
+    return _parts([_most(f) for f in files], files[0].parent)
+
+
+def _most(file: Path) -> bytes:
+    """A file's content, and no more of a larger one than shows that it is one."""
+    with open(file, "rb") as held:
+        return held.read(EACH * RECORD + 1)
 
 
 def _from_archive(files: list[Path]) -> Parts:

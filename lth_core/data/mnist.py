@@ -17,7 +17,10 @@ from lth_core.errors import UsageError
 
 NAMES = [f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 MOST = 60_000_000  # bytes of an unpacked file
-DAMAGED = (ValueError, KeyError, OSError, EOFError, NotImplementedError, struct.error, zipfile.BadZipFile, zlib.error)
+DAMAGED = (
+    ValueError, KeyError, TypeError, OSError, EOFError, MemoryError, NotImplementedError, OverflowError, RuntimeError,
+    SyntaxError, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def _flat(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -29,7 +32,8 @@ def idx(file: Path) -> NDArray[np.uint8]:
     each as four bytes, values. A file that is not so, or not whole, is a `UsageError`.
 
     Read here, not by torchvision, which prefers a pickle of its own making (processed/*.pt) if it finds one."""
-    data = file.read_bytes()
+    with open(file, "rb") as held:
+        data = held.read(MOST)
     if file.suffix == ".gz":
         try:
             unpack = zlib.decompressobj(wbits=31)
@@ -54,9 +58,9 @@ def _from_npz(files: list[Path]) -> Parts:
     try:
         with np.load(files[0], allow_pickle=False) as held:
             found = [np.asarray(held[n], np.uint8) for n in ("x_train", "y_train", "x_test", "y_test")]
+        return _flat(found[0]), found[1], _flat(found[2]), found[3]
     except DAMAGED as error:
         raise UsageError(f"{files[0]} is damaged, or not MNIST as Keras keeps it ({type(error).__name__}).") from error
-    return _flat(found[0]), found[1], _flat(found[2]), found[3]
 
 
 def _from_hub(files: list[Path]) -> Parts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from lth_core.own.identity import identity
 from lth_core.own.initial import drawn
 from lth_core.own.network import Trained
 from lth_core.own.states import named
-from lth_core.own.ticket import Ticket, home, read, write
+from lth_core.own.ticket import Ticket, digest, home, read, write
 
 FORMAT = "lth-own-network-1"
 PARTS = ("curves", "weights", "rewound")
@@ -60,25 +61,21 @@ class Finished:
     def read(self, key: str) -> tuple[Trained, float] | None:
         """A finished network and the seconds that it took; None if there is none. `StoreError` if it is damaged."""
         file = self._file(key)
-        if not file.exists():
+        if not os.path.lexists(file):
             return None
         remedy = f"delete {file} to have it trained again"
         try:
             tensors, about = read(file)
         except UsageError as error:
             raise StoreError(f"{file} cannot be read: {remedy}.") from error
-        if about.get("format") != FORMAT or about.get("digest") != digest(tensors):
-            raise StoreError(f"{file} is damaged: {remedy}.")
-        parts: dict[str, dict[str, Tensor]] = {part: {} for part in PARTS}
-        for name, t in tensors.items():
-            part, _, own = name.partition("/")
-            parts[part][own] = t
-        counts = {n for n in parts["curves"] if n == "iteration" or n.endswith("_correct")}
-        curves = {n: [int(x) if n in counts else x for x in t.tolist()] for n, t in parts["curves"].items()}
-        order = json.loads(about["columns"])
-        ordered = {n: curves[n] for n in order}
-        finite = about["finite"] == "yes"
-        return Trained(ordered, parts["weights"], parts["rewound"], finite), float(about["seconds"])
+        try:
+            if about.get("format") != FORMAT or about.get("digest") != digest(tensors):
+                raise ValueError
+            if about.get("seal", seal := _seal(about)) != seal:  # files of earlier versions have none
+                raise ValueError
+            return _taken(tensors, about)
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise StoreError(f"{file} is damaged: {remedy}.") from error
 
     def write(self, key: str, trained: Trained, seconds: float, *, grows: bool, first: bool) -> None:
         """Keep a finished network: its trained weights if it is a ticket, whose masks come from them (`grows`), and
@@ -94,17 +91,26 @@ class Finished:
             "columns": columns,
             "finite": "yes" if trained.finite else "no",
         }
-        write(self._file(key), tensors, {**about, "digest": digest(tensors)})
+        about["digest"] = digest(tensors)
+        write(self._file(key), tensors, {**about, "seal": _seal(about)})
 
     def _file(self, key: str) -> Path:
         return self.root / f"{key}.safetensors"
 
 
-def digest(tensors: dict[str, Tensor]) -> str:
-    """A hash of named tensors."""
-    found = hashlib.sha256()
-    for name in sorted(tensors):
-        flat = tensors[name].detach().cpu().contiguous().reshape(-1)
-        found.update(f"{name} {flat.dtype} {tuple(tensors[name].shape)}".encode())
-        found.update(flat.view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()[:16]
+def _seal(about: dict[str, str]) -> str:
+    """A digest of what a file says of itself, its tensors' digest included."""
+    said = {name: text for name, text in about.items() if name != "seal"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _taken(tensors: dict[str, Tensor], about: dict[str, str]) -> tuple[Trained, float]:
+    """A finished network out of its file, and the seconds that it took."""
+    parts: dict[str, dict[str, Tensor]] = {part: {} for part in PARTS}
+    for name, t in tensors.items():
+        part, _, own = name.partition("/")
+        parts[part][own] = t
+    counts = {n for n in parts["curves"] if n == "iteration" or n.endswith("_correct")}
+    curves = {n: [int(x) if n in counts else x for x in t.tolist()] for n, t in parts["curves"].items()}
+    ordered = {n: curves[n] for n in json.loads(about["columns"])}
+    return Trained(ordered, parts["weights"], parts["rewound"], about["finite"] == "yes"), float(about["seconds"])

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lth_core.errors import UsageError
+from lth_core.errors import UsageError, one_line
 
 State = dict[str, Tensor]  # a module's state dict: parameters and buffers by name
 Masks = dict[str, Tensor]  # parameter name -> bool of its shape, True = kept
@@ -107,5 +107,5 @@ def named(names: Iterable[str]) -> str:
 
 def said(error: BaseException) -> str:
     """An error of a library or of the user's own code, on one line of a readable length."""
-    text = " ".join(str(error).split())
+    text = one_line(" ".join(str(error).split()))
     return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lth_core.errors import UsageError
-from lth_core.files import replaced
+from lth_core.files import refuse_others, replaced
 from lth_core.own.states import Masks, State, hold, mask_like, named, said
+from lth_core.store.cell import digest_of_ticket
 
 FORMAT = "lth-own-ticket-1"
 READ = (FORMAT, "lth-ticket-1")  # the latter: `python -m lth_core export`
@@ -89,7 +90,7 @@ class Ticket:
         """One safetensors file in the layout of `python -m lth_core export`: each entry of the state dict by its name,
         and NAME.mask (bool) beside what is pruned. Written whole or not at all; `~` is your home."""
         tensors = {**self.weights, **{f"{n}.mask": m for n, m in self.masks.items()}}
-        write(file, tensors, {"format": FORMAT})
+        write(file, tensors, {"format": FORMAT, "digest": digest(tensors)})
 
 
 def load(file: str | Path) -> Ticket:
@@ -108,6 +109,9 @@ def load(file: str | Path) -> Ticket:
     form = about.get("format", "")
     if form.startswith("lth-") and form not in READ:
         raise UsageError(f"{file} has the format {form[:40]!r}; read here are {', '.join(READ)}.")
+    own = _digest_of(form, about, tensors)
+    if own and about.get("digest", own) != own:  # files of earlier versions have none
+        raise UsageError(f"{file} is damaged (it does not have its checksum): save or export the ticket again.")
     # X.mask belongs to a tensor X; where there is none it is the module's own, as a causal mask's buffer is.
     beside = [n for n in tensors if n.endswith((".mask", ".trained")) and n.rpartition(".")[0] in tensors]
     masks = {n.removesuffix(".mask"): tensors[n] for n in beside if n.endswith(".mask")}
@@ -127,15 +131,33 @@ def load(file: str | Path) -> Ticket:
     return ticket
 
 
+def _digest_of(form: str, about: dict[str, str], tensors: State) -> str:
+    """What a file of this format says under "digest"; "" for a format of others."""
+    if form == FORMAT:
+        return digest(tensors)
+    return digest_of_ticket(about, {n: t.numpy() for n, t in tensors.items()}) if form in READ else ""
+
+
+def digest(tensors: State) -> str:
+    """A hash of named tensors."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        flat = tensors[name].detach().cpu().contiguous().reshape(-1)
+        found.update(f"{name} {flat.dtype} {tuple(tensors[name].shape)}".encode())
+        found.update(flat.view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
 def read(file: str | Path) -> tuple[State, dict[str, str]]:
     """The tensors of a safetensors file, and what it says about itself."""
     path = home(file)
     try:
+        refuse_others(path)
         with safe_open(path, "pt") as opened:
             about = opened.metadata() or {}
         return load_file(path), about
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise UsageError(f"{file} cannot be read as safetensors ({error}): save the ticket again.") from error
+    except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
+        raise UsageError(f"{file} cannot be read as safetensors ({said(error)}): save the ticket again.") from error
 
 
 def write(file: str | Path, tensors: State, about: dict[str, str]) -> None:

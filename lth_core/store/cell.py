@@ -15,7 +15,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache, partial
 from pathlib import Path
@@ -89,6 +89,13 @@ def digest_arrays(arrays: dict[str, np.ndarray]) -> str:
     return digest(b"".join(name.encode() + np.ascontiguousarray(arrays[name]).tobytes() for name in sorted(arrays)))[
         :16
     ]
+
+
+def digest_of_ticket(about: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> str:
+    """Of all that an exported ticket's file holds: of what no row draws (trained weights, facts) nothing else would
+    tell damage."""
+    said = {name: text for name, text in about.items() if name != "digest"}
+    return digest(json.dumps([said, digest_arrays(dict(arrays))], sort_keys=True).encode())[:16]
 
 
 def encode(network: Network, trained: Trained) -> dict[str, bytes]:
@@ -212,10 +219,12 @@ def _curves(data: bytes, spec: Spec) -> pd.DataFrame:
     size = sum(g.column(i).total_uncompressed_size for g in groups for i in range(g.num_columns))
     if columns != CURVES or file.metadata.num_rows != rows or size > 100 * rows + 100_000:
         raise ValueError(f"its curves are not {rows} evaluations of {len(CURVES)} numbers")
-    curves = file.read().to_pandas(ignore_metadata=True)
-    if not np.array_equal(curves["iteration"], np.arange(rows) * spec.eval_every) or curves.drop(
-        columns=[c for c in curves if c.endswith("loss")]
-    ).isna().any(axis=None):  # a loss may be NaN, a count never
+    table = file.read(use_threads=False)  # threads cost more than these few numbers
+    lacking = sum(
+        table.column(c).null_count for c in CURVES if not c.endswith("loss")
+    )  # a loss may be NaN, a count never
+    curves = table.to_pandas(ignore_metadata=True, use_threads=False)
+    if lacking or not np.array_equal(curves["iteration"], np.arange(rows) * spec.eval_every):
         raise ValueError("its curves are not at the row's iterations")
     return curves
 

@@ -26,11 +26,12 @@ def impossible(spec: Spec, made: dict[str, Any], curves: pd.DataFrame, masks: Ma
     """What no training leaves in a cell ("" if there is nothing): counts beyond the images there are, negative losses,
     numbers that are none although nothing diverged, masks that keep more or fewer weights than their round."""
     for part, images in EVALUATED[spec.dataset].items():
-        if not curves[f"{part}_correct"].between(0, images).all():
+        right = curves[f"{part}_correct"].to_numpy()
+        if right.min() < 0 or right.max() > images:
             return f"its {part}_correct is no count of {images:,} images"
-        if (curves[f"{part}_loss"] < -1e-3).any():  # rounding can leave a loss just below 0
+        if (curves[f"{part}_loss"].to_numpy() < -1e-3).any():  # rounding can leave a loss just below 0
             return f"its {part}_loss is negative"
-    diverged = not np.isfinite(curves["val_loss"]).all()
+    diverged = not np.isfinite(curves["val_loss"].to_numpy()).all()
     if made.get("diverged", diverged) != diverged:
         return "its losses and what it says of diverging disagree"
     if not diverged and not all(np.isfinite(w).all() for w in weights.values()):

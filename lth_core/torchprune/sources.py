@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lth_core.errors import UsageError
+from lth_core.files import refuse_others
 from lth_core.own import ticket
 from lth_core.own.states import named, said
 
@@ -60,12 +61,13 @@ def _of_file(file: str | Path) -> Any:
     if path.suffix == ".safetensors":
         return ticket.read(path)[0]
     try:
+        refuse_others(path)
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as held:
                 return {n: held[n] for n in held.files}
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if not (zipfile.is_zipfile(path) or path.read_bytes()[:1] == b"\x80"):  # neither of torch's two formats
+        if not (zipfile.is_zipfile(path) or _begins(path) == b"\x80"):  # neither of torch's two formats
             raise UsageError(f"{file} cannot be read as a file of tensors (no format of torch's).") from error
         raise UsageError(
             f"{file} holds more than tensors, which could run any code when it is opened: if you trust where it comes "
@@ -73,6 +75,11 @@ def _of_file(file: str | Path) -> Any:
         ) from error
     except Exception as error:  # whatever a reader makes of bytes of unknown origin
         raise UsageError(f"{file} cannot be read as a file of tensors ({said(error)}).") from error
+
+
+def _begins(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(1)
 
 
 def _arrays(what: str | Path, given: Any) -> dict[str, Any]:

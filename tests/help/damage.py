@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
+import pickle
 import random
+import struct
+import tarfile
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +169,124 @@ def in_table(rng: random.Random, data: bytes) -> bytes:
         made = io.BytesIO()
         table.assign(**{column: table[column].map(repr)}).to_parquet(made, compression="zstd")
     return made.getvalue()
+
+
+def of_another_type(rng: random.Random) -> tuple[str, bytes]:
+    """The content of a file of another type altogether, and what it is."""
+    zipped, tarred = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as made:
+        made.writestr("data.pkl", pickle.dumps({"a": 1}))
+    with tarfile.open(fileobj=tarred, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("empty"))
+    contents = {
+        "zip": zipped.getvalue(), "tar": tarred.getvalue(), "gzip": gzip.compress(b"x" * 99),
+        "pickle": pickle.dumps([1]), "text": b"a,b\n1,2\n", "JSON": b'{"a": [NaN, Infinity, -1e999]}', "nothing": b"",
+        "zeros": bytes(5_000), "nested JSON": b"[" * 100_000, "nested tables": b'{"a":' * 50_000,
+        "not UTF-8": b"\xff\xfe{}", "null": b"null",
+        "safetensors": tensors({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, bytes(4)),
+        "safetensors of a terabyte": tensors({"w": {"dtype": "F32", "shape": [2**38], "data_offsets": [0, 2**40]}}),
+        "Parquet of no rows": _as_parquet(pd.DataFrame({"key": pd.Series([], dtype=str)})), "magic": b"PAR1" * 9,
+        "npy of a terabyte": _npy((2**20, 2**20)), "PNG": b"\x89PNG\r\n\x1a\n" + bytes(40), "NUL": b"\0" * 8,
+    }  # fmt: skip
+    kind = rng.choice(sorted(contents))
+    return kind, contents[kind]
+
+
+def _as_parquet(table: pd.DataFrame) -> bytes:
+    made = io.BytesIO()
+    table.to_parquet(made, index=False)
+    return made.getvalue()
+
+
+def _npy(shape: tuple[int, ...], kind: str = "<f4") -> bytes:
+    """The head of an array that says this of itself, and no values."""
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", len(text) + 1) + text + b"\n"
+
+
+def in_zip(rng: random.Random, data: bytes) -> bytes:
+    """A zip (of numpy or torch) with a member gone, twice, renamed, of another content or of a huge declared shape."""
+    with zipfile.ZipFile(io.BytesIO(data)) as held:
+        members = [(i.filename, held.read(i)) for i in held.infolist()]
+    at = rng.randrange(len(members))
+    name, content = members[at]
+    kind = rng.choice(("gone", "twice", "renamed", "other", "bytes", "huge", "objects", "exchanged", "outside"))
+    if kind == "gone":
+        del members[at]
+    elif kind == "twice":
+        members.append((name, in_bytes(rng, content)[1]))
+    elif kind == "exchanged":
+        other = rng.randrange(len(members))
+        members[at], members[other] = (name, members[other][1]), (members[other][0], content)
+    elif kind in ("renamed", "outside"):
+        members[at] = rng.choice(("x", name + "x", "")) if kind == "renamed" else f"../../{name}", content
+    else:
+        odd = {"other": of_another_type(rng)[1], "bytes": in_bytes(rng, content)[1], "objects": _npy((3,), "|O"),
+               "huge": _npy(rng.choice(((2**40,), (2**62, 2**62), (-1,), ())))}  # fmt: skip
+        members[at] = name, odd[kind]
+    made = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a name that stands there twice
+        with zipfile.ZipFile(made, "w", rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))) as zipped:
+            for each, inner in members:
+                zipped.writestr(each, inner)
+    return made.getvalue()
+
+
+def in_tar(rng: random.Random, data: bytes) -> bytes:
+    """A tar with a member gone, twice, renamed, of another content, a link or a device."""
+    packed = "gz" if data[:2] == b"\x1f\x8b" else ""
+    with tarfile.open(fileobj=io.BytesIO(data)) as held:
+        members = [(i.name, held.extractfile(i).read()) for i in held.getmembers() if i.isfile()]  # type: ignore[union-attr]
+    at = rng.randrange(len(members))
+    name, content = members[at]
+    kind = rng.choice(
+        ("gone", "twice", "outside", "absolute", "bytes", "other", "link", "hard link", "pipe", "device", "long")
+    )
+    if kind == "gone":
+        del members[at]
+    elif kind == "twice":
+        members.append((name, in_bytes(rng, content)[1]))
+    elif kind in ("outside", "absolute", "long"):
+        members[at] = (
+            {"outside": f"../{name}", "absolute": f"/nonexistent/{name}", "long": "x/" * 200 + name}[kind],
+            content,
+        )
+    elif kind in ("bytes", "other"):
+        members[at] = name, in_bytes(rng, content)[1] if kind == "bytes" else of_another_type(rng)[1]
+    types = {"link": tarfile.SYMTYPE, "hard link": tarfile.LNKTYPE, "pipe": tarfile.FIFOTYPE, "device": tarfile.CHRTYPE}
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode=f"w:{packed}") as tar:
+        for i, (each, inner) in enumerate(members):
+            info = tarfile.TarInfo(each)
+            info.size = len(inner)
+            if i == at and kind in types:
+                info.type, info.size, info.linkname = types[kind], 0, "/etc/hostname"
+            tar.addfile(info, io.BytesIO(inner))
+    return made.getvalue()
+
+
+def in_csv(rng: random.Random, data: bytes) -> bytes:
+    """A table of text with another cell, head, row or separator."""
+    lines = [line.split(",") for line in data.decode().splitlines()]
+    row = rng.randrange(len(lines))
+    column = rng.randrange(len(lines[row]))
+    kind = rng.choice(("cell", "cell", "cell", "gone", "more", "twice", "separator", "quote", "head"))
+    if kind == "cell":
+        lines[row][column] = rng.choice(
+            ("", "nan", "inf", "-1", "1e999", "x", "{{ 7*191 }}", "9" * 400, "1,5", "\0", "\x85")
+        )
+    elif kind == "gone":
+        del lines[row][column]
+    elif kind == "more":
+        lines[row] += ["x"] * rng.choice((1, 50))
+    elif kind == "twice":
+        lines.append(lines[row])
+    elif kind == "quote":
+        lines[row][column] = '"' + lines[row][column]
+    elif kind == "head":
+        lines[0][rng.randrange(len(lines[0]))] = rng.choice(("x", "", "arm", "round"))
+    return "\n".join((";" if kind == "separator" else ",").join(line) for line in lines).encode()
 
 
 def in_place(rng: random.Random, file: Path) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from damage import in_bytes, in_place
+from damage import in_bytes, in_place, of_another_type
 
 from lth_core.errors import StoreError, UsageError
 
@@ -82,6 +82,7 @@ class Place:
     - `change`: damages of the content of a kind: kind -> (rng, files) -> files
     - `named`: what each refusal has to say one of
     - `wrong`: what is impossible in a value read after such a change ("" if nothing is); bytes may not change it at all
+    - `sealed`: whether a checksum covers the content; what is not ours has none, and other bytes may be another thing
     """
 
     name: str
@@ -90,6 +91,7 @@ class Place:
     named: tuple[str, ...]
     change: Mapping[str, Callable[[random.Random, Files], Files]] = field(default_factory=dict)
     wrong: Callable[[Any], str] = lambda value: ""
+    sealed: bool = True
 
     def lay(self, root: Path, files: Files) -> None:
         shutil.rmtree(root, ignore_errors=True)
@@ -125,8 +127,8 @@ def soak(places: list[Place], times: int, seed: int, root: Path) -> Tally:
     for i in range(times):
         place = places[i % len(places)]
         rng = random.Random(f"{seed} {i}")
-        kind = rng.choice(("bytes", "bytes", "in its place", *(3 * [*place.change])))
-        told, good = "", prints[place.name]
+        kind = rng.choice(("bytes", "bytes", "in its place", "another type", *(3 * [*place.change])))
+        told, good = "", prints[place.name] if place.sealed else None
         if kind in place.change:
             place.lay(root, place.change[kind](rng, place.files))
             good = None
@@ -135,6 +137,9 @@ def soak(places: list[Place], times: int, seed: int, root: Path) -> Tally:
             file = rng.choice(sorted(place.files))
             if kind == "bytes":
                 told, data = in_bytes(rng, place.files[file])
+                (root / file).write_bytes(data)
+            elif kind == "another type":
+                told, data = of_another_type(rng)
                 (root / file).write_bytes(data)
             else:
                 told = in_place(rng, root / file)

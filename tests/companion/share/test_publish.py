@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from killed import at_step, in_a_child
+from record import tried
 from tiny import SMALL, TINY
 
 from lth_companion.build import archive
@@ -34,6 +35,8 @@ from lth_core.results import manifest, parquet
 from lth_core.spec import Spec
 from lth_core.store import Store
 from lth_core.store.cell import describe, digest, digest_arrays, key_of
+
+AT_ONCE = 50 if "LTH_SOAK" in os.environ else 5  # times that publications meet
 
 OLD: dict[str, bytes | None] = {
     "a/cells.parquet": b"old cells", "a/curves.parquet": b"old curves", "a/masks.parquet": b"old masks",
@@ -516,7 +519,7 @@ def test_killed_at_any_time_publishing_again_works(stores: list[Store], figure: 
 @pytest.mark.slow
 @pytest.mark.parametrize("at_once", [2, 4])
 def test_publishing_at_once_from_two_stores(at_once: int, stores: list[Store], figure: str, tmp_path: Path) -> None:
-    for turn in range(3):
+    for turn in range(AT_ONCE):
         root, children = tmp_path / str(turn), []
         for i in range(at_once):
             child = os.fork()
@@ -529,6 +532,9 @@ def test_publishing_at_once_from_two_stores(at_once: int, stores: list[Store], f
             children.append(child)
         assert [os.waitpid(c, 0)[1] for c in children] == [0] * at_once
         assert engines(root) in ({"sparse"}, {"dense-cpu"})
+        assert {p.name for p in root.glob(".*")} <= {manifest.LOCK}
+    tried("Several at once", f"{at_once} publications of two stores to one `results/`", AT_ONCE,
+          "each waits for the other; one of them whole at the end")  # fmt: skip
 
 
 # --- What is written elsewhere ----------------------------------------------------------------------------------------
