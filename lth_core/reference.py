@@ -9,6 +9,7 @@ ours than `tolerance`: the distance between our smallest and largest trial. `ref
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pandas as pd
 from lth_core import results
 from lth_core.errors import StoreError, UsageError, one_line
 from lth_core.files import refuse_others
+from lth_core.known_arms import ARMS
 from lth_core.results import manifest
 from lth_core.results.published import absent
 
@@ -61,9 +63,31 @@ def read() -> tuple[pd.DataFrame, dict[str, Any]]:
     if not root.is_dir():
         raise absent()
     made = manifest.document(root, str(FILE.relative_to(root)))
-    if not isinstance(made, dict) or not {"levels", "about"} <= set(made):
-        raise StoreError(f"{FILE} is missing or no reference: restore it from git.")
+    try:
+        odd = _odd(made["about"], made["levels"])
+    except (KeyError, TypeError, AttributeError):
+        odd = "a level or a number lacks"
+    if odd:
+        raise StoreError(f"{FILE} is missing or no reference ({odd}): restore it from git.")
     return pd.DataFrame(made["levels"]), made["about"]
+
+
+def _odd(about: dict[str, Any], levels: list[dict[str, Any]]) -> str:
+    """What is wrong with a reference ("" if nothing is): pages show its numbers, and anyone may have made it."""
+    if not all(type(about[name]) is int and about[name] > 0 for name in ("trials", "iterations")):
+        return "trials or iterations are no counts"
+    for level in levels:
+        density = level["density"]
+        if level["arm"] not in ARMS or type(level["round"]) is not int or not _finite(density) or not 0 < density <= 1:
+            return "a level is of no arm, round or density"
+        for column in COLUMNS:
+            if not all(_finite(level[column][name]) for name in ("mean", "min", "max", "tolerance")):
+                return f"{column} is no number"
+    return "" if levels else "it has no levels"
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _numbers(values: pd.Series) -> pd.Series:

@@ -21,6 +21,10 @@ from lth_core.errors import StoreError, UsageError, one_line
 __all__ = ["main", "parser", "seconds", "shard"]
 
 DATA = "own: as the profile says; mnist, cifar10: the papers', each figure's own; digits: images that come along"
+FULL = (
+    "this machine, or a limit set on it (ulimit -v, a container), has too little memory for this: nothing stored is "
+    "lost; raise the limit, or ask for less at once (--trials, --shard), then run the same command again."
+)
 MODULES = {
     "book": "lth_companion.build.book",
     "archive": "lth_companion.build.archive",
@@ -135,6 +139,9 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     except OSError as error:
         print(f"lth_core: {one_line(str(error))}", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print(f"lth_core: {FULL}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(STOPPED, file=sys.stderr)

@@ -15,6 +15,7 @@ from lth_core.errors import UsageError, one_line
 State = dict[str, Tensor]  # a module's state dict: parameters and buffers by name
 Masks = dict[str, Tensor]  # parameter name -> bool of its shape, True = kept
 SHOWN = 4  # names in a refusal
+LONG = 100  # characters of a name that a sentence repeats
 
 
 def masked(weights: State, masks: Masks) -> State:
@@ -100,7 +101,7 @@ def copied(state: Mapping[str, Any]) -> State:
 
 def named(names: Iterable[str]) -> str:
     """The first few of some names, for a sentence; a set's in the order of the alphabet."""
-    every = sorted(names) if isinstance(names, Set) else list(names)
+    every = [n if len(n) <= LONG else f"{n[:LONG]}..." for n in (sorted(names) if isinstance(names, Set) else names)]
     more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
     return (", ".join(every[:SHOWN]) or "none") + more
 

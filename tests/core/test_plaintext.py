@@ -16,11 +16,13 @@ from typing import Any
 import nbformat
 import pandas as pd
 import pytest
+import torch
 from bs4 import BeautifulSoup
 from explored import small
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from pages import served
 from places import ROOT
+from safetensors.torch import save_file
 from strangers import opened, tensors
 from tiny import same_cells
 
@@ -33,8 +35,8 @@ from lth_companion.figures import tables
 from lth_companion.pages import ledger, status
 from lth_companion.share import ticket_files
 from lth_companion.widgets import TicketExplorer
-from lth_core import analyse, plot, results
-from lth_core.errors import StoreError
+from lth_core import analyse, own, plot, reference, results, torchprune
+from lth_core.errors import StoreError, UsageError, one_line
 from lth_core.plaintext import code, fault, shown, tidied
 from lth_core.results import manifest
 from lth_core.spec import Spec
@@ -248,6 +250,70 @@ def test_every_text_of_the_benchmark_and_the_verdicts(tmp_path: Path) -> None:
             claims.accepted(tmp_path / "verdicts.json")
         one_sentence(refused.value)
     assert claims.accepted()
+
+
+def test_every_text_and_number_of_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its counts and means are shown on the landing page."""
+    good = reference.FILE.read_text()
+    monkeypatch.setattr(reference, "FILE", tmp_path / "reference" / reference.FILE.name)
+
+    def put(text: str) -> None:
+        manifest.commit(tmp_path, {f"reference/{reference.FILE.name}": text.encode()})
+
+    put(good)
+    levels, about = reference.read()
+    assert len(levels) > 20 and about["trials"]
+    shown = [("about", "trials"), ("about", "iterations"), ("levels", 0, "arm"), ("levels", 0, "round"),
+             ("levels", 0, "density"), ("levels", 0, "stop_test", "mean"), ("levels", 0, "stop_test", "tolerance"),
+             ("levels", 0, "end_test", "max")]  # fmt: skip
+    for path in shown:
+        for odd in (MARK, None, [], float("nan"), True):
+            made = json.loads(good)
+            place = made
+            for name in path[:-1]:
+                place = place[name]
+            place[path[-1]] = odd
+            put(json.dumps(made))
+            with pytest.raises(StoreError, match="no reference") as refused:
+                reference.read()
+            one_sentence(refused.value)
+    for text in ("[]", "{}", '{"about": 3, "levels": 4}', "null", "[" * 100_000):
+        put(text)
+        with pytest.raises(StoreError, match=reference.FILE.name):
+            reference.read()
+
+
+OWN = own.Ticket({"0.weight": torch.eye(3), "0.bias": torch.zeros(3)}, {"0.weight": torch.eye(3).bool()})
+
+
+@pytest.mark.parametrize("place", ["name of a tensor", "format", "a word about it", "name of the file", "digest"])
+def test_text_of_a_ticket_of_ones_own_is_one_printable_line(place: str, tmp_path: Path) -> None:
+    """Names and words of a stranger's file are never obeyed: they can stand in a sentence alone, and as one line."""
+    nasty = MARK + "\n\x1b[2J\x85"
+    named_, words = (
+        {"0.weight": OWN.weights["0.weight"], "0.weight.mask": OWN.masks["0.weight"]},
+        {"format": own.ticket.FORMAT},
+    )
+    file = tmp_path / "ticket.safetensors"
+    if place == "name of a tensor":
+        named_ |= {nasty: torch.full((2,), 7.0), f"{nasty}.mask": torch.full((2,), 7.0)}
+    elif place == "format":
+        words["format"] = f"lth-{nasty}"
+    elif place == "digest":
+        words["digest"] = nasty
+    elif place == "a word about it":
+        words[nasty] = nasty
+    else:
+        file = tmp_path / nasty.replace("/", " ")
+    save_file(named_, file, words)
+    refusals = 0
+    for use in (own.load, torchprune.masks_of, lambda f: own.load(f).fits(torch.nn.Linear(3, 3))):
+        try:
+            use(file)
+        except UsageError as refused:
+            refusals += 1
+            assert one_line(str(refused)) == str(refused)
+    assert refusals
 
 
 @pytest.mark.parametrize("side", ["source", "target"])

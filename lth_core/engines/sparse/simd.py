@@ -16,6 +16,8 @@ from numba import extending, njit
 from numba.core import types
 from numba.extending import models, register_model
 
+from lth_core.engines.sparse.kept import Sealed
+
 FLOAT = ir.FloatType()
 intrinsic: Any = extending.intrinsic  # its annotations describe the making of intrinsics, not their use
 SOURCES = sorted(Path(__file__).resolve().parents[1].rglob("*.py"))  # of all engines: kernels call each other
@@ -42,7 +44,7 @@ def kernel(function: Callable, **options: Any) -> Any:
         # points to: under the same name, a process killed in between would leave there what older sources gave.
         cache, stamp = made._cache, _stamp(function)
         name = f"{cache._impl.filename_base}-{stamp[:12]}"
-        cache._cache_file = type(cache._cache_file)(cache._cache_path, name, stamp)
+        cache._cache_file = Sealed(cache._cache_path, name, stamp)
     except RuntimeError:  # neither this folder nor a home can be written: every process compiles for itself
         made = njit(**flags, **options)(function)
     return made
