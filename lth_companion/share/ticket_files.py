@@ -32,6 +32,7 @@ from lth_core.models import Masks, Network, Parameters, layers
 from lth_core.plaintext import faults
 from lth_core.spec import Spec, from_dict
 from lth_core.store.cell import UNREADABLE, digest_of_ticket, key_of, listed, plain, read_bytes, size_of, taken
+from lth_core.tickets import parent
 
 FORMAT = "lth-ticket-1"
 MOST_HEADER = 1_000_000  # bytes of a file's header that are read before anything else is believed
@@ -139,10 +140,15 @@ def read(file: Path) -> Ticket:
 
 
 def agreement(ticket: Ticket, source: results.Source) -> bool | None:
-    """Whether the ticket's masks are those that `source` has; None where it has none."""
+    """Whether the ticket's masks are those that `source` has, or keep nothing that the round before had pruned there;
+    None where it has neither."""
     spec = ticket.network.spec
     if not source.has_masks(spec):
-        return None
+        above = parent(spec)
+        if above is None or not above.round or not source.has_masks(above):
+            return None
+        before = source.masks(above)
+        return None if all((before[n] | ~m).all() for n, m in ticket.network.masks.items()) else False
     own = start(spec, source.masks(spec)).masks
     return all(np.array_equal(own[n], m) for n, m in ticket.network.masks.items())
 

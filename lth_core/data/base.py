@@ -120,7 +120,10 @@ def from_parquet(files: list[Path], column: str) -> list[tuple[NDArray[np.uint8]
             table = pq.read_table(file, columns=[column, "label"])
             coded = table[column].combine_chunks().field("bytes").to_pylist()
             images = np.stack([np.asarray(Image.open(io.BytesIO(b), formats=["PNG"])) for b in coded])
-            made.append((images, table["label"].to_numpy().astype(np.uint8)))
+            labels = table["label"].to_numpy()
+            if labels.dtype.kind not in "iu":
+                raise TypeError("labels are whole numbers")
+            made.append((images, labels.astype(np.uint8)))
         except Exception as error:  # whatever readers of Parquet and PNG make of bytes of unknown origin
             raise UsageError(f"{file} is not a Parquet file of images and labels ({type(error).__name__}).") from error
     return made

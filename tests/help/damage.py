@@ -219,7 +219,7 @@ def in_zip(rng: random.Random, data: bytes) -> bytes:
         other = rng.randrange(len(members))
         members[at], members[other] = (name, members[other][1]), (members[other][0], content)
     elif kind in ("renamed", "outside"):
-        members[at] = rng.choice(("x", name + "x", "")) if kind == "renamed" else f"../../{name}", content
+        members[at] = rng.choice(("x", name + "x", ".")) if kind == "renamed" else f"../../{name}", content
     else:
         odd = {"other": of_another_type(rng)[1], "bytes": in_bytes(rng, content)[1], "objects": _npy((3,), "|O"),
                "huge": _npy(rng.choice(((2**40,), (2**62, 2**62), (-1,), ())))}  # fmt: skip

@@ -66,6 +66,16 @@ def test_run_is_asked_for_what_the_options_say(tmp_path: Path, monkeypatch: pyte
     )
 
 
+def test_too_little_memory_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(tickets, "run", full)
+    assert main(["run", "iclr-fig03", "--profile", "quick", "--dataset", "digits", "--quiet", "--device", "cpu"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("lth_core: ") and said.count("\n") == 1 and "too little memory" in said
+
+
 def test_run_trains_once(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "rows", lambda *_, **__: rows())
     run = ["run", "iclr-fig03", "--quiet", "--device", "cpu", "--store", str(tmp_path)]

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
+import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pytest
+from killed_commands import at_work
+from places import ROOT
 
 from lth_companion.build import book
 from lth_companion.build.serving import serve, show
+from lth_companion.pages import status
 
 
 def page(*lines: str) -> str:
@@ -137,6 +144,84 @@ def test_the_book_stays_until_the_new_one_is_whole(project: Path, built: Any) ->
     built.ends = 0
     assert built() == 1 and built.well and index.read_text() == "build 3"
     assert not (project / "_build" / "beside").exists()
+
+
+def test_a_book_that_was_about_to_be_replaced_goes_back(project: Path, built: Any) -> None:
+    """Killed between the two renames: the old book lies beside; the next build begins by putting it back."""
+    html, beside = project / "_build" / "html", project / "_build" / "beside"
+    beside.mkdir()
+    html.rename(beside / "old")
+    assert built() == 0 and built.well and (html / "index.html").read_text() == "build 1" and not beside.exists()
+    beside.mkdir()
+    (beside / "half").write_text("left by a killed build")
+    assert built() == 0 and not beside.exists()
+
+
+def test_half_executed_pages_are_swept(project: Path, executed: Any) -> None:
+    (project / "book" / ".first.ipynb").write_text("half")
+    assert executed() == set() and not (project / "book" / ".first.ipynb").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"first.ipynb": 3}', "[" * 100_000])
+def test_damaged_times_are_forgotten(content: str, project: Path) -> None:
+    file = project / status.TIMES
+    file.parent.mkdir()
+    file.write_text(content)
+    assert "not here yet" in status.pages(project)
+    status.record(project, "first.ipynb", 2.0, "2026-01-01")
+    assert "2026-01-01" in status.pages(project)
+
+
+def test_a_killed_worker_is_told_in_a_sentence(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """As where memory runs out: the system kills the process that executes a notebook."""
+
+    def gone(*_: Any) -> Any:
+        raise BrokenProcessPool("terminated abruptly")
+
+    monkeypatch.setattr(book, "execute", gone)
+    assert not book.execute_all(project, project / "book", {})
+    said = capsys.readouterr().err
+    assert "first.ipynb failed" in said and "was killed: run the same command again" in said
+
+
+BEGETS = """
+import subprocess, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from lth_companion.build import tied
+
+def work(n):
+    print("at work", flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    import os
+    from multiprocessing import set_start_method
+    set_start_method(sys.argv[1])
+    subprocess.Popen([sys.executable, "-P", "-c", "import sys, time; sys.path.insert(0, sys.argv[2]); "
+                      "from tied import command; command(int(sys.argv[1])); print('at work', flush=True); "
+                      "time.sleep(600)", str(os.getpid()), os.path.dirname(tied.__file__), "MARK"])
+    with ProcessPoolExecutor(2, initializer=tied.worker) as pool:
+        list(pool.map(work, range(2)))
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_processes_of_a_killed_build_end_with_it(method: str, tmp_path: Path) -> None:
+    script = tmp_path / "begets.py"
+    script.write_text(BEGETS.replace("MARK", str(tmp_path)))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.Popen([sys.executable, str(script), method], stdout=subprocess.PIPE, text=True, env=environment)
+    assert [run.stdout.readline() for _ in range(3)] == ["at work\n"] * 3  # type: ignore[union-attr]
+    assert len(at_work(tmp_path)) >= 2
+    run.kill()
+    run.wait()
+    for _ in range(100):
+        if not (left := at_work(tmp_path)):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"still at work: {left}")
 
 
 def test_what_decides_is_counted(project: Path) -> None:

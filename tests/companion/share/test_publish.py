@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -560,6 +561,22 @@ def test_a_file_is_replaced_or_left_alone(tmp_path: Path, monkeypatch: pytest.Mo
     with files.replaced(file) as temporary:
         temporary.write_text("new")
     assert file.read_text() == "new" and list(tmp_path.iterdir()) == [file]
+
+
+def test_scratch_of_a_killed_process_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    host, alive = os.uname().nodename, os.getppid()
+    for name in (
+        f"lth-x.{host}.{2**22 + 1}.ab",
+        f"lth-x.{host}.{alive}.ab",
+        f"lth-x.elsewhere.{2**22 + 1}.ab",
+        "other",
+    ):
+        (tmp_path / name / "cells").mkdir(parents=True)
+    with files.scratch("lth-x") as folder:
+        (folder / "made").write_text("x")
+        left = {p.name for p in tmp_path.iterdir()} - {folder.name}
+    assert left == {f"lth-x.{host}.{alive}.ab", f"lth-x.elsewhere.{2**22 + 1}.ab", "other"} and not folder.exists()
 
 
 def test_export_gives_equal_bytes_and_leaves_nothing_half(

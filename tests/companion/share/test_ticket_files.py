@@ -4,6 +4,7 @@ not to be trusted are in test_trust."""
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,21 @@ def test_a_mask_that_differs_is_said(store: Store, tmp_path: Path, capsys) -> No
     moved = ticket_files.Ticket(arms.start(TICKET, masks), {}, found.facts)
     file = ticket_files.write(moved, tmp_path)
     assert main(["import", str(file), "--store", str(store.root), "--from-store"]) == 1
+    assert "OTHER MASKS" in capsys.readouterr().out
+
+
+def test_masks_that_do_not_follow_from_the_round_before_are_said(store: Store, tmp_path: Path, capsys) -> None:
+    """Where the ticket's own masks are not there to compare with, those of its parent are."""
+    above, spec = (next(s for s in tiny_rows() if s.arm == "ticket" and s.round == r) for r in (1, 2))
+    known = Store(tmp_path / "known")
+    known.adopt(store, key_of(above))
+    honest = ticket_files.ticket(spec, store)
+    odd = {n: np.roll(m.ravel(), 5).reshape(m.shape) for n, m in honest.network.masks.items()}
+    forged = replace(honest, network=arms.start(spec, odd))
+    asked = ["--from-store", "--store", str(known.root)]
+    assert main(["import", str(ticket_files.write(honest, tmp_path / "a")), *asked]) == 0
+    assert "masks not in the store" in capsys.readouterr().out
+    assert main(["import", str(ticket_files.write(forged, tmp_path / "b")), *asked]) == 1
     assert "OTHER MASKS" in capsys.readouterr().out
 
 
