@@ -20,7 +20,7 @@ test: $(READY)  ## about ten minutes on two cores
 test-slow: $(READY)  ## what `test` leaves out: over half an hour on two cores
 	$(PYTEST) -m slow
 
-soak: $(READY)  ## a hundred thousand damages, 2,000 kills, another seed each day: some hours on one core
+soak: $(READY)  ## a hundred thousand damages, 2,160 kills, another seed each day: some hours on one core
 	LTH_SOAK=100000 LTH_SOAK_SEED=$$(date +%Y%m%d) $(PYTEST) -m slow tests/whole/test_damage.py tests/whole/test_killed.py \
 		tests/companion/share/test_publish.py
 

@@ -52,8 +52,8 @@ def at_step(step: int, root: Path) -> Iterator[int]:
     return steps
 
 
-def at_byte(n: int) -> None:
-    """Kill this process when `files.write` has written n bytes in all: those are on the disk."""
+def at_byte(n: int) -> list[int]:
+    """Kill this process when `files.write` has written n bytes in all: those are on the disk. How many are left."""
     left = [n]
 
     class Counted:
@@ -77,6 +77,7 @@ def at_byte(n: int) -> None:
             left[0] -= len(data)
 
     files.open = lambda path, mode: Counted(open(path, mode))  # type: ignore[attr-defined]
+    return left
 
 
 def at_size(n: int) -> None:

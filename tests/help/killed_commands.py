@@ -41,15 +41,17 @@ def watched(work: Callable[[], int], root: Path, how: str, n: int, log: Path) ->
     elif how == "at a size":
         at_size(n)
     if how == "never":
-        steps = at_step(NEVER, root)
+        steps, left = at_step(NEVER, root), at_byte(NEVER)
         code = work()
-        Path(f"{log}.steps").write_text(str(next(steps)))
+        Path(f"{log}.most").write_text(f"{next(steps)} {NEVER - left[0]}")
         raise SystemExit(code)
     raise SystemExit(work())
 
 
-def sizes(root: Path) -> list[int]:
-    return [p.stat().st_size for p in root.rglob("*") if p.is_file()]
+def sizes(root: Path, since: float) -> list[int]:
+    """Of files that were written after this time."""
+    found = [p.stat() for p in root.rglob("*") if p.is_file()]
+    return [about.st_size for about in found if about.st_mtime >= since]
 
 
 def names(root: Path) -> set[str]:
@@ -81,12 +83,12 @@ class Trial:
     def __post_init__(self) -> None:
         self.log = self.root.with_suffix(".log")
         self._lay()
-        self.old, began = self.operation.state(self.root), time.monotonic()
+        self.old, began, since = self.operation.state(self.root), time.monotonic(), time.time()
         status = self._run("never", 0)
         assert status == 0, f"{self.name}: {self.log.read_text()}"
         self.seconds = time.monotonic() - began
-        self.steps = int(Path(f"{self.log}.steps").read_text())
-        self.bytes, self.largest = sum(sizes(self.root)), max(sizes(self.root))
+        self.steps, self.bytes = map(int, Path(f"{self.log}.most").read_text().split())
+        self.largest = max([1, *sizes(self.root, since)])
         self.new, self.left = self.operation.state(self.root), names(self.root)
         assert self.old != self.new or self.name == "audit"
 
@@ -111,7 +113,7 @@ class Trial:
         most = {"at a step": self.steps, "at a byte": self.bytes, "at a size": self.largest, "at a moment": 0}[how]
         n = rng.randrange(max(most, 1))
         self._lay()
-        moment = rng.uniform(0, self.seconds)
+        moment = rng.uniform(0, 0.9 * self.seconds)
         status = self._run(how, n, moment if how == "at a moment" else PATIENCE)
         ended = "killed" if status is not None and status < 0 else f"status {status}"
         if "Traceback" in (said := self.log.read_text()):

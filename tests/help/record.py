@@ -57,8 +57,10 @@ def joined(before: list[Row], told: list[Row]) -> list[Row]:
     again = {row["test"] for row in told}
     noted: dict[tuple[str, str], Row] = {}
     for row in [*(r for r in before if r["test"] not in again), *told]:
-        if exists(row["test"]):
-            noted[row["group"], row["fault"]] = row
+        key = row["group"], row["fault"]
+        other = noted.get(key, row)  # a short and a long test try the same: the one that tried more is told
+        if exists(row["test"]) and (other["test"] == row["test"] or other["times"] <= row["times"]):
+            noted[key] = row
     return sorted(noted.values(), key=lambda r: (GROUPS.index(r["group"]), r["fault"]))
 
 
