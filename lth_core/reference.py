@@ -109,6 +109,10 @@ def table(file: str) -> pd.DataFrame:
         if Path(file).stat().st_size > MOST:
             raise ValueError(f"it is larger than {MOST:,} bytes")
         return pd.read_csv(file)
+    except OSError as error:
+        raise UsageError(
+            f"{file} cannot be read ({error.strerror or error}): name a table of one row a network."
+        ) from error
     except ValueError as error:  # empty, not text, or rows of different lengths
         said = one_line(" ".join(str(error).split()))
         raise UsageError(f"{file} cannot be read as CSV ({said}): give a text file with one row a network.") from error

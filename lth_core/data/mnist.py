@@ -40,8 +40,9 @@ def idx(file: Path) -> NDArray[np.uint8]:
             data = unpack.decompress(data, MOST)
         except zlib.error:
             data = b""
-    shape = tuple(int(n) for n in np.frombuffer(data[4 : 4 + 4 * data[3]], ">u4")) if len(data) >= 16 else ()
-    if data[:3] != b"\0\0\x08" or len(data) != 4 + 4 * len(shape) + math.prod(shape):
+    axes = data[3] if len(data) >= 4 else 0
+    shape = struct.unpack(f">{axes}I", data[4 : 4 + 4 * axes]) if len(data) >= 4 + 4 * axes else ()
+    if data[:3] != b"\0\0\x08" or not shape or len(data) != 4 + 4 * len(shape) + math.prod(shape):
         raise UsageError(
             f"{file} is damaged or only half there ({len(data):,} bytes): delete it to have it downloaded again, or "
             "name another folder with data_dir or LTH_DATA_DIR."

@@ -109,7 +109,9 @@ def of_other_libraries(folder: Path) -> list[Place]:
 
         zipped = {} if name in ("old.pt", "a.safetensors") else {"zip": of_file(name, in_zip)}
         tensors = {"header": of_file(name, in_header), "tensors": of_file(name, in_tensors)} if "safe" in name else {}
-        return Place(f"torchprune: {name}", {name: content[name]}, read, (name,), {**zipped, **tensors}, sealed=False)
+        return Place(
+            f"torchprune: {name}", {name: content[name]}, read, (name, "0.weight"), {**zipped, **tensors}, sealed=False
+        )
 
     return [place(name) for name in content]
 
@@ -255,7 +257,7 @@ def data_sets() -> list[Place]:
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     pictures = {"pictures": of_file(names[0], in_png), "table": of_file(names[1], in_hub)}
-    mnist, cifar = ("MNIST", "mnist", *names), ("CIFAR-10", "cifar", *names)
+    mnist, cifar = ("MNIST", "mnist", "idx", *names), ("CIFAR-10", "cifar", *names)
     return [
         Place("MNIST, four files", raw, _loads("mnist"), mnist),
         Place("MNIST, packed", packed, _loads("mnist"), mnist),

@@ -23,7 +23,12 @@ from lth_core.store import Store
 from lth_core.store.cell import key_of
 
 FORKS = mp.get_context("forkserver")
-FORKS.set_forkserver_preload(["lth_companion.commands", "lth_core.tickets", "sklearn.datasets"])
+IMPORTED = (
+    "lth_companion.commands", "lth_core.tickets", "sklearn.datasets", "torch", "lth_companion.claims.verdicts",
+    "lth_companion.share.publish", "lth_companion.share.ticket_files", "lth_companion.share.audit",
+    "lth_companion.share.merging", "lth_companion.build.book", "lth_companion.build.archive",
+)  # fmt: skip
+FORKS.set_forkserver_preload([*IMPORTED])
 
 
 PATIENCE = 300  # seconds that a test waits for another process: a very busy machine fails no test
