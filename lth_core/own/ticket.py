@@ -90,6 +90,7 @@ class Ticket:
         """One safetensors file in the layout of `python -m lth_core export`: each entry of the state dict by its name,
         and NAME.mask (bool) beside what is pruned. Written whole or not at all; `~` is your home."""
         tensors = {**self.weights, **{f"{n}.mask": m for n, m in self.masks.items()}}
+        _refuse_extra_state(tensors)
         write(file, tensors, {"format": FORMAT, "digest": digest(tensors)})
 
 
@@ -160,10 +161,14 @@ def read(file: str | Path) -> tuple[State, dict[str, str]]:
         raise UsageError(f"{file} cannot be read as safetensors ({said(error)}): save the ticket again.") from error
 
 
-def write(file: str | Path, tensors: State, about: dict[str, str]) -> None:
-    """A safetensors file, whole or not at all, each array in C order and in memory of its own."""
+def _refuse_extra_state(tensors: State) -> None:
     if odd := [n for n, t in tensors.items() if not isinstance(t, Tensor)]:
         raise UsageError(f"{named(odd)} is no tensor (a module's extra state): a safetensors file cannot hold it.")
+
+
+def write(file: str | Path, tensors: State, about: dict[str, str]) -> None:
+    """A safetensors file, whole or not at all, each array in C order and in memory of its own."""
+    _refuse_extra_state(tensors)
     path = home(file)
     if path.is_dir() or not path.name:
         raise UsageError(f"{file} is a folder: name a file in it, such as ticket.safetensors.")
