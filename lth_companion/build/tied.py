@@ -33,7 +33,11 @@ def command(parent: int) -> None:
 
 
 def _ended_by(wait: Callable[[], None]) -> None:
-    Thread(target=lambda: (wait(), os._exit(1)), daemon=True).start()
+    def end() -> None:
+        wait()
+        os._exit(1)
+
+    Thread(target=end, daemon=True).start()
 
 
 if __name__ == "__main__":
