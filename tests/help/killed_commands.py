@@ -161,5 +161,6 @@ if __name__ == "__main__":
         made = Path(folder) / "base"
         laying = start(lay, made)
         laying.join()
-        found, often = kill(sys.argv[3:] or [*OPERATIONS], int(sys.argv[1]), int(sys.argv[2]), made, Path(folder))
-        print(found.table(), *found.found, dict(often), sep="\n")
+        for name in sys.argv[3:] or [*OPERATIONS]:  # each told when it is done: all of them take a while
+            found, often = kill([name], int(sys.argv[1]), int(sys.argv[2]), made, Path(folder))
+            print(found.table(), *found.found, f"{often[name]} killed before it had ended", sep="\n", flush=True)
