@@ -45,10 +45,11 @@ serve: $(READY)  ## the book as it is at http://127.0.0.1:8000, and a new one bu
 	$(BIN)/python -m lth_companion.build.book --serve
 
 lab: $(VENV)/.lab  ## the notebooks in JupyterLab, with the kernel that they need
-	$(BIN)/jupyter lab $(ROOT_TOO) --LabApp.news_url= --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate notebooks
+	$(BIN)/jupyter lab $(ROOT_TOO) notebooks
 
 $(VENV)/.lab: notebooks/requirements.lock | $(READY)
 	$(UV) pip install --python $(BIN)/python --require-hashes -r $< || $(PIP) install --require-hashes -r $<
+	$(BIN)/jupyter labextension disable @jupyterlab/apputils-extension:announcements # no news, no question: no network
 	@touch $@
 
 class: _build/class/.ready  ## the exercises in Jupyter, in a minute and 400 MB: neither numba nor torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -15,43 +16,48 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
-from jupyter import cut_off, ran, run_all, shown
+from nbformat.v4 import new_code_cell, new_notebook
+from notebook_pages import CELLS, READY, cut_off, errors, picture, printed, run_all
 from places import ROOT
+from waits import until
 
-PANEL = """{
- "cells": [
-  {"cell_type": "code", "execution_count": null, "id": "panel", "metadata": {}, "outputs": [], "source": [
-   "from lth_companion.widgets import train_your_own\\n", "panel = train_your_own.TrainYourOwn()\\n", "panel"]},
-  {"cell_type": "code", "execution_count": null, "id": "busy", "metadata": {}, "outputs": [], "source": [
-   "import time\\n", "end = time.monotonic() + 600\\n",
-   "while not panel.bar.value and time.monotonic() < end:\\n", "    time.sleep(0.05)\\n",
-   "print('it trained meanwhile' if panel.bar.value else 'it waited')"]}
- ],
- "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
- "nbformat": 4, "nbformat_minor": 5
-}
-"""
+SHOW = "from lth_companion.widgets import train_your_own\n\npanel = train_your_own.TrainYourOwn()\npanel"
+BUSY = """import time
+
+end = time.monotonic() + 120
+while not panel.bar.value and time.monotonic() < end:
+    time.sleep(0.05)
+print("it trained meanwhile" if panel.bar.value else "it waited")"""
+IS_BUSY = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment for `make lab` beside this one, whose packages it sees: nothing is installed into this one."""
+    """An environment for `make lab` that sees this one's packages: nothing is installed into this one."""
     folder = tmp_path_factory.mktemp("lab") / "venv"
     venv.create(folder, with_pip=False)
     (site,) = (folder / "lib").glob("python*/site-packages")
     (site / "book.pth").write_text(f"{ROOT}\n{sysconfig.get_paths()['purelib']}\n")
     (folder / ".ready").touch()
+    subprocess.run(["make", "--silent", f"VENV={folder}", f"{folder}/.lab"], cwd=ROOT, check=True)
     return folder
 
 
 @contextmanager
-def lab(environment: Path, folder: Path) -> Iterator[str]:
-    """The address that `make lab` says; `folder` is a home without settings."""
-    paths = {"HOME": str(folder), "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter"), "BROWSER": "true"}
+def lab(environment: Path, home: Path, notebooks: Path | None = None) -> Iterator[str]:
+    """The address that `make lab` says, in a home without settings; `notebooks`: another folder than ours."""
+    (home / ".jupyter").mkdir(parents=True)
+    settings: dict[str, Any] = {"ServerApp": {"open_browser": False}, "LabApp": {"expose_app_in_browser": True}}
+    settings["ServerApp"] |= {"root_dir": str(notebooks)} if notebooks else {}
+    (home / ".jupyter" / "jupyter_lab_config.json").write_text(json.dumps(settings))
     command = ["make", "--silent", "lab", f"VENV={environment}"]
+    if notebooks:
+        command = [str(environment / "bin" / "jupyter"), "lab", "--allow-root"]
+    own = {"HOME": str(home), "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter")}
     process = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, **paths}, start_new_session=True, text=True,
+        command, cwd=ROOT, env={**os.environ, **own}, start_new_session=True, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     said: list[str] = []
@@ -72,22 +78,39 @@ def lab(environment: Path, folder: Path) -> Iterator[str]:
 @pytest.mark.browser
 @pytest.mark.slow
 def test_the_notebooks_open_and_run_in_jupyterlab(environment: Path, browser: Any, tmp_path: Path) -> None:
-    with lab(environment, tmp_path) as address, cut_off(browser, address) as (page, outside):
+    with lab(environment, tmp_path / "home") as address, cut_off(browser, address) as (page, outside):
         page.goto(address)
         page.locator(".jp-DirListing-item").first.wait_for()
         listed = set(page.locator(".jp-DirListing-itemName").all_inner_texts())
         assert {path.name for path in (ROOT / "notebooks").glob("*.ipynb")} <= listed
         page.locator(".jp-DirListing-item", has_text="v1_2_xor.ipynb").dblclick()
-        assert run_all(page) == []
-        assert page.locator(".lth-widget").count() and page.locator(".jp-OutputArea figure").count()
-        shown(page, "lab")
-        assert not outside
+        cells = run_all(page, "v1_2_xor.ipynb")
+        assert all(cell["execution_count"] for cell in cells) and not errors(cells)
+        page.locator(".lth-widget input[type=range]").first.scroll_into_view_if_needed()
+        picture(page, "lab")
+        assert page.locator(".jp-OutputArea figure").count() and not outside
 
 
 @pytest.mark.browser
 @pytest.mark.slow
 def test_the_panel_trains_while_a_cell_is_at_work(environment: Path, browser: Any, tmp_path: Path) -> None:
-    """A cell waits for the training, which begins by a click: JupyterLab tells widgets past the cell that runs."""
-    (tmp_path / "panel.ipynb").write_text(PANEL)
-    with lab(environment, tmp_path) as address, cut_off(browser, address) as (page, _):
+    """A click trains although a cell waits for just that: JupyterLab speaks to widgets beside the cell that runs."""
+    made = new_notebook(cells=[new_code_cell(SHOW), new_code_cell(BUSY)])
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(made, tmp_path / "notebooks" / "panel.ipynb")
+    opened = lab(environment, tmp_path / "home", tmp_path / "notebooks")
+    with opened as address, cut_off(browser, address) as (page, _):
         page.goto(address)
+        page.locator(".jp-DirListing-item", has_text="panel.ipynb").dblclick()
+        until(page, READY, "panel.ipynb")
+        page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        train = page.get_by_role("button", name="Train")
+        train.wait_for()
+        until(page, IS_BUSY)
+        page.wait_for_timeout(2_000)  # JupyterLab opens its second line to the kernel with the first control
+        train.click()
+        until(page, IS_BUSY.replace("busy", "idle"))
+        cells = page.evaluate(CELLS)
+        picture(page, "panel")
+        assert not errors(cells) and "it trained meanwhile" in printed(cells[-1])

@@ -49,6 +49,13 @@ def test_what_an_exercise_imports_is_light(path: Path) -> None:
     assert ran.stdout == "light\n", ran.stderr
 
 
+@pytest.mark.parametrize("command", ["grade", "student"])
+def test_a_teacher_needs_no_more_than_a_class(command: str) -> None:
+    code = LIGHT + f"from lth_companion.commands import main; main([{command!r}, '--help'])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert ran.returncode == 0 and f"lth_core {command}" in ran.stdout, ran.stderr
+
+
 BASE = replace(exercises.TINY, iterations=20, eval_every=10)
 
 
