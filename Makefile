@@ -66,7 +66,7 @@ _build/class/.ready: notebooks/teach/requirements.lock
 	_build/class/bin/python -c 'import site; open(site.getsitepackages()[0] + "/lth.pth", "w").write("$(CURDIR)\n")'
 	@touch $@
 
-lite: _build/lite-maker/.ready  ## the exercises for browsers: a static folder, _build/lite (PYODIDE=FOLDER: without a network)
+lite: _build/lite-maker/.ready $(filter _build/pyodide/%,$(PYODIDE)/pyodide-lock.json)  ## the exercises for browsers: a static folder, _build/lite (PYODIDE=FOLDER: without a network)
 	_build/lite-maker/bin/python -m lth_companion.classroom.lite _build/lite $(if $(PYODIDE),--pyodide $(PYODIDE))
 
 _build/lite-maker/.ready: notebooks/teach/lite.lock
@@ -75,6 +75,10 @@ _build/lite-maker/.ready: notebooks/teach/lite.lock
 	_build/lite-maker/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r $<
 	_build/lite-maker/bin/python -c 'import site; open(site.getsitepackages()[0] + "/lth.pth", "w").write("$(CURDIR)\n")'
 	@touch $@
+
+# What npm and PyPI have of Pyodide, 20 MB: exercise 1 runs on it.
+_build/pyodide/pyodide-lock.json: | _build/lite-maker/.ready
+	_build/lite-maker/bin/python -m lth_companion.classroom.pyodide_core $(@D)
 
 # uv installs in half a minute what takes pip several; pip remains for machines whose index only pip is configured for.
 $(READY): requirements.lock pyproject.toml

@@ -1,4 +1,4 @@
-"""`make lab`: JupyterLab opens in a browser that reaches nothing else, its kernel runs a notebook, its panel answers."""
+"""`make lab`: JupyterLab opens in a browser that reaches nothing else, runs a notebook, and its panel answers."""
 
 from __future__ import annotations
 
