@@ -14,7 +14,7 @@ Network = list[float]
 
 
 def initial(trials: int, hidden: int, sd: float = 0.1) -> list[Network]:
-    """Initial networks: normal(0, sd) redrawn beyond 2 sd, biases 0. However many are asked for, network i is the same."""
+    """Initial networks: normal(0, sd) redrawn beyond 2 sd, biases 0. Network i is the same in any number."""
     return [_drawn(random.Random(f"{hidden} {i}"), hidden, sd) for i in range(trials)]
 
 
