@@ -10,9 +10,7 @@ from places import ROOT
 
 from lth_companion.classroom import handout, without_solutions
 
-SLIDES = (
-    "# Talk\n\nBegin.\n\n---\n\n<!-- handout -->\n## Why\n\nIt is **so**, {{id}}.\n\nNote:\nWait.\n\n---\n\n## No\n"
-)
+SLIDES = "# Talk\n\nBegin.\n\n---\n\n<!-- handout -->\n## Why\n\nIt is **so**, {{id}}.\n\nNote:\nWait.\n\n---\n\n## No"
 
 
 def test_marked_slides_are_taken_without_their_notes() -> None:
