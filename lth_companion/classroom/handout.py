@@ -20,9 +20,9 @@ Word = tuple[str, str]  # with its weight: bold or normal
 
 def marked(source: str, value: Callable[[str], str]) -> list[str]:
     """Markdown of the marked slides, without notes; `value` tells a claim's measured value."""
-    text = re.sub(r"\{\{([\w.-]+)\}\}", lambda m: shown(value(m[1])), source)
-    slides = [part.partition("\nNote:")[0] for part in re.split(r"^---$", text, flags=re.M)]
-    return [slide.replace(MARK, "").strip() for slide in slides if MARK in slide]
+    slides = [part.partition("\nNote:")[0] for part in re.split(r"^---$", source, flags=re.M)]
+    kept = [slide.replace(MARK, "").strip() for slide in slides if MARK in slide]
+    return [re.sub(r"\{\{([\w.-]+)\}\}", lambda m: shown(value(m[1])), slide) for slide in kept]
 
 
 def words(text: str) -> list[Word]:
