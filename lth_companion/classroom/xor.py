@@ -10,6 +10,15 @@ try:
 except ModuleNotFoundError as error:
     if error.name != "numpy":
         raise
-    from lth_companion.classroom.xor_lists import ZERO_LOSS, difference, initial, loss, subnet, survivors, train, units
+    from lth_companion.classroom.xor_lists import (  # type: ignore[assignment]
+        ZERO_LOSS,
+        difference,
+        initial,
+        loss,
+        subnet,
+        survivors,
+        train,
+        units,
+    )
 
 __all__ = ["ZERO_LOSS", "difference", "initial", "loss", "subnet", "survivors", "train", "units"]
