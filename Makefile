@@ -1,8 +1,10 @@
 # Every target sets itself up on a fresh machine with Python >= 3.11 and a package index.
 PYTHON ?= python3
-BIN := .venv/bin
-READY := .venv/.ready
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal --durations 25
+ROOT_TOO := $(if $(filter 0,$(shell id -u)),--allow-root) # containers have nobody else; it listens to this machine alone
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 UV := $(BIN)/python -m uv --quiet
 
@@ -43,28 +45,29 @@ format: $(READY)
 serve: $(READY)  ## the book as it is at http://127.0.0.1:8000, and a new one built beside
 	$(BIN)/python -m lth_companion.build.book --serve
 
-lab: _build/.lab  ## the notebooks in JupyterLab, with the kernel that they need
-	$(BIN)/jupyter lab --LabApp.news_url= --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate notebooks
+lab: $(VENV)/.lab  ## the notebooks in JupyterLab, with the kernel that they need
+	$(BIN)/jupyter lab $(ROOT_TOO) notebooks
 
-_build/.lab: notebooks/requirements.lock | $(READY)
+$(VENV)/.lab: notebooks/requirements.lock | $(READY)
 	$(UV) pip install --python $(BIN)/python --require-hashes -r $< || $(PIP) install --require-hashes -r $<
-	@mkdir -p _build && touch $@
+	$(BIN)/jupyter labextension disable @jupyterlab/apputils-extension:announcements # no news, no question: no network
+	@touch $@
 
 class: _build/class/.ready  ## the exercises in Jupyter, in a minute and 400 MB: neither numba nor torch
 	_build/class/bin/python -m lth_companion.classroom.without_solutions --keep exercises
-	cd exercises && ../_build/class/bin/jupyter nbclassic
+	cd exercises && ../_build/class/bin/jupyter nbclassic $(ROOT_TOO)
 
-# The installer goes when its work is done: 20 MB.
+# The installers go when their work is done: 30 MB.
 _build/class/.ready: notebooks/teach/requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	rm -rf _build/class
 	$(PYTHON) -m venv _build/class
 	_build/class/bin/python -m pip --quiet --disable-pip-version-check install --no-compile --require-hashes -r $<
-	_build/class/bin/python -m pip --quiet uninstall --yes pip
+	_build/class/bin/python -m pip --quiet uninstall --yes setuptools pip
 	_build/class/bin/python -c 'import site; open(site.getsitepackages()[0] + "/lth.pth", "w").write("$(CURDIR)\n")'
 	@touch $@
 
-lite: _build/lite-maker/.ready  ## the exercises for browsers: a static folder, _build/lite (PYODIDE=FOLDER: without a network)
+lite: _build/lite-maker/.ready $(filter _build/pyodide/%,$(PYODIDE)/pyodide-lock.json)  ## the exercises for browsers: a static folder, _build/lite (PYODIDE=FOLDER: without a network)
 	_build/lite-maker/bin/python -m lth_companion.classroom.lite _build/lite $(if $(PYODIDE),--pyodide $(PYODIDE))
 
 _build/lite-maker/.ready: notebooks/teach/lite.lock
@@ -74,10 +77,14 @@ _build/lite-maker/.ready: notebooks/teach/lite.lock
 	_build/lite-maker/bin/python -c 'import site; open(site.getsitepackages()[0] + "/lth.pth", "w").write("$(CURDIR)\n")'
 	@touch $@
 
+# What npm and PyPI have of Pyodide, 20 MB: exercise 1 runs on it.
+_build/pyodide/pyodide-lock.json: | _build/lite-maker/.ready
+	_build/lite-maker/bin/python -m lth_companion.classroom.pyodide_core $(@D)
+
 # uv installs in half a minute what takes pip several; pip remains for machines whose index only pip is configured for.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install uv
 	$(UV) pip install --python $(BIN)/python --require-hashes -r requirements.lock || $(PIP) install --require-hashes -r requirements.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .

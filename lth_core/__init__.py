@@ -1,6 +1,11 @@
 """The Lottery Ticket Hypothesis, measured again: an experiment is a table, one row is one network."""
 
-from lth_core.spec import Spec
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lth_core.spec import Spec
 
 __all__ = ["Spec"]
 __version__ = "0.2.0"
@@ -21,3 +26,12 @@ PUBLIC = {
     "results": ("Published", "table", "curves"),
     "plot": ("canvas", "line", "percent_axis", "show"),
 }  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """`Spec` when it is asked for: modules without arrays are read where there is no numpy, as in a browser."""
+    if name == "Spec":
+        from lth_core.spec import Spec
+
+        return Spec
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -223,13 +223,14 @@ def build_pages(root: Path, force: bool = False) -> bool:
     sweep(html, beside)
     if not force and stamp.exists() and stamp.read_text() == inputs_of_pages(root):
         return True
-    from lth_companion.classroom import slides, without_solutions
+    from lth_companion.classroom import handout, slides, without_solutions
 
     vendor(root / "book" / "_vendor" / "mathjax")
     if (root / "notebooks" / "teach").exists():
         judge_once(root)
         without_solutions.write(root / "book" / "teach" / "student", root / "notebooks" / "teach")
         slides.write(root / "book")
+        handout.write(root / "book", root / "notebooks" / "teach")
     inputs = inputs_of_pages(root)
     start = time.perf_counter()
     jupyter_book = [sys.executable, "-P", tied.__file__, str(os.getpid()), "jupyter-book"]

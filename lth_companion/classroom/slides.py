@@ -2,6 +2,7 @@
 
 A line `---` begins a slide. `<!-- figure: PAGE NAME -->` puts in a figure of an executed page, by the name under which
 `plot.show` drew it; `{{CLAIM}}` a claim's measured value from the ledger; what follows a line `Note:` is for teachers.
+Slides that `<!-- handout -->` marks are on the handout too (`handout`).
 """
 
 from __future__ import annotations

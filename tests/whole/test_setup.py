@@ -143,6 +143,19 @@ def test_the_container_builds_from_the_lock() -> None:
     assert (ROOT / ".devcontainer" / container["build"]["context"]).resolve() == ROOT
 
 
+def test_the_container_installs_and_runs_what_the_makefile_does() -> None:
+    """The same lock, the same way to install this tree, and commands that exist."""
+    from lth_companion.commands.line import parser
+
+    docker, make = ((ROOT / name).read_text() for name in ("Dockerfile", "Makefile"))
+    for way in ("--require-hashes -r requirements.lock", "install --no-deps --no-build-isolation --editable ."):
+        assert way in re.sub("--no-cache-dir ", "", docker) and way in make
+    told = re.findall(r"python -m lth_core ([^&\"\n]+)", docker)
+    assert len(told) == 2
+    for line in told:
+        parser().parse_args(line.split())
+
+
 def test_results_are_small() -> None:
     from lth_core import results
 

@@ -351,6 +351,44 @@ def test_the_first_use_of_a_term_links_to_the_glossary(built_book: Path) -> None
     assert len(glossary.select("dt[id^=term-]")) > 20
 
 
+SMALL = """(least) => [...document.querySelectorAll(".slide.now .body *")].filter((e) => {
+  const said = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) && e.checkVisibility();
+  const drawn = e.closest("svg") !== null;
+  const high = drawn ? e.getBoundingClientRect().height : parseFloat(getComputedStyle(e).fontSize);
+  return said && !["title", "desc"].includes(e.tagName) && high < innerHeight * (drawn ? least.drawn : least.said);
+}).map((e) => `${e.tagName} ${e.textContent.slice(0, 40)}`)"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("height", [720, 1080])
+def test_the_last_row_reads_the_slides(tab: Any, height: int) -> None:
+    """Text is at least a thirtieth of the window's height, in figures a seventieth, and no slide has to be scrolled."""
+    page = tab.page
+    page.set_viewport_size({"width": height * 16 // 9, "height": height})
+    page.goto("/teach/slides.html", wait_until="load")
+    for number in range(1, page.locator(".slide").count() + 1):
+        assert page.evaluate(SMALL, {"said": 1 / 30, "drawn": 1 / 70}) == [], number
+        assert page.evaluate("document.documentElement.scrollHeight <= innerHeight"), number
+        page.keyboard.press("ArrowRight")
+
+
+@pytest.mark.browser
+def test_the_presenters_window_has_the_notes_and_moves_the_slides(tab: Any) -> None:
+    page = tab.page
+    page.goto("/teach/slides.html", wait_until="load")
+    with page.context.expect_page() as opened:
+        page.keyboard.press("p")
+    own = opened.value
+    own.locator("#s1 .note").wait_for()
+    assert not page.locator("#s1 .note").is_visible() and own.locator("#clock").inner_text() == "0 min"
+    assert own.locator("#next").inner_text() == f"Next: {page.locator('#s2 h1').text_content()}"
+    own.keyboard.press("ArrowRight")
+    page.locator("#s2").wait_for()
+    page.keyboard.press("End")
+    own.wait_for_url(f"**#s{page.locator('.slide').count()}")
+    assert Axe().run(own).response["violations"] == [] and not tab.errors
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("tab", [(375, "dark"), (1280, "light")], indirect=True, ids="{0[0]} {0[1]}".format)
 def test_slides_work_by_keyboard_and_are_accessible(tab: Any) -> None:

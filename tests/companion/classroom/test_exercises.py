@@ -110,8 +110,7 @@ WRONG = {
     "1_xor_lottery": {
         "def success_rate": "def success_rate(hidden):\n    return 0.5",
         "def at_least_one": "def at_least_one(p, tickets):\n    return min(1, p * tickets)",
-        "def worth": "def worth(weights):\n    unit = weights[:-1].reshape(-1, 4, weights.shape[1])\n"
-        "    return abs(unit[:, :3]).mean(1) * abs(unit[:, 3])",
+        "def worth": "def worth(unit):\n    return sum(map(abs, unit[:3])) / 3 * abs(unit[3])",
     },
     "2_winning_ticket": {
         "def cut(": "def cut(trained, alive, rate):\n    return alive & (trained > np.quantile(trained[alive], rate))",

@@ -1,4 +1,4 @@
-"""Handed-in exercises are graded whatever is in them: ten wrong ones, and what is put together before they run."""
+"""Handed-in exercises are graded whatever is in them: fourteen wrong ones, and what is put together before they run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lth_companion.classroom import grade, handed_in, without_solutions
 from lth_companion.classroom.sandbox import Ended, Limits
 from lth_core.errors import UsageError
 
-BUGS = "4_find_the_bug"
+XOR, BUGS = "1_xor_lottery", "4_find_the_bug"
 KNOWN = handed_in.exercises()
 LIMITS = Limits(seconds=90, total=1_500, memory=4_000)  # a busy machine takes its time
 
@@ -56,6 +56,11 @@ def cheat(made: dict[str, Any]) -> dict[str, Any]:
     return {**made, "cells": [*made["cells"], made["cells"][-1]]}
 
 
+def without(made: dict[str, Any], *kinds: str) -> dict[str, Any]:
+    """The hand-in without its cells of these kinds, by tag."""
+    return {**made, "cells": [c for c in made["cells"] if not without_solutions.tags(c) & set(kinds)]}
+
+
 SMALLEST, ZERO = "the_smallest_magnitudes_go", "pruned_weights_stay_zero"
 LOOP = f"def {SMALLEST}(made):\n    while True:\n        pass"
 CRASH = f"import os\n\ndef {ZERO}(made):\n    os._exit(1)"
@@ -63,6 +68,9 @@ NOTHING = f"def {ZERO}(made):\n    pass"
 KEY = f"def {ZERO}(made):\n    assert not made.rounds[0].trained['fc9.weight'].any()"
 STRICT = f"def {ZERO}(made):\n    assert made.rounds[0].trained['fc1.weight'].any() == 0"
 FILES = f"import os, shutil\n\ndef {ZERO}(made):\n    open('mine.csv', 'w').write('1')\n    shutil.rmtree(os.getcwd())"
+ENDLESS = f"def {ZERO}(made):\n    return {ZERO}(made)"
+HUNGRY = f"def {ZERO}(made):\n    return bytearray(10**13)"
+SUMMED = "def at_least_one(p, tickets):\n    return p * tickets"
 WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], int, tuple[str, ...]]] = {
     # what was handed in: points of 12, what the remarks say
     "untouched": (lambda _: KNOWN[BUGS], 0, ("the_smallest_magnitudes_go (2 points lost): not answered.",)),
@@ -75,6 +83,10 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], int, tuple[str, ...]]] =
     "writes files": (lambda m: answer(m, ZERO, FILES), 8, ("has a mistake itself: it stops with FileNotFoundError",)),
     "asks": (lambda m: answer(m, ZERO, "input('name?')"), 8, ("does not run, StdinNotImplementedError",)),
     "cheats": (cheat, 0, ("not answered",)),
+    "no end": (lambda m: answer(m, ZERO, ENDLESS), 8, ("has a mistake itself: it stops with RecursionError",)),
+    "too much memory": (lambda m: answer(m, ZERO, HUNGRY), 8, ("has a mistake itself: it stops with MemoryError",)),
+    "checks deleted": (lambda m: without(answer(m, ZERO, NOTHING), "check"), 8, ("implementations pass all your",)),
+    "wrong number": (lambda _: answer(solved(XOR), "at_least_one", SUMMED), 5, ("both fail in a quarter",)),
 }  # fmt: skip
 
 
@@ -89,7 +101,8 @@ def handed(tmp_path: Path, made: Any, name: str = "=Übung 4 (fertig).ipynb") ->
 def test_a_wrong_hand_in_gets_its_points_and_a_sentence(what: str, tmp_path: Path) -> None:
     make, points, said = WRONG[what]
     found = grade.graded(handed(tmp_path, make(solved())), KNOWN, LIMITS)
-    assert (found.exercise, found.points, found.of) == (BUGS, points, 12), found
+    of = {BUGS: 12, XOR: 6}[found.exercise]
+    assert (found.points, found.of) == (points, of), found
     remarks = " ".join(found.remarks)
     assert all(text in remarks for text in said), remarks
     assert [p.name for p in tmp_path.iterdir()] == ["=Übung 4 (fertig).ipynb"]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,8 +16,18 @@ import numpy as np
 import pytest
 from places import ROOT
 
-from lth_companion.classroom import exercises, handed_in, lite, numpy_engine, without_solutions, xor
+from lth_companion.classroom import (
+    exercises,
+    handed_in,
+    lite,
+    numpy_engine,
+    without_solutions,
+    xor,
+    xor_arrays,
+    xor_lists,
+)
 from lth_companion.experiments import xor as compiled
+from lth_companion.experiments import xor_counts
 from lth_companion.pages import answer_key
 from lth_core import arms, data, prune
 from lth_core.engines.sparse import engine as sparse
@@ -47,6 +58,13 @@ def test_what_an_exercise_imports_is_light(path: Path) -> None:
     code = LIGHT + "\n".join([*lines, "from lth_core import data; data.load('digits')", "print('light')"])
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert ran.stdout == "light\n", ran.stderr
+
+
+@pytest.mark.parametrize("command", ["grade", "student"])
+def test_a_teacher_needs_no_more_than_a_class(command: str) -> None:
+    code = LIGHT + f"from lth_companion.commands import main; main([{command!r}, '--help'])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert ran.returncode == 0 and f"lth_core {command}" in ran.stdout, ran.stderr
 
 
 BASE = replace(exercises.TINY, iterations=20, eval_every=10)
@@ -101,25 +119,64 @@ def test_networks_side_by_side_have_one_length() -> None:
 
 def test_xor_in_numpy_trains_what_the_compiled_one_trains() -> None:
     """A unit whose input is within rounding of 0 may go on or stay, so a few networks in a hundred may part."""
-    start = xor.initial(120, 6)
+    start = xor_arrays.initial(120, 6)
     before = start.copy()
-    off = np.abs(xor.train(start, 300) - compiled.train(start, 300)).max(0)
+    off = np.abs(xor_arrays.train(start, 300) - compiled.train(start, 300)).max(0)
     assert np.quantile(off, 0.95) < 1e-4 and np.array_equal(start, before)
     trained = compiled.train(start, 3000)
-    assert np.allclose(xor.loss(trained), compiled.outcome(trained).loss)
+    assert np.allclose(xor_arrays.loss(trained), compiled.outcome(trained).loss)
 
 
 @pytest.mark.slow
 def test_xor_in_numpy_succeeds_as_often() -> None:
-    start = xor.initial(400, 4)
-    ours, theirs = (xor.loss(train(start)) < xor.ZERO_LOSS for train in (xor.train, compiled.train))
+    start = xor_arrays.initial(400, 4)
+    ours, theirs = (xor_arrays.loss(train(start)) < xor.ZERO_LOSS for train in (xor_arrays.train, compiled.train))
     assert (ours == theirs).mean() > 0.98 and abs(ours.mean() - theirs.mean()) <= 0.01
 
 
+def test_xor_in_python_alone_is_xor_in_numpy() -> None:
+    """The same networks: their units, losses, the units that stay, and 300 steps of training, to rounding."""
+    start = xor_arrays.initial(60, 4)
+    lists = start.T.astype(float).tolist()
+    assert np.allclose(xor_lists.loss(lists), xor_arrays.loss(start))
+    assert np.array_equal(xor_lists.units(lists), xor_arrays.units(start))
+    off = np.abs(np.array(xor_lists.train(lists, 300)).T - xor_arrays.train(start, 300)).max(0)
+    assert np.quantile(off, 0.95) < 1e-4 and np.array_equal(start.T.astype(float).tolist(), lists)
+    scores = np.random.default_rng(0).integers(0, 3, (60, 4)).tolist()  # with ties
+    kept = xor_lists.survivors(scores, 2)
+    assert np.array_equal(np.transpose(kept), xor_arrays.survivors(scores, 2))
+    assert np.array_equal(np.transpose(xor_lists.subnet(lists, kept)), xor_arrays.subnet(start, np.transpose(kept)))
+    for counts in ((50, 200, 30, 200), (0, 20, 20, 20), (7, 9, 1, 300)):
+        assert xor_lists.difference(*counts) == pytest.approx(xor_counts.difference(*counts), abs=1e-12)
+    assert xor_lists.ZERO_LOSS == xor_counts.ZERO_LOSS
+
+
+def test_draws_in_python_alone_are_those_of_the_paper() -> None:
+    """normal(0, 0.1) without what lies beyond 2 sd: its sd is 0.88 of the whole's."""
+    made = xor_lists.initial(500, 4)
+    drawn = np.array([unit for network in xor_lists.units(made) for unit in network])
+    assert not drawn[:, 2].any() and not any(network[-1] for network in made)
+    drawn = drawn[:, [0, 1, 3]] / 0.1
+    assert np.abs(drawn).max() <= 2 and abs(drawn.std() - 0.880) < 0.05 and abs(drawn.mean()) < 0.07
+    assert xor_lists.initial(3, 4) == made[:3]
+
+
+def test_exercise_1_runs_in_python_alone() -> None:
+    """As in a browser without a network: no package but the standard library, nothing but the solutions filled in."""
+    source = json.loads((without_solutions.SOURCES / "1_xor_lottery.ipynb").read_text("utf-8"))
+    made = without_solutions.filled_in(without_solutions.student(source), without_solutions.solutions(source))
+    made = lite.for_the_browser(made)
+    cells = [handed_in.text(c) for c in made["cells"] if c["cell_type"] == "code" and c["id"] != "lite"]
+    alone = "import sys\nsys.path = [p for p in sys.path if not p.endswith('site-packages')]\n"
+    code = alone + "\n".join(cells).replace(f"TRIALS = {lite.TRIALS}", "TRIALS = 40") + "\nprint('done')"
+    ran = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert ran.stdout.endswith("done\n"), ran.stderr
+
+
 def test_the_wheel_for_browsers_asks_for_nothing_and_repeats(tmp_path: Path) -> None:
-    made = lite.wheel(tmp_path)
+    made = lite.own_wheel(tmp_path)
     first = made.read_bytes()
-    assert lite.wheel(tmp_path).read_bytes() == first
+    assert lite.own_wheel(tmp_path).read_bytes() == first
     with zipfile.ZipFile(made) as archive:
         names = set(archive.namelist())
         assert {
@@ -131,12 +188,27 @@ def test_the_wheel_for_browsers_asks_for_nothing_and_repeats(tmp_path: Path) -> 
     assert "Requires-Dist" not in metadata and made.name.startswith("lth_core-")
 
 
+def test_an_installed_package_becomes_a_wheel_again(tmp_path: Path) -> None:
+    made = lite.installed_wheel(tmp_path, "comm")
+    target = tmp_path / "there"
+    with zipfile.ZipFile(made) as archive:
+        archive.extractall(target)
+    code = "import importlib.metadata as m, comm; print(comm.__file__, m.version('comm'))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": str(target)}
+    )
+    assert ran.stdout.split() == [str(target / "comm" / "__init__.py"), metadata.version("comm")], ran.stderr
+
+
 def test_the_browsers_notebook_fetches_first() -> None:
-    for notebook in handed_in.exercises().values():
+    for name, notebook in handed_in.exercises().items():
         made = lite.for_the_browser(notebook)
         code = [c for c in made["cells"] if c["cell_type"] == "code"]
         assert code[0]["id"] == "lite" and "--no-deps lth-core" in code[0]["source"]
-        assert made["cells"][1:3][0] is lite.FIRST and len(made["cells"]) == len(notebook["cells"]) + 1
+        alone = name == "1_xor_lottery"
+        assert lite.in_python_alone(notebook) == alone and ("numpy" in code[0]["source"]) == (not alone)
+        own = [c["id"] for c in made["cells"] if c["id"] not in ("lite", "lite-parameters")]
+        assert own == [c["id"] for c in notebook["cells"]] and len(made["cells"]) - len(own) == 1 + alone
 
 
 def minutes(text: str) -> int:

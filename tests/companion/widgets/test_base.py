@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -268,6 +269,26 @@ def test_a_click_trains_a_chain_and_draws_it() -> None:
     expected = [prune.density(s) for specs in train_your_own.rows(rate=0.5, rounds=2, iterations=500) for s in specs]
     assert made.table["density"].tolist() == pytest.approx(expected)
     assert made.figure.value.startswith("<figure id=") and not made.train.disabled and made.cancel.disabled
+
+
+def test_sliders_answer_while_it_trains() -> None:
+    """A reader moves a slider again and again while a chain trains beside: each move is answered before the next, and
+    they are at least four a second."""
+    made = panel(iterations=20_000, rounds=1)
+    answered: list[float] = []
+    made.lr.observe(lambda change: answered.append(change["new"]), "value")
+    made.train.click()
+    while made.train.disabled and not made.bar.value:  # the engine is compiled first
+        time.sleep(0.01)
+    began, moves = time.monotonic(), 0
+    while made.bar.value < made.bar.max and made.train.disabled:
+        moves += 1
+        made.lr.value = 1e-3 * (1 + moves % 2)
+        time.sleep(0.01)
+    seconds = time.monotonic() - began
+    made.wait(60)
+    assert "Done: 3 networks" in made.says.value and moves > 1
+    assert len(answered) == moves >= 4 * seconds
 
 
 def test_cancel_stops_soon_and_keeps_finished_rounds() -> None:
