@@ -79,6 +79,13 @@ def tickets_start_at_their_initial_values(store: Store, search: str) -> None:
             assert np.array_equal(network.weights[name][stays], start[name][stays])
 
 
+def biases_start_at_their_initial_values(store: Store, search: str) -> None:
+    """A ticket's biases are the unpruned network's initial ones, bit for bit."""
+    start = initial(BASE)
+    for network, _, _ in networks(store, search):
+        assert all(np.array_equal(network.weights[n], start[n]) for n in start if n not in network.masks)
+
+
 def pruned_weights_stay_zero(store: Store, search: str) -> None:
     """A trained ticket has no weight that it did not have at its start."""
     for network, trained, _ in networks(store, search):
@@ -102,6 +109,8 @@ FOUND_BY: dict[str, Callable[[Store, str], None]] = {
     "one_threshold": layers_keep_their_share,
     "other_trial": smallest_magnitudes_go,
     "not_rewound": tickets_start_at_their_initial_values,
+    "rewound_once": tickets_start_at_their_initial_values,
+    "biases_once": biases_start_at_their_initial_values,
     "drawn_again": tickets_start_at_their_initial_values,
     "unmasked": pruned_weights_stay_zero,
     "own_masks": controls_have_the_tickets_masks,

@@ -1,0 +1,38 @@
+"""lth_core's own rows on the same schedule, by the engine that it chooses for a CPU, and their reinitialised control."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+
+import numpy as np
+from collect import RECIPE
+from measured import EPOCHS, ROUNDS, TRIALS, WEIGHTS, Record, right
+
+from lth_core import tickets
+from lth_core.spec import Spec
+from lth_core.store import Store
+
+record = Record(library="lth_core", call="python -m lth_core run, one row a network", optimizer="Adam, new each round")
+record.facts["versions"] |= {"lth_core": "", "numpy": np.__version__}
+with tempfile.TemporaryDirectory() as folder:
+    store = Store(folder)
+    warm = Spec(**{**RECIPE, "iterations": 10, "eval_every": 10}, trial=999)
+    tickets.run([warm, warm.at_round(ROUNDS)], store)  # compiles
+    control = []
+    for trial in range(TRIALS):
+        found = record.trial()
+        control.append([])
+        for round in range(ROUNDS + 1):
+            spec = Spec(**RECIPE, trial=trial).at_round(round)
+            network = tickets.from_store(spec, store)
+            found.begin(network.weights, network.masks)
+            tickets.run([spec], store)
+            found.end(store.trained(spec))
+        kept = found.rounds[-1]["kept"]
+        found.file("mask", None, {n: store.masks(spec)[n] for n in WEIGHTS}, kept)
+        for round in range(1, ROUNDS + 1):
+            other = replace(Spec(**RECIPE, trial=trial).at_round(round), arm="reinit")
+            tickets.run([other], store)
+            control[-1].append(right(store.trained(other), *found.test))
+record.write(control=control, epochs=EPOCHS)
