@@ -67,7 +67,9 @@ def entry(name: str, raw: dict[str, Any]) -> dict[str, Any]:
 
 def document(folder: Path) -> dict[str, Any]:
     """What is published of a folder of raw facts."""
-    raw = {n: checked(n, json.loads((folder / f"{n}.json").read_text())) for n in NAMES if (folder / f"{n}.json").exists()}
+    raw = {
+        n: checked(n, json.loads((folder / f"{n}.json").read_text())) for n in NAMES if (folder / f"{n}.json").exists()
+    }
     scales = {(len(r["trials"]), len(r["trials"][0])) for r in raw.values()}
     if len(scales) != 1:
         raise ValueError(f"libraries differ in trials and rounds: {sorted(scales)}")

@@ -1,4 +1,4 @@
-"""What libraries that offer lottery tickets do, each in an environment of its own: the facts of `results/libraries.json`.
+"""What libraries that offer lottery tickets do, each in an environment of its own: makes `results/libraries.json`.
 
     python benchmarks/libraries/run.py [--folder FOLDER] [--open-lth FOLDER] [--publish] [--forget] [NAME ...]
 

@@ -11,7 +11,7 @@ from fastai.callback.core import Callback
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fasterai.sparse.all import Schedule, SparsifyCallback, large_final
-from measured import BIASES, EPOCHS, LR, RATE, ROUNDS, TRIALS, WEIGHTS, Record
+from measured import EPOCHS, LR, RATE, ROUNDS, TRIALS, WEIGHTS, Record
 from torch import nn
 from torch.utils.data import DataLoader
 from with_torch import LeNet, arrays, dataset, loader
@@ -73,7 +73,9 @@ record = Record(
 for trial in range(TRIALS):
     found = record.trial()
     val = DataLoader(dataset(*record.given.val(trial)), batch_size=1000)
-    learn = Learner(DataLoaders(loader(record.given, trial), val), LeNet(found.initial), loss_func=nn.CrossEntropyLoss())
+    learn = Learner(
+        DataLoaders(loader(record.given, trial), val), LeNet(found.initial), loss_func=nn.CrossEntropyLoss()
+    )
     schedule = Schedule(geometric, start_pct=START)
     sparsify = SparsifyCallback(
         SPARSITY, "weight", "local", large_final, schedule, lth=True, save_tickets=True, layer_type=nn.Linear

@@ -4,9 +4,9 @@ import os
 
 os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 
-import tensorflow as tf  # noqa: E402
-from lottery_ticket_pruner import LotteryTicketPruner, PrunerCallback  # noqa: E402
-from measured import BATCH, BIASES, EPOCHS, LAYERS, LR, RATE, ROUNDS, TRIALS, WEIGHTS, Record  # noqa: E402
+import tensorflow as tf
+from lottery_ticket_pruner import LotteryTicketPruner, PrunerCallback
+from measured import BATCH, BIASES, EPOCHS, LAYERS, LR, RATE, ROUNDS, TRIALS, WEIGHTS, Record
 
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(1)

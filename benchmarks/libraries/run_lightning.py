@@ -79,9 +79,7 @@ record = Record(
 )
 for trial in range(TRIALS):
     found, batches = record.trial(), loader(record.given, trial)
-    pruning = ModelPruning(
-        "l1_unstructured", amount=RATE, apply_pruning=after, use_lottery_ticket_hypothesis=True
-    )
+    pruning = ModelPruning("l1_unstructured", amount=RATE, apply_pruning=after, use_lottery_ticket_hypothesis=True)
     trainer = pl.Trainer(
         max_epochs=EPOCHS * (ROUNDS + 1),
         accelerator="cpu",

@@ -1,4 +1,4 @@
-"""lth_core's own rows on the same schedule, by the engine that it chooses for a CPU, and their reinitialised control."""
+"""lth_core's own rows on the same schedule, by the engine that it takes on a CPU, and their reinitialised control."""
 
 from __future__ import annotations
 

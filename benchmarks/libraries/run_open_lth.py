@@ -62,5 +62,7 @@ for trial in range(TRIALS):
         found.end(used, sum(int((end[n][~masks[n]] != 0).sum()) for n in WEIGHTS))
         found.rounds[-1]["seconds"] = round(each, 2)
         says = json.loads((level / "sparsity_report.json").read_text())
-        found.file("mask", round(says["unpruned"] / says["total"], 4), {n: masks[n] for n in WEIGHTS}, found.rounds[-1]["kept"])
+        found.file(
+            "mask", round(says["unpruned"] / says["total"], 4), {n: masks[n] for n in WEIGHTS}, found.rounds[-1]["kept"]
+        )
 record.write(commit=os.environ["OPEN_LTH_COMMIT"], read=time.strftime("%Y-%m-%d", time.gmtime()))

@@ -34,7 +34,9 @@ for trial in range(TRIALS):
         train(model, batches, optimizer)
         state = model.state_dict()
         found.end(
-            arrays({n: state[f"{n}_orig"] * masks[n] if round and n in WEIGHTS else state[n] for n in (*WEIGHTS, *BIASES)})
+            arrays(
+                {n: state[f"{n}_orig"] * masks[n] if round and n in WEIGHTS else state[n] for n in (*WEIGHTS, *BIASES)}
+            )
         )
     torch.save(model.state_dict(), "state.pt")
     read = torch.load("state.pt")

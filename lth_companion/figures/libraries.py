@@ -32,9 +32,7 @@ def states(rounds: pd.DataFrame) -> pd.DataFrame:
     """Library × round: its `STATES`, from round 1 on; libraries in the order of the file."""
     whole = rounds[rounds["round"] == 0].groupby("name")["kept"].max()
     later = rounds[rounds["round"] > 0].assign(whole=lambda t: t["name"].map(whole))
-    found = {
-        (str(name), int(at)): state(part) for (name, at), part in later.groupby(["name", "round"], sort=False)
-    }
+    found = {(str(name), int(at)): state(part) for (name, at), part in later.groupby(["name", "round"], sort=False)}
     made = pd.Series(found).unstack()
     return made.loc[list(dict.fromkeys(later["name"]))]
 
@@ -42,6 +40,8 @@ def states(rounds: pd.DataFrame) -> pd.DataFrame:
 def begins() -> Html:
     """A mark for each library and round: what the round's training began from."""
     _, rounds, _ = results.libraries()
+    if rounds.empty:
+        return Html("", "begins")
     made = states(rounds)
     fig, ax = plot.canvas(height=0.9 + 0.31 * len(made))
     for key, (marker, fill, arm, label) in STATES.items():
@@ -59,8 +59,8 @@ def begins() -> Html:
         fig,
         name="beyond-libraries",
         alt=f"What each of the rounds began from, by library. {said}.",
-        caption="<strong>Where rounds begin.</strong> A filled circle: before this round every weight that was left, and "
-        "every bias, had the value bit for bit that it was drawn with, in all trials.",
+        caption="<strong>Where rounds begin.</strong> A filled circle: before this round every weight that was left, "
+        "and every bias, had the value bit for bit that it was drawn with, in all trials.",
     )
 
 
@@ -73,8 +73,10 @@ def _runs(row: list[str]) -> str:
 
 
 def against_size() -> Html:
-    """Accuracy after each round by the size that was asked for, a panel a library, beside lth_core's and its control."""
+    """Accuracy after each round by the size asked for, a panel a library, beside lth_core's and its control."""
     _, rounds, _ = results.libraries()
+    if rounds.empty:
+        return Html("", "accuracy")
     rounds = rounds.assign(percent=100 * KEPT ** rounds["round"], accuracy=rounds["correct"] / 100)
     ours = rounds[rounds["name"] == OURS]
     control = ours.dropna(subset=["control"]).assign(accuracy=lambda t: t["control"].astype(float) / 100)
@@ -86,7 +88,12 @@ def against_size() -> Html:
         for arm, label, part, look in (
             ("ticket", "ticket of lth_core", ours, faint),
             ("reinit", "its control, reinitialised", control, faint),
-            ("unpruned", "the library", rounds[rounds["name"] == name], {"marker": "o", "markersize": 5, "linestyle": "-"}),
+            (
+                "unpruned",
+                "the library",
+                rounds[rounds["name"] == name],
+                {"marker": "o", "markersize": 5, "linestyle": "-"},
+            ),
         ):
             by = part.groupby("percent")["accuracy"].agg(["mean", "min", "max"])
             plot.line(ax, by.index, by["mean"], by["min"], by["max"], arm=arm, label=label, **look)
@@ -105,6 +112,6 @@ def against_size() -> Html:
         fig,
         name="beyond-libraries-accuracy",
         alt=f"Test accuracy against the size that was asked for, a panel a library. At the last size: {said}.",
-        caption="<strong>Accuracy by size.</strong> Test accuracy after each round, mean over trials; bars: smallest and "
-        "largest trial.",
+        caption="<strong>Accuracy by size.</strong> Test accuracy after each round, mean over trials; bars: smallest "
+        "and largest trial.",
     )

@@ -17,16 +17,17 @@ from lth_core.plaintext import shown
 CALLED = {  # library -> how it was called
     "lth_core": "rows of the catalogue, by the engine for sparse networks",
     "lth_core.own": "own.run(experiment, rounds=10, trials=1)",
-    "OpenLTH": "open_lth.py lottery --default_hparams=mnist_lenet_300_100 --optimizer_name=adam --levels=10 ...",
-    "torch.nn.utils.prune, by hand": "prune.l1_unstructured(layer, 'weight', amount=0.2) each round; weights put back from "
-    "a deep copy of the first state dict",
-    "torch.ao.pruning, by hand": "WeightNormSparsifier(sparse_block_shape=(1, 1), zeros_per_block=1), step() each round; "
-    "weights put back from a deep copy of the first state dict",
+    "OpenLTH": "open_lth.py lottery --default_hparams=mnist_lenet_300_100 --optimizer_name=adam "
+    "--pruning_fraction=0.2 --levels=10 ...",
+    "torch.nn.utils.prune, by hand": "prune.l1_unstructured(layer, 'weight', amount=0.2) each round; weights put back "
+    "from a deep copy of the first state dict",
+    "torch.ao.pruning, by hand": "WeightNormSparsifier(sparse_block_shape=(1, 1), zeros_per_block=1), step() each "
+    "round; weights put back from a deep copy of the first state dict",
     "kd-lib": "LotteryTicketsPruner(model, train_loader, test_loader).prune(11, 2, prune_percent=20)",
     "fasterai": "SparsifyCallback(0.89, 'weight', 'local', large_final, schedule, lth=True, save_tickets=True)",
     "pytorch-lightning": "ModelPruning('l1_unstructured', amount=0.2, use_lottery_ticket_hypothesis=True)",
-    "lottery-ticket-pruner, Keras 2": "calc_prune_mask(model, 0.2, 'large_final'), then fit(callbacks=[PrunerCallback])",
-    "lottery-ticket-pruner, Keras 3": "calc_prune_mask(model, 0.2, 'large_final'), then fit(callbacks=[PrunerCallback])",
+    "lottery-ticket-pruner, Keras 2": "calc_prune_mask(model, 0.2, 'large_final'); fit(callbacks=[PrunerCallback])",
+    "lottery-ticket-pruner, Keras 3": "calc_prune_mask(model, 0.2, 'large_final'); fit(callbacks=[PrunerCallback])",
 }
 FORMS = {"mask": "as masks", "zeros": "as zeros", "masked training": "state dict in training"}
 NONE = "*Not measured yet:* `python benchmarks/libraries/run.py --publish`."
@@ -141,13 +142,14 @@ def lead() -> Markdown:
     for name, row in found.iterrows():
         if name.startswith(OURS):
             continue
-        key = row.iloc[0] if row.nunique() == 1 else "once" if rewound_once(of(rounds, name), rounds) else "biases"
-        groups.setdefault(key, []).append(f"**{shown(name)}**")
+        groups.setdefault(_how(of(rounds, name), set(row)), []).append(f"**{shown(name)}**")
     said = {
-        "back": f"before each of {n} rounds every weight and bias that was left was put back to its initial value, bit for bit",
-        "biases": "all weights were put back, biases only the first time",
+        "back": f"before each of {n} rounds every weight and bias that was left was put back to its initial value, "
+        "bit for bit",
+        "biases once": "all weights were put back, biases only the first time",
+        "weights": "all weights were put back, biases not always",
         "once": "weights were put back the first time only, and trained on from then",
-        "not": "weights were never put back",
+        "not": "weights were not always put back",
         "whole": "no weight was pruned",
     }
     parts = [f"with {listed(groups[key])} {words}" for key, words in said.items() if key in groups]
@@ -155,20 +157,32 @@ def lead() -> Markdown:
     return Markdown(f"**Which libraries find winning tickets?** Of {total} ways to ask for them, {'; '.join(parts)}.")
 
 
+def _how(own: pd.DataFrame, found: set[str]) -> str:
+    """A library's rounds in one word, from their states."""
+    if len(found) == 1 and found <= {"back", "whole"}:
+        return found.pop()
+    if "not" in found:
+        return "once" if rewound_once(own, own) else "not"
+    return "biases once" if biases_once(own, own) else "weights"
+
+
 def scale() -> Markdown:
+    """How much was measured, on what."""
     made, rounds, _ = results.libraries()
     if rounds.empty:
         return Markdown(NONE)
     said = {name: shown(value) for name, value in made.items()}
     return Markdown(
-        "Scale: LeNet-300-100 on MNIST, {trials} trials, {rounds} cuts of 20%, {iterations} iterations a round (two epochs) of "
-        "{batch_size} images. One thread of {device}; commit {commit}, {when}.".format(**said)
+        "Scale: LeNet-300-100 on MNIST, {trials} trials, {rounds} cuts of 20%, {iterations} iterations a round (two "
+        "epochs) of {batch_size} images. One thread of {device}; commit {commit}, {when}.".format(**said)
     )
 
 
 def doings() -> Html:
     """What each library does, a row each."""
     _, rounds, saved = results.libraries()
+    if rounds.empty:
+        return Html("", "doings")
     rows = []
     for name in dict.fromkeys(rounds["name"]):
         own, files, end = of(rounds, name, 1), saved[saved["name"] == name], last(rounds, name)
@@ -193,7 +207,9 @@ def doings() -> Html:
             }
         )
     asked = f"{100 * 0.8 ** rounds['round'].max():.1f}%"
-    return frame(pd.DataFrame(rows), f"What each does, counted. Asked for: {asked} of the weights after the last cut.", "doings")
+    return frame(
+        pd.DataFrame(rows), f"What each does, counted. Asked for: {asked} of the weights after the last cut.", "doings"
+    )
 
 
 def _rounds(own: pd.DataFrame, found: str, of_all: str) -> str:
@@ -217,6 +233,8 @@ def _files(rounds: pd.DataFrame, saved: pd.DataFrame) -> str:
 def accuracies() -> Html:
     """Accuracy of the unpruned and of the smallest network of each library, its time, version and call."""
     _, rounds, _ = results.libraries()
+    if rounds.empty:
+        return Html("", "accuracies")
     rows = []
     for name in dict.fromkeys(rounds["name"]):
         own = of(rounds, name)
@@ -241,13 +259,14 @@ def accuracies() -> Html:
 def kinds() -> Html:
     """What differs from the method, which libraries do so, and the property that finds it."""
     _, rounds, saved = results.libraries()
+    if rounds.empty:
+        return Html("", "kinds")
     rows = []
     for label, (seen, why, finds) in KINDS.items():
         names = [
-            str(name)
-            for name in dict.fromkeys(rounds["name"])
-            if seen(of(rounds, name), saved[saved["name"] == name])
+            str(name) for name in dict.fromkeys(rounds["name"]) if seen(of(rounds, name), saved[saved["name"] == name])
         ]
         if names:
             rows.append({"what": label, "seen in": ", ".join(names), "how it comes about": why, "found by": finds})
-    return frame(pd.DataFrame(rows), "What differs from the method, as measured.", "kinds")
+    heads = ["what", "seen in", "how it comes about", "found by"]
+    return frame(pd.DataFrame(rows, columns=heads), "What differs from the method, as measured.", "kinds")

@@ -42,7 +42,13 @@ def libraries(root: str | Path | None = None) -> tuple[dict[str, Any], pd.DataFr
             for name, columns in (("rounds", ROUNDS), ("saved", SAVED)):
                 values = {c: list(library[name][c]) for c in columns}
                 odd = odd or _columns(values)
-                tables[name] += [] if odd else [{**texts, **dict(zip(columns, row, strict=True))} for row in zip(*values.values(), strict=True)]
+                tables[name] += (
+                    []
+                    if odd
+                    else [
+                        {**texts, **dict(zip(columns, row, strict=True))} for row in zip(*values.values(), strict=True)
+                    ]
+                )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Damaged(f"{folder / FILE} is no comparison of libraries: {manifest.remedy(FILE)}.") from error
     if odd:
@@ -59,7 +65,11 @@ def _columns(values: dict[str, list[Any]]) -> str:
         for value in column:
             if found := faults({name: value}):
                 return found
-            right = isinstance(value, str) if name == "form" else isinstance(value, int | float) and not isinstance(value, bool)
+            right = (
+                isinstance(value, str)
+                if name == "form"
+                else isinstance(value, int | float) and not isinstance(value, bool)
+            )
             if not right and not (value is None and name in MAY_LACK):
                 return f"{name} is no {'text' if name == 'form' else 'number'}"
     return ""
