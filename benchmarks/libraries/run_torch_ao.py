@@ -1,6 +1,6 @@
-"""torch.ao.pruning by hand: a `WeightNormSparsifier` of single weights, `prepare`, then `step` after each round
-with the level of the round, as its documentation says; a deep copy of the first state dict to go back to. Rewinding is not in
-its documentation; this is the plain way."""
+"""torch.ao.pruning by hand: a `WeightNormSparsifier` of single weights, `prepare`, then `step` after each round with
+the level of the round, as its documentation says; a deep copy of the first state dict to go back to. Rewinding is not
+in its documentation; this is the plain way."""
 
 import copy
 

@@ -33,4 +33,4 @@ __all__ = [
     "table",
     "thinned",
     "trained",
-]  # fmt: skip
+]
