@@ -70,12 +70,11 @@ def document(folder: Path) -> dict[str, Any]:
     raw = {
         n: checked(n, json.loads((folder / f"{n}.json").read_text())) for n in NAMES if (folder / f"{n}.json").exists()
     }
-    scales = {(len(r["trials"]), len(r["trials"][0])) for r in raw.values()}
-    if len(scales) != 1:
-        raise ValueError(f"libraries differ in trials and rounds: {sorted(scales)}")
-    ((trials, rounds),) = scales
+    rounds = {len(r["trials"][0]) for r in raw.values()}
+    if len(rounds) != 1:
+        raise ValueError(f"libraries differ in rounds: {sorted(rounds)}")
     made = {**provenance(), **device_details("cpu"), "when": time.strftime("%Y-%m-%d", time.gmtime())}
-    made |= {"trials": trials, "rounds": rounds - 1, "iterations": RECIPE["iterations"], "batch_size": measured.BATCH}
+    made |= {"rounds": rounds.pop() - 1, "iterations": RECIPE["iterations"], "batch_size": measured.BATCH}
     return {"made": made, "libraries": [entry(n, r) for n, r in raw.items()]}
 
 

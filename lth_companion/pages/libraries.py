@@ -173,7 +173,7 @@ def scale() -> Markdown:
         return Markdown(NONE)
     said = {name: shown(value) for name, value in made.items()}
     return Markdown(
-        "Scale: LeNet-300-100 on MNIST, {trials} trials, {rounds} cuts of 20%, {iterations} iterations a round (two "
+        "Scale: LeNet-300-100 on MNIST, {rounds} cuts of 20%, {iterations} iterations a round (two "
         "epochs) of {batch_size} images. One thread of {device}; commit {commit}, {when}.".format(**said)
     )
 
@@ -244,6 +244,7 @@ def accuracies() -> Html:
         rows.append(
             {
                 "library": name,
+                "trials": str(own["trial"].nunique()),
                 "unpruned, %": f"{first['correct'].mean() / 100:.2f}",
                 "after the last cut, %": f"{end['correct'].mean() / 100:.2f}",
                 "points more (95% interval)": Html(html.between(gain.mean(), low, high, 2), "gain"),

@@ -165,15 +165,15 @@ def test_facts_that_are_not_whole_are_refused(tmp_path: Path) -> None:
         spoil(raw)
         with pytest.raises(ValueError, match=said):
             collect.checked("a", raw)
-    with pytest.raises(ValueError, match="differ in trials"):
-        collected(tmp_path, kd_lib=raw_facts(), fasterai=raw_facts(trials=1))
+    with pytest.raises(ValueError, match="differ in rounds"):
+        collected(tmp_path, kd_lib=raw_facts(), fasterai=raw_facts(rounds=1))
 
 
 def test_the_file_is_read_as_it_was_collected(shown: Callable[..., None], tmp_path: Path) -> None:
     raw = raw_facts()
     shown(kd_lib=raw)
     made, rounds, saved = results.libraries()
-    assert made["trials"] == 2 and made["rounds"] == 2 and len(rounds) == 6 and len(saved) == 2
+    assert made["rounds"] == 2 and made["iterations"] == 1834 and len(rounds) == 6 and len(saved) == 2
     told = rounds.iloc[1]
     assert (told["name"], told["versions"], told["kept"], told["fc1"]) == ("kd-lib", "a 1.0, python 3.11.7", 80, 64)
     assert json.loads((tmp_path / "results" / FILE).read_text()) == collect.document(tmp_path)

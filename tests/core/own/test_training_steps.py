@@ -3,7 +3,7 @@ through what an experiment takes as it is: an optimizer, a model."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from small_networks import experiment, net, sgd, ticket
@@ -51,7 +51,7 @@ def test_gradients_added_up_over_two_minibatches_are_those_of_one_twice_as_large
 class Mixed(nn.Sequential):
     """Computes in bfloat16 what may be, keeps its weights in float32."""
 
-    seen: list[torch.dtype] = []
+    seen: ClassVar[list[torch.dtype]] = []
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):
