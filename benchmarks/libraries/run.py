@@ -29,17 +29,18 @@ from lth_core.spec import Spec
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TORCH = "torch==2.13.0"
+BESIDE = "torch===2.13.0"  # not a build such as 2.13.0+cpu, beside which the index's torchvision cannot be imported
 LIBRARIES = {  # name -> packages of its environment; None: the one that runs this
     "lth_core": None,
     "lth_core_own": None,
     "torch_prune": [TORCH, "numpy==2.4.6"],
     "torch_ao": [TORCH, "numpy==2.4.6"],
     "lightning": [TORCH, "numpy==2.4.6", "pytorch-lightning==2.6.6"],
-    "fasterai": [TORCH, "numpy==2.4.6", "fastai==2.8.12", "fasterai==0.4.1"],
+    "fasterai": [BESIDE, "torchvision==0.28.0", "numpy==2.4.6", "fastai==2.8.12", "fasterai==0.4.1"],
     "kd_lib": [TORCH, "numpy==2.4.6", "--no-deps", "kd-lib==0.0.32"],
     "keras3": ["tensorflow-cpu==2.21.0", "keras==3.15.0", "lottery-ticket-pruner==0.8.1"],
     "keras2": ["tensorflow-cpu==2.12.0", "keras==2.12.0", "numpy==1.23.5", "lottery-ticket-pruner==0.8.1"],
-    "open_lth": [TORCH, "torchvision==0.28.0", "numpy==1.26.4", "pillow"],
+    "open_lth": [BESIDE, "torchvision==0.28.0", "numpy==1.26.4", "pillow==13.0.0"],
 }
 SCRIPTS = {"keras2": "run_keras.py", "keras3": "run_keras.py"}
 OPEN_LTH = "2ce732fe48abd5a80c10a153c45d397b048e980c"

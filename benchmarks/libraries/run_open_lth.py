@@ -1,7 +1,9 @@
 """OpenLTH: its command line, `open_lth.py lottery`, with this schedule's options, in a folder of its own for results.
 
 It is on no package index: $OPEN_LTH is a clone, $MNIST torchvision's folder of the data. Its network, initial weights
-and images (standardised, all 60,000 for training) are its own. Reads what it left on the disk."""
+and images (standardised, all 60,000 for training) are its own. Its class for several machines cannot be made with
+torch from 1.10 on (two orders of its bases), so that nothing of it is imported; torch's class for several cards stands
+in its place, and neither is used here. Reads what it left on the disk."""
 
 from __future__ import annotations
 
@@ -17,6 +19,10 @@ import torch
 from measured import BATCH, BIASES, EPOCHS, LAYERS, LR, RATE, ROUNDS, TRIALS, WEIGHTS, Record
 
 THEIRS = {"fc1": "fc_layers.0", "fc2": "fc_layers.1", "out": "fc"}
+STARTED = (
+    "import runpy, sys, torch; torch.nn.parallel.DistributedDataParallel = torch.nn.DataParallel; "
+    "sys.path.insert(0, '.'); sys.argv[0] = 'open_lth.py'; runpy.run_path('open_lth.py', run_name='__main__')"
+)
 STEPS = EPOCHS * -(-55_000 // BATCH)
 OPTIONS = [
     "--default_hparams=mnist_lenet_300_100", "--optimizer_name=adam", f"--lr={LR}", f"--batch_size={BATCH}",
@@ -43,7 +49,7 @@ record = Record(
 for split in ("test_images",):
     setattr(record.given, split, (getattr(record.given, split) - np.float32(0.1307)) / np.float32(0.3081))
 for trial in range(TRIALS):
-    command = [sys.executable, "open_lth.py", "lottery", *OPTIONS, f"--replicate={trial + 1}", "--quiet"]
+    command = [sys.executable, "-c", STARTED, "lottery", *OPTIONS, f"--replicate={trial + 1}", "--quiet"]
     began = os.times()
     subprocess.run(command, cwd=os.environ["OPEN_LTH"], env={**os.environ, "HOME": str(home)}, check=True)
     ended = os.times()

@@ -77,9 +77,9 @@ def optimizer_remembers(rounds: pd.DataFrame, saved: pd.DataFrame) -> bool:
 
 
 def files_lag(rounds: pd.DataFrame, saved: pd.DataFrame) -> bool:
-    kept = rounds.groupby("round")["kept"].first()
-    before = dict(zip(kept, kept.shift(), strict=True))  # what is kept in a round -> in the round before
-    return bool(((saved["holds"] == saved["kept"].map(before)) & (saved["holds"] > saved["kept"])).any())
+    before = rounds.sort_values("round").assign(before=lambda t: t.groupby("trial")["kept"].shift())
+    late = saved.merge(before[["trial", "kept", "before"]], on=["trial", "kept"])
+    return bool(((late["holds"] == late["before"]) & (late["holds"] > late["kept"])).any())
 
 
 def no_mask(rounds: pd.DataFrame, saved: pd.DataFrame) -> bool:

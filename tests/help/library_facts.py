@@ -22,7 +22,7 @@ def raw_facts(*, trials: int = 2, rounds: int = 2, **changes: Any) -> dict[str, 
     def found(at: int) -> dict[str, Any]:
         kept = sum(SIZES[at].values())
         right = {
-            "round": at, "kept": kept, "layers": SIZES[at], "rewound": kept, "biases": 20, "biases_rewound": 20,
+            "round": at, "kept": kept, "layers": dict(SIZES[at]), "rewound": kept, "biases": 20, "biases_rewound": 20,
             "steps": 0, "reported": None, "grown": 0, "correct": 9700 + 10 * at, "seconds": 1.5,
         }  # fmt: skip
         return right | (changes if at > 1 else {})

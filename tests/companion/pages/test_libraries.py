@@ -118,7 +118,13 @@ def test_a_finished_library_is_not_run_again(tmp_path: Path, monkeypatch: pytest
     """Nor is its environment made again, unless making it was broken off."""
     commands: list[list[str]] = []
     monkeypatch.setattr(run, "given", lambda file: None)
-    monkeypatch.setattr(run.subprocess, "run", lambda command, **_: commands.append([str(c) for c in command]))
+
+    def told(command: list[Any], **_: Any) -> None:
+        commands.append([str(c) for c in command])
+        if "venv" in command:
+            Path(command[-1]).mkdir()
+
+    monkeypatch.setattr(run.subprocess, "run", told)
     monkeypatch.setattr(sys, "argv", ["run.py", "torch_ao", "kd_lib", "open_lth", "--folder", str(tmp_path)])
     (tmp_path / "facts").mkdir()
     (tmp_path / "facts" / "torch_ao.json").write_text("{}")
