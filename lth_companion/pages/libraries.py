@@ -154,7 +154,11 @@ def lead() -> Markdown:
     }
     parts = [f"with {listed(groups[key])} {words}" for key, words in said.items() if key in groups]
     total = sum(map(len, groups.values()))
-    return Markdown(f"**Which libraries find winning tickets?** Of {total} ways to ask for them, {'; '.join(parts)}.")
+    moving = [f"**{shown(n)}**" for n in found.index if not n.startswith(OURS) and pruned_move(of(rounds, n), rounds)]
+    more = f" With {listed(moving)} pruned weights move in training." if moving else ""
+    return Markdown(
+        f"**Which libraries find winning tickets?** Of {total} ways to ask for them, {'; '.join(parts)}.{more}"
+    )
 
 
 def _how(own: pd.DataFrame, found: set[str]) -> str:
