@@ -56,9 +56,6 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     return publish
 
 
-# --- Measuring --------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def given(tmp_path: Path) -> measured.Given:
     rng = np.random.default_rng(0)
@@ -151,9 +148,6 @@ def test_every_library_is_pinned_and_has_a_script_a_name_and_its_call() -> None:
             assert re.fullmatch(r"--no-deps|[\w-]+={2,3}\d[\w.]*", package), package
     scripts = {f.name for f in FOLDER.glob("run_*.py")}
     assert scripts == {run.SCRIPTS.get(name, f"run_{name}.py") for name in run.LIBRARIES}
-
-
-# --- From facts to tables ---------------------------------------------------------------------------------------------
 
 
 def test_facts_that_are_not_whole_are_refused(tmp_path: Path) -> None:
@@ -273,9 +267,6 @@ def test_a_file_that_cannot_be_shown_is_refused_in_a_sentence(tmp_path: Path, sp
         with pytest.raises(StoreError, match=r"libraries\.json") as refused:
             results.libraries(tmp_path / "r")
         assert "\n" not in str(refused.value)
-
-
-# --- What is published ------------------------------------------------------------------------------------------------
 
 
 def test_the_published_tables_say_what_the_file_says() -> None:
