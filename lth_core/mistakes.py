@@ -15,7 +15,7 @@ import numpy as np
 from lth_core import prune
 from lth_core.data import EVALUATED
 from lth_core.method import Steps, ticket_above
-from lth_core.models import Masks, Parameters, initial
+from lth_core.models import Masks, Parameters, initial, layers
 from lth_core.spec import Spec
 
 if TYPE_CHECKING:
@@ -53,6 +53,18 @@ def trained_values(spec: Spec, start: Parameters, trained: Parameters) -> Parame
     return trained
 
 
+def initial_values_once(spec: Spec, start: Parameters, trained: Parameters) -> Parameters:
+    """Going back hands the kept copy itself to the model, so that the next training changes it too: from the second cut
+    on there is nothing left to go back to."""
+    return start if spec.round == 1 else trained
+
+
+def initial_biases_once(spec: Spec, start: Parameters, trained: Parameters) -> Parameters:
+    """The same where weights are copied and biases are not: they go on from their trained values."""
+    weights = {layer.weight for layer in layers(spec.arch, spec.dataset)}
+    return {n: start[n] if spec.round == 1 or n in weights else trained[n] for n in start}
+
+
 def new_values(spec: Spec, start: Parameters, trained: Parameters) -> Parameters:
     """Builds the model anew each round with a generator that has moved on: every "initial" value is another."""
     return initial(spec, ("drawn again", spec.round))
@@ -82,6 +94,8 @@ MISTAKES = {
     "rewound_first": Steps("rewinds before it prunes", parent=any_network, cut=by_initial_magnitude),
     "other_trial": Steps("another trial's mask", parent=neighbour_above),
     "not_rewound": Steps("does not rewind", back=trained_values, starts_from_initial=False),
+    "rewound_once": Steps("rewinds once", back=initial_values_once, starts_from_initial=False),
+    "biases_once": Steps("rewinds biases once", back=initial_biases_once, starts_from_initial=False),
     "drawn_again": Steps("draws new weights to rewind", back=new_values, starts_from_initial=False),
     "unmasked": Steps("trains pruned weights too", held=nowhere, starts_from_initial=False),
     "own_masks": Steps(

@@ -19,7 +19,8 @@ from lth_core.known_arms import ARMS
 SCHEMA = 1  # raise when the meaning of a field or of a stored cell changes: old cells are then refused, not reused
 
 MISTAKES = (  # of reimplementations, measured on purpose: see mistakes
-    "signed", "one_threshold", "rewound_first", "other_trial", "not_rewound", "drawn_again", "unmasked", "own_masks",
+    "signed", "one_threshold", "rewound_first", "other_trial", "not_rewound", "rewound_once", "biases_once",
+    "drawn_again", "unmasked", "own_masks",
 )  # fmt: skip
 SEARCHES = (  # how masks are found
     "reset",  # from rewound networks: the papers' method

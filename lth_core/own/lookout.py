@@ -65,7 +65,7 @@ def _check_loss(experiment: Experiment, module: nn.Module, part: str) -> None:
     _check_labels(experiment, part, outputs, targets)
     loss = _loss(experiment, part, outputs, y)
     check_answers(_right(experiment, part, outputs, y), len(which))
-    if part == "train" and not loss.requires_grad:
+    if part == "train" and not loss.requires_grad and not _learns(experiment, module, x, y):
         raise UsageError("the loss does not depend on any parameter that can be trained: nothing would be learnt.")
     try:
         twice = experiment.loss(joined([outputs, outputs]), joined([y, y]))
@@ -76,6 +76,16 @@ def _check_loss(experiment: Experiment, module: nn.Module, part: str) -> None:
             f"the loss of the same examples twice is twice as large ({float(loss.detach()):.4g} and "
             f"{float(twice.detach()):.4g}): it is a sum; give the mean over the examples, as reduction='mean' does."
         )
+
+
+def _learns(experiment: Experiment, module: nn.Module, inputs: Any, targets: Any) -> bool:
+    """Whether the loss has a gradient in training mode, where it has none in evaluation mode: a model may answer by an
+    average of its weights there."""
+    module.train()  # moves statistics of a module that nobody trains
+    try:
+        return bool(experiment.loss(through(module, inputs), targets).requires_grad)
+    finally:
+        module.eval()
 
 
 def _loss(experiment: Experiment, part: str, outputs: Any, targets: Several) -> Tensor:

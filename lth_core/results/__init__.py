@@ -5,11 +5,13 @@ results/SECTION/cells.parquet    one row a network: key, every field of its spec
                 masks.parquet    one row a chain and layer: after which round each weight was pruned (uint8)
                 weights.parquet  one row a ticket and parameter: how far training moved its values (float16)
                 outcomes.parquet where networks are too small for cells (XOR): one row a network
-results/MANIFEST.json            SHA-256 of each file, and of those beside them: verdicts.json, bench.json, reference/
+results/MANIFEST.json            SHA-256 of each file, and of those beside them: verdicts.json, bench.json,
+                                 libraries.json, reference/
 
 A table is asked for by rows, of a `Source`: these files (`Published`) or a `Store` of trainings.
 """
 
+from lth_core.results.library_facts import libraries
 from lth_core.results.published import FINER, HERE, NEVER, POINTS, Published, chain_of, thinned
 from lth_core.results.source import Listed, Source, curves, masks, possible, table, trained
 from lth_core.results.timings import bench
@@ -25,9 +27,10 @@ __all__ = [
     "bench",
     "chain_of",
     "curves",
+    "libraries",
     "masks",
     "possible",
     "table",
     "thinned",
     "trained",
-]  # fmt: skip
+]

@@ -26,7 +26,7 @@ from lth_core.store.cell import digest, read_bytes
 
 MANIFEST, STAGE, PLAN, LOCK = "MANIFEST.json", ".publishing", "PLAN.json", ".lock"
 NAME = re.compile(
-    r"[\w-]+/(?:cells|curves|masks|weights|outcomes)\.parquet|verdicts\.json|bench\.json|reference/[\w-]+\.(?:json|svg)",
+    r"[\w-]+/(?:cells|curves|masks|weights|outcomes)\.parquet|(?:verdicts|bench|libraries)\.json|reference/[\w-]+\.(?:json|svg)",
     re.ASCII,
 )
 MOST_BYTES = 1_000_000_000  # of a file: it is read before its checksum can be compared
@@ -88,6 +88,7 @@ def remedy(name: str) -> str:
     command = {
         "verdicts.json": "python -m lth_core claims --accept",
         "bench.json": "python benchmarks/bench.py --publish",
+        "libraries.json": "python benchmarks/libraries/run.py --publish",
         "reference": "python -m lth_core.reference",
     }.get(name.split("/")[0], f"python -m lth_core publish {name.split('/')[0]}")
     return f"restore it from git, or write it again with `{command}`"

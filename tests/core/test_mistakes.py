@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lth_companion.experiments import catalogue
+from lth_companion.experiments import catalogue, lenet
 from lth_companion.experiments.study import Study
 from lth_companion.figures import ahead, panels
 from lth_companion.share import publish
@@ -79,6 +79,13 @@ def tickets_start_at_their_initial_values(store: Store, search: str) -> None:
             assert np.array_equal(network.weights[name][stays], start[name][stays])
 
 
+def biases_start_at_their_initial_values(store: Store, search: str) -> None:
+    """A ticket's biases are the unpruned network's initial ones, bit for bit."""
+    start = initial(BASE)
+    for network, _, _ in networks(store, search):
+        assert all(np.array_equal(network.weights[n], start[n]) for n in start if n not in network.masks)
+
+
 def pruned_weights_stay_zero(store: Store, search: str) -> None:
     """A trained ticket has no weight that it did not have at its start."""
     for network, trained, _ in networks(store, search):
@@ -102,6 +109,8 @@ FOUND_BY: dict[str, Callable[[Store, str], None]] = {
     "one_threshold": layers_keep_their_share,
     "other_trial": smallest_magnitudes_go,
     "not_rewound": tickets_start_at_their_initial_values,
+    "rewound_once": tickets_start_at_their_initial_values,
+    "biases_once": biases_start_at_their_initial_values,
     "drawn_again": tickets_start_at_their_initial_values,
     "unmasked": pruned_weights_stay_zero,
     "own_masks": controls_have_the_tickets_masks,
@@ -138,7 +147,9 @@ def test_stopping_on_test_data_is_found() -> None:
 def test_every_mistake_has_a_name_a_row_and_a_sentence() -> None:
     assert set(mistakes.MISTAKES) == set(MISTAKES) == set(FOUND_BY)
     assert set(SEARCHES) == {"reset", "continued", *MISTAKES}
-    assert {s.search for s in catalogue.rows("beyond-mistakes", "published")} == {"reset", *MISTAKES}
+    assert {s.search for s in catalogue.rows("beyond-mistakes")} == {"reset", *MISTAKES}
+    published = {s.search for s in catalogue.rows("beyond-mistakes", "published")}
+    assert published == {"reset", *MISTAKES} - set(lenet.UNMEASURED)
     for steps in mistakes.MISTAKES.values():
         assert steps.changed and all(f.__doc__ for f in steps.changed.values()), steps.label
         assert steps.starts_from_initial is not bool(steps.changed.keys() & {"back", "held"}), steps.label

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import library_facts
 import numpy as np
 from damage import in_bytes, in_header, in_json_file, in_table, in_tensors
 from soak import Files, Place, fingerprint
@@ -174,13 +175,15 @@ def everything(root: Path) -> Any:
     masks = {key_of(s): published.masks(s) for s in rows if s.round and published.has_masks(s)}
     trained = {key_of(s): published.trained(s) for s in rows if published.has_trained(s)}
     read = [published.table(rows), published.curves(rows), masks, trained]
-    return [*read, verdicts.accepted(root / "verdicts.json"), *results.bench(root)]
+    return [*read, verdicts.accepted(root / "verdicts.json"), *results.bench(root), *results.libraries(root)]
 
 
 def publication(store: Store, figures: list, folder: Path) -> Place:
     publish.publish(figures, store, folder)
     given = {"fig03-shape": verdicts.UNDECIDED, "fig04-speed": verdicts.REPRODUCED}
-    manifest.commit(folder, {"bench.json": json.dumps(BENCH).encode(), "verdicts.json": json.dumps(given).encode()})
+    seen = library_facts.collected(folder.parent, kd_lib=library_facts.raw_facts(trials=1))
+    documents = {"bench.json": BENCH, "verdicts.json": given, "libraries.json": seen}
+    manifest.commit(folder, {name: json.dumps(what).encode() for name, what in documents.items()})
     files = {n: (folder / n).read_bytes() for n in (*manifest.read(folder), manifest.MANIFEST)}
 
     def right(change: Change) -> Change:
@@ -200,11 +203,12 @@ def publication(store: Store, figures: list, folder: Path) -> Place:
         "results",
         files,
         everything,
-        (*TABLES, "bench.json", "verdicts.json", manifest.MANIFEST),
+        (*TABLES, "bench.json", "libraries.json", "verdicts.json", manifest.MANIFEST),
         {
             **{f"{n}, sums right": right(of_file(table(n), in_table)) for n in TABLES},
             "bytes, sums right": right(lambda rng, f: of_file(table(rng.choice(TABLES)), blind)(rng, f)),
             "bench.json, sums right": right(of_file("bench.json", in_json_file)),
+            "libraries.json, sums right": right(of_file("libraries.json", in_json_file)),
             "verdicts.json, sums right": right(of_file("verdicts.json", in_json_file)),
             "MANIFEST.json": of_file(manifest.MANIFEST, in_json_file),
         },

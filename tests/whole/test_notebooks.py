@@ -31,7 +31,7 @@ def parameters(path: Path) -> list[dict[str, Any]]:
 
 
 TRAINED = [p for p in ALL if set(NAMES) > UNUSED.get(p.stem, set())]
-OTHERS = {"performance"}  # checks its parameters, and trains nothing
+OTHERS = {"performance", "beyond_libraries"}  # check their parameters, and train nothing
 STUDIES = [p for p in TRAINED if p.stem not in UNUSED and p.stem not in OTHERS]
 each = pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
 
