@@ -51,10 +51,10 @@ def _trained(network: Network, iterations: int, step: float) -> Network:
             e1 = error[1] if i1 > 0 else 0.0
             e2 = error[2] if i2 > 0 else 0.0
             e3 = error[3] if i3 > 0 else 0.0
-            units.append((
+            units.append([
                 x - v * (e2 + e3), y - v * (e1 + e3), b - v * (e0 + e1 + e2 + e3),
                 v - (e0 * i0 + e1 * i1 + e2 * i2 + e3 * i3),
-            ))  # fmt: skip
+            ])  # fmt: skip
         shift -= sum(error)
     return [number for unit in units for number in unit] + [shift]
 
