@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from lth_core import plot, results
@@ -46,7 +48,7 @@ def begins() -> Html:
     fig, ax = plot.canvas(height=0.9 + 0.31 * len(made))
     for key, (marker, fill, arm, label) in STATES.items():
         at = [(at, i) for i, name in enumerate(made.index) for at in made.columns if made.loc[name, at] == key]
-        look = dict(color=plot.COLORS[arm], markersize=9, fillstyle=fill, markerfacecoloralt=plot.PAGE)
+        look: dict[str, Any] = dict(color=plot.COLORS[arm], markersize=9, fillstyle=fill, markerfacecoloralt=plot.PAGE)
         ax.plot(*(zip(*at, strict=True) if at else ((), ())), marker=marker, linestyle="none", label=label, **look)
     ax.set(yticks=range(len(made)), yticklabels=list(made.index), ylim=(len(made) - 0.5, -0.5))
     ax.set_xticks(list(made.columns), [f"{100 * KEPT**at:.0f}" for at in made.columns])
@@ -83,7 +85,7 @@ def against_size() -> Html:
     others = [n for n in dict.fromkeys(rounds["name"]) if n != OURS]
     deep = -(-len(others) // 3)
     fig, axes = plot.canvas(deep, 3, height=1.9 * deep + 0.6, squeeze=False, sharex=True, sharey=True)
-    faint = dict(marker="", linewidth=1.2)
+    faint: dict[str, Any] = dict(marker="", linewidth=1.2)
     for ax, name in zip(axes.flat, others, strict=False):
         for arm, label, part, look in (
             ("ticket", "ticket of lth_core", ours, faint),

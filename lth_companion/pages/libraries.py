@@ -139,7 +139,7 @@ def lead() -> Markdown:
     found = states(rounds)
     n = len(found.columns)
     groups: dict[str, list[str]] = {}
-    for name, row in found.iterrows():
+    for name, row in ((str(name), row) for name, row in found.iterrows()):
         if name.startswith(OURS):
             continue
         groups.setdefault(_how(of(rounds, name), set(row)), []).append(f"**{shown(name)}**")
@@ -154,7 +154,11 @@ def lead() -> Markdown:
     }
     parts = [f"with {listed(groups[key])} {words}" for key, words in said.items() if key in groups]
     total = sum(map(len, groups.values()))
-    moving = [f"**{shown(n)}**" for n in found.index if not n.startswith(OURS) and pruned_move(of(rounds, n), rounds)]
+    moving = [
+        f"**{shown(n)}**"
+        for n in map(str, found.index)
+        if not n.startswith(OURS) and pruned_move(of(rounds, n), rounds)
+    ]
     more = f" With {listed(moving)} pruned weights move in training." if moving else ""
     return Markdown(
         f"**Which libraries find winning tickets?** Of {total} ways to ask for them, {'; '.join(parts)}.{more}"

@@ -35,7 +35,7 @@ def libraries(root: str | Path | None = None) -> tuple[dict[str, Any], pd.DataFr
     try:
         made, listed = dict(found["made"]), list(found["libraries"])
         odd = faults(made)
-        tables = {"rounds": [], "saved": []}
+        tables: dict[str, list[dict[str, Any]]] = {"rounds": [], "saved": []}
         for library in listed:
             texts = {name: library[name] for name in TEXTS}
             odd = odd or faults(texts) or ("" if all(isinstance(t, str) for t in texts.values()) else "a text is none")
