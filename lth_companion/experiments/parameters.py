@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import difflib
 import math
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from lth_core.errors import UsageError
@@ -24,8 +24,7 @@ def take(space: MutableMapping[str, Any]) -> None:
       `float` or `bool`
 
     UsageError names the parameter, its value and what is wanted."""
-    written = {name: getattr(kind, "__name__", kind) for name, kind in space.get("__annotations__", {}).items()}
-    declared = {name: KINDS[kind] for name, kind in written.items() if kind in KINDS}
+    declared = annotated(space)
     for name in given(space.get("In", [])):
         if name not in declared:
             near = difflib.get_close_matches(name.lower(), declared, 1, cutoff=0)
@@ -33,6 +32,15 @@ def take(space: MutableMapping[str, Any]) -> None:
             raise UsageError(f"{name} is no parameter of this notebook{meant}; it has {', '.join(sorted(declared))}.")
     for name, kind in declared.items():
         space[name] = made(name, space[name], kind)
+
+
+def annotated(space: Mapping[str, Any]) -> dict[str, type]:
+    """The parameters that a namespace declares, and their types."""
+    found = dict(space.get("__annotations__", {}))
+    if late := space.get("__annotate__"):  # from Python 3.14 on, a function that tells when asked (PEP 649)
+        found |= late(1)
+    written = {name: getattr(kind, "__name__", kind) for name, kind in found.items()}
+    return {name: KINDS[kind] for name, kind in written.items() if kind in KINDS}
 
 
 def given(cells: Sequence[str]) -> list[str]:

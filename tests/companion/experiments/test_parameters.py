@@ -37,6 +37,13 @@ def notebook(kind: type, value: Any, more: str = "") -> dict[str, Any]:
     return {**space, "x": value, "In": ["", "x: int = 0", f"# Parameters\nx = {value!r}\n{more}", "take"]}
 
 
+def test_annotations_that_are_made_when_asked_for_are_read():
+    """A namespace as Python 3.14 leaves it, which is JupyterLite's: no `__annotations__`, a function in its place."""
+    space = {"x": "1e1", "__annotate__": lambda form: {"x": int}, "In": ["", "x: int = 0", "# Parameters\nx = '1e1'"]}
+    parameters.take(space)
+    assert space["x"] == 10
+
+
 @pytest.mark.parametrize(("kind", "value", "wanted"), TAKEN)
 def test_a_value_that_stands_for_one_is_taken(kind: type, value: Any, wanted: Any) -> None:
     space = notebook(kind, value)
