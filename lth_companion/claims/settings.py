@@ -34,14 +34,23 @@ def _weights_unit(arguments: Arguments) -> str:
 
 @claim_test(needs="settings", unit=_weights_unit)
 def weights_of(
-    *, arch: str, dataset: str, number: float, digits: float, layers: Sequence[str] = (), share: bool = False
+    *,
+    arch: str,
+    dataset: str,
+    number: float,
+    digits: float,
+    layers: Sequence[str] = (),
+    share: bool = False,
+    uncut: bool = False,
 ) -> Result:
-    """Weights of an architecture (of the named layers, or roles), or their percent of all. `digits`: the last printed
-    digit's worth; papers round or truncate."""
+    """Weights of an architecture (of the named layers, or roles; `uncut`: of those that no pruning rate is for), or
+    their percent of all. `digits`: the last printed digit's worth; papers round or truncate."""
     try:
-        table = models.layers(arch, dataset)
+        table = list(models.layers(arch, dataset))
     except UsageError as error:
         raise Lacking(f"{arch} is not built yet") from error
+    half = Spec(arch=arch, dataset=dataset).at_round(1, prune_conv=0.5, prune_fc=0.5, prune_out=0.5)
+    table = [x for x in table if not uncut or prune.rate(half, x) == 0]
     sizes = [int(np.prod(x.shape)) for x in table if not layers or x.name in layers or x.role in layers]
     if not sizes:
         raise Lacking(f"{arch} has no layers {', '.join(layers)}")
@@ -101,14 +110,6 @@ def layer_count(
     wanted = {k: v for k, v in dict(role=role, pool=pool, shortcut=shortcut).items() if v}
     found = [x for x in table if all(getattr(x, k) == v for k, v in wanted.items())]
     return equal(sum(not side or x.shape[2:] == (side, side) for x in found), number)
-
-
-@claim_test(needs="settings", unit="weights")
-def never_cut(*, arch: str, dataset: str, number: int) -> Result:
-    """Weights that remain where every rate of pruning is one half, round after round: those that no rate is for."""
-    half = Spec(arch=arch, dataset=dataset).at_round(20, prune_conv=0.5, prune_fc=0.5, prune_out=0.5, scope="global")
-    table = models.layers(arch, dataset)
-    return equal(sum(int(np.prod(x.shape)) for x in table if prune.rate(half, x) == 0), number)
 
 
 @claim_test(needs="settings", unit="")

@@ -690,8 +690,9 @@ def test_counts_and_settings() -> None:
     vgg = dict(arch="vgg-19", dataset="cifar10")
     assert alone["layer_count"](**vgg, pool="max", number=4).word == "holds"
     assert alone["layer_count"](**vgg, role="conv", side=5, number=16).word == "fails"
-    assert alone["never_cut"](**vgg, number=5120).word == "holds"
-    assert alone["never_cut"](arch="resnet-18", dataset="cifar10", number=640).word == "fails"  # projections too
+    assert alone["weights_of"](**vgg, number=5120, digits=0, uncut=True).word == "holds"
+    resnet = dict(arch="resnet-18", dataset="cifar10", digits=0, uncut=True)
+    assert alone["weights_of"](**resnet, number=640).word == "fails"  # projections too
 
 
 def test_xor_tests() -> None:

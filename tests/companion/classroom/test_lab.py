@@ -25,7 +25,8 @@ from waits import until
 
 SHOW = "from lth_companion.widgets import train_here\n\ntrain_here.TrainHere(train_here.digits(), rounds=3)"
 BUSY = "import time\n\ntime.sleep(3_600)"
-IS_BUSY = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
+# The kernel's status says idle while it sleeps: a subshell answers the page's messages. The cell's own mark does not.
+IS_BUSY = "[...document.querySelectorAll('.jp-InputPrompt')].some(e => e.textContent.trim() === '[*]:')"
 
 
 @pytest.fixture(scope="module")
