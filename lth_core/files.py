@@ -40,6 +40,13 @@ def flush(path: Path) -> None:
         os.close(opened)
 
 
+def sweep(path: Path) -> None:
+    """Remove what killed processes of this machine left half written to take the place of `path`."""
+    for leftover in path.parent.glob(f".{_literal(path.name)}.{_literal(os.uname().nodename)}.*"):
+        if not alive(leftover.suffix[1:]):
+            leftover.unlink(missing_ok=True)
+
+
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
     """A temporary file in the same folder, which takes the place of `path` when the block ends well: who reads `path`
@@ -47,9 +54,7 @@ def replaced(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in path.parent.glob(f".{_literal(path.name)}.{_literal(os.uname().nodename)}.*"):
-            if not alive(leftover.suffix[1:]):
-                leftover.unlink(missing_ok=True)
+        sweep(path)
         try:
             yield temporary
             flush(temporary)

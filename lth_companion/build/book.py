@@ -31,6 +31,7 @@ from lth_companion.build import tied
 from lth_companion.build.serving import show
 from lth_companion.build.vendored import vendor
 from lth_companion.reached import Code
+from lth_core import files
 
 PACKAGES = ("lth_core", "lth_companion")
 JOBS = min(max(2, os.cpu_count() or 2), 8)  # notebooks at once
@@ -212,6 +213,8 @@ def sweep(html: Path, beside: Path) -> None:
     if not html.exists() and (beside / "old").exists():
         (beside / "old").rename(html)
     shutil.rmtree(beside, ignore_errors=True)
+    for name in ("executed.json", "verdicts.json"):
+        files.sweep(html.parent / name)
 
 
 def build_pages(root: Path, force: bool = False) -> bool:

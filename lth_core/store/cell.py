@@ -247,7 +247,7 @@ def _made(made: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"in its provenance, {odd}")
     if other := [n for n, v in made.items() if n in MADE and type(v) not in MADE[n]]:  # true is no number here
         raise ValueError(f"in its provenance, {other[0]} is of another type")
-    if missing := {"engine", "seconds", "initial", "masks"} - set(made):
+    if missing := {"engine", "seconds", "initial", "masks", "diverged"} - set(made):
         raise ValueError(f"provenance lacks {sorted(missing)}")
     return made
 

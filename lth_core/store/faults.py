@@ -32,7 +32,7 @@ def impossible(spec: Spec, made: dict[str, Any], curves: pd.DataFrame, masks: Ma
         if (curves[f"{part}_loss"].to_numpy() < -1e-3).any():  # rounding can leave a loss just below 0
             return f"its {part}_loss is negative"
     diverged = not np.isfinite(curves["val_loss"].to_numpy()).all()
-    if made.get("diverged", diverged) != diverged:
+    if made["diverged"] != diverged:
         return "its losses and what it says of diverging disagree"
     if not diverged and not all(np.isfinite(w).all() for w in weights.values()):
         return "its weights are no numbers, although its losses are"

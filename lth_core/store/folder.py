@@ -125,7 +125,11 @@ class Store:
         """Remove what runners of this machine left half written when they were killed, of cells whose lock is held.
 
         That the runner is dead is asked too: on a network file system a lock may not hold."""
-        for leftover in self.root.glob(f".*.{os.uname().nodename}.*"):
+        try:
+            leftovers = list(self.root.glob(f".*.{os.uname().nodename}.*"))
+        except OSError as error:  # no more open files
+            raise self._unwritable(error) from error
+        for leftover in leftovers:
             if leftover.name[1:21] in keys and not alive(leftover.suffix[1:]):
                 shutil.rmtree(leftover, ignore_errors=True)
 

@@ -15,7 +15,7 @@ from typing import Any
 import damaged_places as places
 import pytest
 from handed_places import handed
-from killed import KILLED, in_a_child, trouble
+from killed import KILLED, in_a_child, no_files, trouble
 from record import tried
 from soak import OUTCOMES, Place, Tally, fingerprint, soak
 from tiny import tiny_rows
@@ -174,6 +174,20 @@ def troubled(times: int, whole: Store, root: Path) -> Tally:
         else:
             tally.add(f"{name}: {kind}", "refused" if ended == 1 else "harmless")
     return tally
+
+
+def test_any_limit_of_open_files_is_a_sentence(whole: Store, tmp_path: Path) -> None:
+    """Wherever a merge runs out of them: at a cell, at a lock, at a module that is imported late."""
+    merged = Merged(whole)
+    for more in range(10):
+        root = tmp_path / str(more)
+        merged.prepare(root)
+
+        def work(root: Path = root, more: int = more) -> None:
+            no_files(more)
+            merged.work(root)
+
+        assert in_a_child(work) in (0, 1), more
 
 
 def test_some_trouble(whole: Store, tmp_path: Path) -> None:
