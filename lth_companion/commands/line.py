@@ -119,10 +119,10 @@ def main(argv: list[str]) -> int:
             raise UsageError("--store is empty: give a folder, or leave the option out.")
         return args.what(args)
     except UsageError as error:
-        print(f"lth_core: {one_line(str(error))}", file=sys.stderr)
+        print(f"lth_core: {error}", file=sys.stderr)
         return 2
     except StoreError as error:
-        print(f"lth_core: {one_line(str(error))}", file=sys.stderr)
+        print(f"lth_core: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # who read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

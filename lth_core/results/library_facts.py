@@ -41,14 +41,11 @@ def libraries(root: str | Path | None = None) -> tuple[dict[str, Any], pd.DataFr
             odd = odd or faults(texts) or ("" if all(isinstance(t, str) for t in texts.values()) else "a text is none")
             for name, columns in (("rounds", ROUNDS), ("saved", SAVED)):
                 values = {c: list(library[name][c]) for c in columns}
-                odd = odd or _columns(values)
-                tables[name] += (
-                    []
-                    if odd
-                    else [
-                        {**texts, **dict(zip(columns, row, strict=True))} for row in zip(*values.values(), strict=True)
-                    ]
-                )
+                if odd := odd or _columns(values):
+                    break
+                tables[name] += [
+                    {**texts, **dict(zip(columns, row, strict=True))} for row in zip(*values.values(), strict=True)
+                ]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Damaged(f"{folder / FILE} is no comparison of libraries: {manifest.remedy(FILE)}.") from error
     if odd:
@@ -65,11 +62,10 @@ def _columns(values: dict[str, list[Any]]) -> str:
         for value in column:
             if found := faults({name: value}):
                 return found
-            right = (
-                isinstance(value, str)
-                if name == "form"
-                else isinstance(value, int | float) and not isinstance(value, bool)
-            )
-            if not right and not (value is None and name in MAY_LACK):
-                return f"{name} is no {'text' if name == 'form' else 'number'}"
+            if value is None and name in MAY_LACK:
+                continue
+            if name == "form" and not isinstance(value, str):
+                return "form is no text"
+            if name != "form" and (isinstance(value, bool) or not isinstance(value, int | float)):
+                return f"{name} is no number"
     return ""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import pickle
-import struct
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+from handed_places import idx, png
 from places import ROOT
 
 from lth_companion.commands import main
@@ -68,17 +66,6 @@ def photos(monkeypatch: pytest.MonkeyPatch) -> Arrays:
     blocks = [made[0][i : i + SIZE] for i in range(0, 5 * SIZE, SIZE)]
     monkeypatch.setattr(cifar10, "BLOCKS", tuple(hashlib.sha256(b.tobytes()).hexdigest()[:16] for b in blocks))
     return made
-
-
-def idx(array: np.ndarray) -> bytes:
-    shape = (len(array), 28, 28) if array.ndim == 2 else array.shape
-    return struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape) + array.tobytes()
-
-
-def png(pixels: np.ndarray) -> bytes:
-    held = io.BytesIO()
-    Image.fromarray(pixels).save(held, "PNG")
-    return held.getvalue()
 
 
 def hub(file: Path, column: str, images: np.ndarray, labels: np.ndarray) -> None:

@@ -180,12 +180,12 @@ def known_as(name: str, arrays: list[np.ndarray]) -> None:
     data.KNOWN[name] = replace(data.KNOWN[name], checksum=total, fetch=no_network)
 
 
-def _idx(array: np.ndarray) -> bytes:
+def idx(array: np.ndarray) -> bytes:
     shape = (len(array), 28, 28) if array.ndim == 2 else array.shape
     return struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape) + array.tobytes()
 
 
-def _png(pixels: np.ndarray) -> bytes:
+def png(pixels: np.ndarray) -> bytes:
     held = io.BytesIO()
     Image.fromarray(pixels).save(held, "PNG")
     return held.getvalue()
@@ -193,7 +193,7 @@ def _png(pixels: np.ndarray) -> bytes:
 
 def _hub(column: str, images: np.ndarray, labels: np.ndarray) -> bytes:
     made = io.BytesIO()
-    cells = [{"bytes": _png(i), "path": None} for i in images]
+    cells = [{"bytes": png(i), "path": None} for i in images]
     pq.write_table(pa.table({column: cells, "label": labels.astype(np.int64)}), made)
     return made.getvalue()
 
@@ -214,7 +214,7 @@ def in_png(rng: random.Random, data_: bytes) -> bytes:
     i = rng.randrange(len(table))
     good = table[column][i]["bytes"]
     odd = rng.choice((b"", good[:-20], good[: len(good) // 2], b"\x89PNG\r\n\x1a\n" + bytes(20),
-                      _png(np.zeros((28, 28, 4), np.uint8)), _png(np.zeros((9, 9), np.uint8)),
+                      png(np.zeros((28, 28, 4), np.uint8)), png(np.zeros((9, 9), np.uint8)),
                       good[:16] + struct.pack(">II", 2**30, 2**30) + good[24:],
                       in_bytes(rng, good)[1], in_bytes(rng, good)[1], None))  # fmt: skip
     cells = [{"bytes": odd if k == i else v["bytes"], "path": None} for k, v in enumerate(table[column])]
@@ -236,9 +236,9 @@ def data_sets() -> list[Place]:
     blocks = [photos[0][i : i + N] for i in range(0, 5 * N, N)]
     data.cifar10.BLOCKS = tuple(hashlib.sha256(b.tobytes()).hexdigest()[:16] for b in blocks)  # type: ignore[attr-defined]
     x, y, tx, ty = digits
-    idx = dict(zip(data.mnist.NAMES, map(_idx, digits), strict=True))
-    raw = {f"MNIST/raw/{n}-ubyte": d for n, d in idx.items()}
-    packed = {f"{n}-ubyte.gz": gzip.compress(d) for n, d in idx.items()}
+    four = dict(zip(data.mnist.NAMES, map(idx, digits), strict=True))
+    raw = {f"MNIST/raw/{n}-ubyte": d for n, d in four.items()}
+    packed = {f"{n}-ubyte.gz": gzip.compress(d) for n, d in four.items()}
     square = (-1, 28, 28)
     keras = {"mnist.npz": _npz(dict(x_train=x.reshape(square), y_train=y, x_test=tx.reshape(square), y_test=ty))}
     names = ("train-00000-of-00001.parquet", "test-00000-of-00001.parquet")

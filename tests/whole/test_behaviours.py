@@ -3,6 +3,7 @@ test that fails here says that a library has changed, and that its row, and what
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from torch import nn
 from torch.ao.pruning import WeightNormSparsifier
 
 PAGE = (ROOT / "book/behaviours.md").read_text("utf-8")
+SCRIPTS = sorted(p for p in (ROOT / "findings").glob("*.sh") if p.name != "python.sh")  # that one is sourced
 
 
 def sparsified(model: nn.Sequential, level: float) -> nn.Sequential:
@@ -40,6 +42,19 @@ def test_every_row_says_what_shows_it():
         named = re.findall(r"`((?:findings|tests|benchmarks|workflow)/[\w./-]+)`", here)
         assert named or "{doc}" in here or "{ref}" in here, guess
         assert all((ROOT / name).exists() for name in named), guess
+
+
+@pytest.mark.parametrize(
+    "script", sorted(p for p in (ROOT / "findings").glob("*.sh") if p.name != "python.sh"), ids=lambda p: p.stem
+)
+def test_a_script_runs_by_itself_and_without_this_project(script: Path):
+    """It can be executed, says what it is about, pins what it installs, and imports nothing of ours."""
+    text = script.read_text("utf-8")
+    assert os.access(script, os.X_OK) and text.startswith("#!/usr/bin/env bash\n")
+    assert all(f"\n# {head}:" in text for head in ("What", "Guess", "Happens", "Matters"))
+    packages = re.search(r'^\. "\$\(dirname "\$0"\)/python\.sh" (.+)$', text, re.M)
+    assert packages and all("==" in p for p in packages[1].split())
+    assert not re.search(r"^\s*(?:import|from) lth_", text, re.M)
 
 
 def test_a_sparsified_model_cannot_load_its_own_state():
