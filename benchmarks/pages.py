@@ -37,6 +37,8 @@ class Files(http.server.SimpleHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128  # a browser opens more at once than the five that are the default
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Nothing: a page that is closed before all has come breaks its connection."""
 

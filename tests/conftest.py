@@ -14,6 +14,7 @@ from filelock import FileLock
 from pages import CHROMIUM, chromium, served
 from places import ROOT, absent
 from strangers import exported, forged, whole  # noqa: F401 (fixtures)
+from waits import PATIENCE
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +75,7 @@ def tab(browser: Any, site: str, request: pytest.FixtureRequest) -> Iterator[Tab
     context = browser.new_context(
         base_url=site, viewport={"width": width, "height": 900}, color_scheme=mode, has_touch=width < 600
     )
+    context.set_default_timeout(PATIENCE * 1000)  # a busy machine is no failure
     tab = Tab(context.new_page())
 
     def gate(route: Any) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from places import ROOT
-from waits import until
+from waits import PATIENCE, until
 
 READY = """(name) => {
   const panel = window.jupyterapp?.shell.currentWidget;
@@ -25,6 +25,7 @@ CELLS = """() => window.jupyterapp.shell.currentWidget.content.model.sharedModel
 def cut_off(browser: Any, address: str) -> Iterator[tuple[Any, list[str]]]:
     """A page that reaches the server at `address` alone, and the list of what it asked for elsewhere."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(PATIENCE * 1000)
     outside: list[str] = []
     here = "/".join(address.split("/")[:3])
 

@@ -10,6 +10,7 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from explored import alone
 from pages import served
+from waits import PATIENCE
 
 MODEL = """({ state, code, css }) => {  // as Jupyter gives it one
   const listeners = {};
@@ -29,6 +30,7 @@ MODEL = """({ state, code, css }) => {  // as Jupyter gives it one
 def tab(browser: Any, width: int = 1280, height: int = 800) -> Iterator[Any]:
     """A browser page; what goes wrong on it fails when it closes."""
     context = browser.new_context(viewport={"width": width, "height": height}, has_touch=width < 600)
+    context.set_default_timeout(PATIENCE * 1000)
     page, wrong = context.new_page(), list[str]()
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on(

@@ -19,7 +19,7 @@ from explored import EXPLORERS
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pages import answers, slides
 from places import ROOT
-from waits import until
+from waits import all_there, until
 
 from lth_companion.build import book
 from lth_companion.classroom import without_solutions
@@ -266,7 +266,7 @@ def test_a_page_is_light_and_answers_before_all_is_there(tab: Any, name: str, bu
     tab.page.on("response", lambda r: sizes.update(weighed(built_book, r.url)))
     tab.page.goto(f"/{name}.html", wait_until="commit")
     assert answers(tab.page, slides(built_book / f"{name}.html"))
-    tab.page.wait_for_load_state("networkidle")
+    all_there(tab.page, sizes)
     shared = sum(n for url, n in sizes.items() if "/_static/" in url or url.endswith("/searchindex.js"))
     own = sum(sizes.values()) - shared
     assert own < 1.5 * MEGABYTE and shared < 2 * MEGABYTE, f"{name}: {own:,} bytes, shared {shared:,}"

@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from explored import alone, packed, small
 from pages import served
-from waits import until
+from waits import PATIENCE, until
 
 from lth_companion.experiments.study import Study
 from lth_companion.widgets import TicketExplorer, explored
@@ -184,6 +184,7 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Shown]]:
     def make(widget: TicketExplorer, width: int = 1280, height: int = 720, theme: str = "light") -> Shown:
         server = served(alone(tmp_path / "page", widget, theme=theme))
         context = browser.new_context(viewport={"width": width, "height": height}, has_touch=width < 600)
+        context.set_default_timeout(PATIENCE * 1000)
         open_now.extend([server, context])
         return Shown(context.new_page(), server.__enter__())
 
