@@ -73,10 +73,11 @@ def scopes(study: Study, figure: str) -> Lines:
 
 
 def checkpoints(study: Study, figure: str, at: tuple[int, ...], part: str = "test") -> dict[str, str]:
-    """Columns of accuracy at the paper's iterations `at`, as much sooner as this profile trains for fewer."""
+    """Columns of accuracy at the paper's iterations `at`, by which `bench.with_curves` asks for them, each with the
+    iteration of this profile that it finds there: as much sooner as the profile trains for fewer."""
     share = study.scale(figure).iterations / catalogue.FIGURES[figure].paper.iterations
     long = {"test": "test", "val": "validation"}[part]
-    return {f"{part}@{round(share * n)}": f"{long} accuracy at {round(share * n):,}" for n in at}
+    return {f"{part}@{n}": f"{long} accuracy at {round(share * n):,}" for n in at}
 
 
 @measured

@@ -13,6 +13,7 @@ from places import ROOT
 
 pytest.importorskip("matplotlib")
 
+from lth_companion.claims.bench import evaluations, with_curves
 from lth_companion.experiments import catalogue, costs, nets
 from lth_companion.experiments import images as cifar
 from lth_companion.experiments.scale import Scale
@@ -251,6 +252,18 @@ def test_names_and_lines_of_grids():
     assert list(grids.checkpoints(deep, "iclr-fig08", (10_000, 30_000))) == ["test@10000", "test@30000"]
     published = Study(notebook="iclr_3_conv")
     assert grids.left_out(published, "iclr-fig05") == "Not measured here: Conv-6."
+
+
+@pytest.mark.parametrize("figure", ["iclr-fig08", "iclr-fig42"])
+def test_a_panel_of_a_shorter_schedule_shows_the_iteration_that_its_axis_names(figure: str):
+    study = Study(notebook=catalogue.FIGURES[figure].notebook)
+    specs, asked = study.possible(figure), grids.checkpoints(study, figure, (10_000, 20_000, 30_000))
+    shown = with_curves(study.table(figure), list(asked), study.source, specs).set_index("key")
+    curves = evaluations(specs, study.source).set_index(["iteration", "key"])["test"]
+    assert [*asked.values()] == [f"test accuracy at {n}" for n in ("1,500", "3,000", "4,500")]
+    for column, label in asked.items():
+        named = curves.loc[int(label.rsplit(" ", 1)[1].replace(",", ""))]
+        pd.testing.assert_series_equal(shown[column], named[shown.index], check_names=False)
 
 
 class Drawn(results.Published):
