@@ -179,12 +179,8 @@ def figures() -> list[Figure]:
                published=BEYOND),
         Figure("beyond-mistakes", "beyond_mistakes", "What common mistakes in reimplementations would conclude",
                mistaken, published=replace(FIRST, replicates=1),
-               published_rows=lambda s: mistaken(s, [name for name in MISTAKES if name not in UNMEASURED]),
                quick_rows=lambda s: mistaken(s, ("signed", "rewound_first", "not_rewound", "unmasked"))),
     ]  # fmt: skip
-
-
-UNMEASURED = ("rewound_once", "biases_once")  # mistakes without published networks
 
 
 def some_rounds(scale: Scale) -> range:

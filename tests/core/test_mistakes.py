@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lth_companion.experiments import catalogue, lenet
+from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
 from lth_companion.figures import ahead, panels
 from lth_companion.share import publish
@@ -149,7 +149,7 @@ def test_every_mistake_has_a_name_a_row_and_a_sentence() -> None:
     assert set(SEARCHES) == {"reset", "continued", *MISTAKES}
     assert {s.search for s in catalogue.rows("beyond-mistakes")} == {"reset", *MISTAKES}
     published = {s.search for s in catalogue.rows("beyond-mistakes", "published")}
-    assert published == {"reset", *MISTAKES} - set(lenet.UNMEASURED)
+    assert published == {"reset", *MISTAKES}
     for steps in mistakes.MISTAKES.values():
         assert steps.changed and all(f.__doc__ for f in steps.changed.values()), steps.label
         assert steps.starts_from_initial is not bool(steps.changed.keys() & {"back", "held"}), steps.label
