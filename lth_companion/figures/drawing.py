@@ -64,6 +64,8 @@ def draw(ax: Axes, table: pd.DataFrame, column: str, shown: Lines, figure: str, 
         linear(ax)
     ax.set_xlabel(X[view.x])
     ax.set_ylabel(AXES.get(column, column))
+    if is_time(column):
+        ax.set_ylim(bottom=max(0, ax.get_ylim()[0]))  # an interval of few trials may reach below what can be
     return Drawing(said, marked=bool(marks), cut=bool(cut))
 
 
@@ -130,10 +132,10 @@ def zoom(ax: Axes, table: pd.DataFrame, column: str, below: float) -> None:
     ]  # what may tell them apart
     top = table.groupby(lines)[column].mean().max()
     if np.isfinite(reference) and np.isfinite(top):
-        ax.set_ylim(reference - below, top + below / 3)
+        ax.set_ylim(reference - below, min(1, top + below / 3))
 
 
 def under_best(ax: Axes, means: pd.Series, below: float, least: float = -np.inf) -> None:
     """Accuracies down to `below` under the best of some means, not further down than `least`."""
     if np.isfinite(top := means.max()):
-        ax.set_ylim(max(top - below, least), top + below / 6)
+        ax.set_ylim(max(top - below, least), min(1, top + below / 6))
