@@ -27,7 +27,7 @@ def lay(folder: Path, cells: int) -> None:
     """A store of so many cells, made here without training."""
     import numpy as np
 
-    from lth_core import arms, prune
+    from lth_core import prune, starts
     from lth_core.models import MEASURED, Network, Trained, initial
     from lth_core.spec import Spec
     from lth_core.store import Store
@@ -44,7 +44,7 @@ def lay(folder: Path, cells: int) -> None:
         ticket = first.at_round(n, prune_fc=0.5, prune_out=0.25)
         masks = prune.cut(ticket, initial(first), masks)
         for spec in (ticket, replace(ticket, arm="reinit")):
-            network = arms.start(spec, masks)
+            network = starts.start(spec, masks)
             files[spec] = encode(
                 Network(spec, network.weights, masks), Trained(curves, network.weights, 1.0, "sparse-cpu")
             )

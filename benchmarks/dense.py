@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 
 from lth_companion.experiments.nets import RESNET, VGG
-from lth_core import arms, data, models
+from lth_core import data, models, starts
 from lth_core.engines import dense as train
 from lth_core.engines.cohort import Cohort
 from lth_core.engines.images import flipped_and_cropped
@@ -114,7 +114,7 @@ def cohort(arch: str, case: Case, size: int, steps: int, device: str, precision:
         recipe(arch, case, precision=precision, trial=t, iterations=steps, eval_every=steps).at_round(0)
         for t in range(size)
     ]
-    made = Cohort([arms.network(s) for s in rows], images_of(case.dataset), torch.device(device))
+    made = Cohort([starts.network(s) for s in rows], images_of(case.dataset), torch.device(device))
     made.load(made.chunk(0))
     step = made.captured(made.step)
 

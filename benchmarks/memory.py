@@ -14,7 +14,7 @@ FEW, MANY = 2, 10
 CODE = """
 import re, sys
 from lth_core.engines import choose
-from lth_core import arms, data, tickets
+from lth_core import starts, data, tickets
 from lth_core.spec import Spec
 networks = [arms.network(Spec(iterations=100, trial=t).at_round(0)) for t in range(int(sys.argv[1]))]
 for _ in choose.train_all(networks, data.load("mnist"), device="cpu", engine=sys.argv[2]):

@@ -1,5 +1,5 @@
 """Every arm: where its mask comes from, what is drawn for it, what figures call it and how they draw it. How its
-weights start is a function in `arms`."""
+weights start is a function in `starts`."""
 
 from __future__ import annotations
 

@@ -19,9 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
+from lth_core.arms import KNOWN_ARMS
 from lth_core.html import DASH, Html, signed
 from lth_core.html import table as html_table
-from lth_core.known_arms import KNOWN_ARMS
 from lth_core.plaintext import shown
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from lth_core import results
+from lth_core.arms import ARMS
 from lth_core.errors import StoreError, UsageError, one_line
 from lth_core.files import refuse_others
-from lth_core.known_arms import ARMS
 from lth_core.results import manifest
 from lth_core.results.published import absent
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lth_core.arms import ARMS
 from lth_core.data import KNOWN
 from lth_core.errors import UsageError
-from lth_core.known_arms import ARMS
 
 SCHEMA = 1  # raise when the meaning of a field or of a stored cell changes: old cells are then refused, not reused
 

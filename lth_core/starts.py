@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from lth_core import prune
+from lth_core.arms import ARMS
 from lth_core.draws import generator, normal
 from lth_core.errors import UsageError
-from lth_core.known_arms import ARMS
 from lth_core.method import METHOD, Steps
 from lth_core.mistakes import MISTAKES
 from lth_core.models import Layer, Masks, Network, Parameters, init_sd, initial, layers

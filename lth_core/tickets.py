@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lth_core.arms import Diverged, network, start, steps_of
+from lth_core.arms import ARMS
 from lth_core.data import load
 from lth_core.engines.choose import Tick, check_how, train_all
 from lth_core.errors import UsageError
-from lth_core.known_arms import ARMS
 from lth_core.models import Network
 from lth_core.results import Source
 from lth_core.spec import Spec
+from lth_core.starts import Diverged, network, start, steps_of
 from lth_core.store import Store
 from lth_core.store.checkpoint import Shelf
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lth_companion.classroom import numpy_engine
-from lth_core import arms, data, prune
+from lth_core import data, prune, starts
 from lth_core.analyse import stop_index
 from lth_core.data import EVALUATED
 from lth_core.html import table
@@ -155,7 +155,7 @@ def _grown(wanted: Iterable[Spec]) -> Grown:
         row = todo.pop()
         if row not in rows:
             rows.add(row)
-            todo += [arms.steps_of(row).parent(row)] if row.grown else []
+            todo += [starts.steps_of(row).parent(row)] if row.grown else []
     made: dict[Spec, tuple[Network, Parameters]] = {}
     for number in sorted({row.round for row in rows}):
         networks = [_started(row, made) for row in sorted(rows, key=repr) if row.round == number]
@@ -166,9 +166,9 @@ def _grown(wanted: Iterable[Spec]) -> Grown:
 
 def _started(row: Spec, made: Grown) -> Network:
     if not row.grown:
-        return arms.network(row)
-    above = arms.steps_of(row).parent(row)
-    return arms.network(row, Network(above, made[above][1], made[above][0].masks))
+        return starts.network(row)
+    above = starts.steps_of(row).parent(row)
+    return starts.network(row, Network(above, made[above][1], made[above][0].masks))
 
 
 def _implementation(grown: Grown, search: str, report: Callable[[Curves], float], seed: int) -> Implementation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from lth_core.known_arms import ARMS
+from lth_core.arms import ARMS
 from lth_core.spec import Spec
 
 

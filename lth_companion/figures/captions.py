@@ -20,8 +20,8 @@ from lth_companion.experiments import catalogue, costs
 from lth_companion.experiments.study import Study
 from lth_companion.figures.vocabulary import DATA, NAMES
 from lth_core import html, plot
+from lth_core.arms import ARMS
 from lth_core.html import Html
-from lth_core.known_arms import ARMS
 from lth_core.plaintext import shown
 from lth_core.spec import Spec
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lth_core.arms import KNOWN_ARMS
 from lth_core.data import KNOWN
-from lth_core.known_arms import KNOWN_ARMS
 from lth_core.models import weight_count
 
 NAMES = {"unpruned": "unpruned network", **{arm.name: arm.title for arm in KNOWN_ARMS}}

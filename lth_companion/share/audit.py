@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lth_core import arms, results, tickets
+from lth_core import results, starts, tickets
 from lth_core.data import EVALUATED, load
 from lth_core.engines import choose
 from lth_core.errors import UsageError
@@ -90,7 +90,7 @@ def start_of(spec: Spec, source: results.Source, scratch: Store, **how) -> tuple
     """The network as it stood before training, from stored or published masks; else, and then True, by training its
     chain again."""
     if not spec.grown:
-        return arms.network(spec), False
+        return starts.network(spec), False
     if source.exact:
         return tickets.from_store(spec, source), False
     before = tickets.needs(spec, source)

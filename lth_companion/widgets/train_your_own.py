@@ -11,7 +11,7 @@ import pandas as pd
 
 from lth_companion.experiments.study import Study
 from lth_companion.figures.vocabulary import AXES, NAMES, iterative, of_arm
-from lth_core import arms, data, plot
+from lth_core import data, plot, starts
 from lth_core.analyse import summary
 from lth_core.data import EVALUATED
 from lth_core.engines.sparse import engine as sparse
@@ -53,7 +53,7 @@ def grow(
     Ends early, without the round at work, once `stop()` is true."""
     found: Network | None = None
     for specs in chain:
-        networks = [arms.network(s, found) for s in specs]
+        networks = [starts.network(s, found) for s in specs]
         done = dict(sparse.train(networks, source, progress=progress, stop=stop))
         if len(done) < len(networks):
             return

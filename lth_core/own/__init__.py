@@ -19,12 +19,12 @@ network at a time, and asks nothing of it but named parameters.
 8
 """
 
-from lth_core.own.arms import ARMS, start
 from lth_core.own.cost import Cost, cost
 from lth_core.own.experiment import Experiment, Parameters
 from lth_core.own.network import train
 from lth_core.own.rates import rates_of
 from lth_core.own.rounds import Found, cut, run
+from lth_core.own.starts import ARMS, start
 from lth_core.own.statements import judge
 from lth_core.own.states import hold, masked
 from lth_core.own.ticket import Ticket, load

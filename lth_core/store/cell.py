@@ -30,9 +30,9 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from lth_core.analyse import SUMMARY
+from lth_core.arms import ARMS
 from lth_core.data import KNOWN
 from lth_core.errors import StoreError, one_line
-from lth_core.known_arms import ARMS
 from lth_core.models import MEASURED, Masks, Network, Parameters, Trained, layers
 from lth_core.plaintext import fault, faults, label
 from lth_core.prune import density

@@ -13,12 +13,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from lth_core import analyse, arms, draws, models, prune, results, tickets
+from lth_core import analyse, draws, models, prune, results, starts, tickets
+from lth_core.arms import ARMS
 from lth_core.data import Dataset, load
 from lth_core.engines import choose, cohort
 from lth_core.engines.cohort import Cohort
 from lth_core.engines.sparse import engine as sparse
-from lth_core.known_arms import ARMS
 from lth_core.models import Network, Trained, initial, layers
 from lth_core.spec import Spec, learning_rates
 from lth_core.store import Store
@@ -51,7 +51,7 @@ def chain(engine: str, base: Spec = BASE, rounds: int = 3) -> list[tuple[Network
     links: list[tuple[Network, Trained]] = []
     for r in range(rounds + 1):
         spec = base.at_round(r, prune_fc=0.2, prune_out=0.1)
-        network = arms.network(spec, _cell(*links[-1]) if links else None)
+        network = starts.network(spec, _cell(*links[-1]) if links else None)
         links.append((network, trained([network], engine)[0]))
     return links
 
@@ -103,7 +103,7 @@ def check_reinit_keeps_the_ticket_mask(engine: str) -> None:
     links = chain(engine, rounds=2)
     above, ticket = _cell(*links[1]), links[2][0]
     for i in range(2):
-        control = arms.network(replace(ticket.spec, arm="reinit", replicate=i), above)
+        control = starts.network(replace(ticket.spec, arm="reinit", replicate=i), above)
         for name, mask in ticket.masks.items():
             assert np.array_equal(control.masks[name], mask)
             assert (control.weights[name][mask] != ticket.weights[name][mask]).mean() > 0.99
@@ -161,7 +161,7 @@ def test_early_stopping_never_sees_test_data():
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_negative_weights_receive_gradient(engine):
-    network = arms.network(BASE.at_round(0))
+    network = starts.network(BASE.at_round(0))
     (result,) = trained([network], engine)
     for layer in layers(BASE.arch, "digits"):
         negative = network.weights[layer.weight] < 0
@@ -172,7 +172,7 @@ def test_negative_weights_receive_gradient(engine):
 def test_a_row_alone_equals_the_row_in_a_cohort(engine):
     """Bit for bit on both engines; `test_bits.py` tries threads and instruction sets."""
     rows = [replace(BASE, trial=t, lr=lr) for t in (0, 1) for lr in (1e-3, 5e-3)]
-    networks = [arms.network(s.at_round(0)) for s in rows]
+    networks = [starts.network(s.at_round(0)) for s in rows]
     together = trained(networks, engine)
     for network, with_others in zip(networks, together, strict=True):
         (alone,) = trained([network], engine)
@@ -201,7 +201,7 @@ def test_engines_agree(recipe):
 @pytest.mark.parametrize("recipe", OPTIMIZERS)
 def test_an_optimizer_that_moves_some_parameters_at_once_moves_them_alike(recipe, monkeypatch):
     """Bit for bit: on a CPU the dense engine goes through the parameters piece by piece."""
-    networks = [arms.network(replace(OPTIMIZERS[recipe], trial=t).at_round(0)) for t in (0, 1)]
+    networks = [starts.network(replace(OPTIMIZERS[recipe], trial=t).at_round(0)) for t in (0, 1)]
     whole = trained(networks, "dense")
     monkeypatch.setattr(cohort, "PIECE", 1_234)
     for a, b in zip(whole, trained(networks, "dense"), strict=True):
@@ -211,7 +211,7 @@ def test_an_optimizer_that_moves_some_parameters_at_once_moves_them_alike(recipe
 
 def test_accuracy_falls_to_chance_at_absurd_sparsity():
     spec = replace(BASE, iterations=200).at_round(1, prune_fc=0.999, prune_out=0.99, arm="prune_at_init")
-    (result,) = trained([arms.network(spec)], "sparse")
+    (result,) = trained([starts.network(spec)], "sparse")
     assert result.curves["test_correct"][-1] / 360 < 0.35
 
 
@@ -219,7 +219,7 @@ def test_accuracy_falls_to_chance_at_absurd_sparsity():
 def test_every_arm_has_the_ticket_density(arm):
     links = chain("sparse", rounds=1)
     spec = links[1][0].spec.at_round(2, arm=arm, sigma=1.0 if arm == "noise" else 0.0)
-    network = arms.network(spec, _cell(*links[1]))
+    network = starts.network(spec, _cell(*links[1]))
     for name, n in prune.plan(spec).items():
         assert int(network.masks[name].sum()) == n
         assert np.count_nonzero(network.weights[name]) == n
@@ -234,8 +234,8 @@ def test_every_arm_has_the_ticket_density(arm):
 
 def test_shuffle_moves_values_with_their_connections():
     links = chain("sparse", rounds=1)
-    ticket = arms.network(links[1][0].spec.at_round(2), _cell(*links[1]))
-    control = arms.network(replace(ticket.spec, arm="shuffle"), _cell(*links[1]))
+    ticket = starts.network(links[1][0].spec.at_round(2), _cell(*links[1]))
+    control = starts.network(replace(ticket.spec, arm="shuffle"), _cell(*links[1]))
     for name in ticket.masks:
         assert np.array_equal(np.sort(ticket.weights[name], axis=None), np.sort(control.weights[name], axis=None))
         assert not np.array_equal(ticket.masks[name], control.masks[name])
@@ -243,8 +243,8 @@ def test_shuffle_moves_values_with_their_connections():
 
 def test_reinit_from_ticket_draws_the_tickets_own_values():
     links = chain("sparse", rounds=1)
-    ticket = arms.network(links[1][0].spec.at_round(2), _cell(*links[1]))
-    control = arms.network(replace(ticket.spec, arm="reinit_from_ticket"), _cell(*links[1]))
+    ticket = starts.network(links[1][0].spec.at_round(2), _cell(*links[1]))
+    control = starts.network(replace(ticket.spec, arm="reinit_from_ticket"), _cell(*links[1]))
     for name, mask in ticket.masks.items():
         assert np.isin(control.weights[name][mask], ticket.weights[name][mask]).all()
 
@@ -252,8 +252,8 @@ def test_reinit_from_ticket_draws_the_tickets_own_values():
 def test_enlarging_a_ticket_is_glorots_rule_for_its_smaller_layers():
     """One factor per layer, density**-0.5; the mask, the signs and the chain of rounds stay the ticket's."""
     links = chain("sparse", rounds=1)
-    ticket = arms.network(links[1][0].spec.at_round(2), _cell(*links[1]))
-    larger = arms.network(replace(ticket.spec, rescale=0.5), _cell(*links[1]))
+    ticket = starts.network(links[1][0].spec.at_round(2), _cell(*links[1]))
+    larger = starts.network(replace(ticket.spec, rescale=0.5), _cell(*links[1]))
     assert tickets.parent(larger.spec) == tickets.parent(ticket.spec)
     for layer in layers(BASE.arch, "digits"):
         mask, (fan_in, fan_out) = ticket.masks[layer.weight], layer.fans
@@ -267,7 +267,7 @@ def test_sign_arms_take_signs_and_sizes_from_where_they_say():
     links = chain("sparse", rounds=1)
     spec = links[1][0].spec.at_round(2)
     kinds = ("ticket", "reinit", "signs", "random_signs", "reinit_signs")
-    made = {arm: arms.network(replace(spec, arm=arm), _cell(*links[1])) for arm in kinds}
+    made = {arm: starts.network(replace(spec, arm=arm), _cell(*links[1])) for arm in kinds}
     for layer in layers(BASE.arch, "digits"):
         mask = made["ticket"].masks[layer.weight]
         assert all(np.array_equal(n.masks[layer.weight], mask) for n in made.values())
@@ -280,7 +280,7 @@ def test_sign_arms_take_signs_and_sizes_from_where_they_say():
         ):
             assert np.array_equal(np.signbit(living[arm]), np.signbit(living[signs]))
             assert (np.abs(living[arm]) == sizes).all()
-    again = arms.network(replace(spec, arm="random_signs", replicate=1), _cell(*links[1]))
+    again = starts.network(replace(spec, arm="random_signs", replicate=1), _cell(*links[1]))
     assert (again.weights["fc1.weight"] != made["random_signs"].weights["fc1.weight"]).any()
 
 
@@ -295,7 +295,7 @@ def test_new_arms_and_fields_leave_published_keys_alone():
 def test_continued_training_goes_on_from_trained_weights():
     above = chain("sparse", rounds=0)[0]
     spec = BASE.at_round(1, prune_fc=0.2, prune_out=0.1, arm="continued", search="continued")
-    network = arms.network(spec, _cell(*above))
+    network = starts.network(spec, _cell(*above))
     for name, mask in network.masks.items():
         assert np.array_equal(network.weights[name][mask], above[1].weights[name][mask])
 
@@ -380,9 +380,9 @@ def test_mutant_no_mask_while_training(monkeypatch):
 
 
 def test_mutant_wrong_rewind_point(monkeypatch):
-    right = arms.network
+    right = starts.network
     trained_start = lambda spec, found=None, rewound=None: right(spec, found, found.weights if found else None)  # noqa: E731
-    monkeypatch.setattr(arms, "network", trained_start)
+    monkeypatch.setattr(starts, "network", trained_start)
     with pytest.raises(AssertionError):
         check_ticket_is_initial_times_mask("dense")
 

@@ -14,7 +14,7 @@ from functools import cache
 
 import torch
 
-from lth_core import arms, data
+from lth_core import data, starts
 from lth_core.engines.cohort import Cohort
 from lth_core.engines.sparse import engine as sparse
 from lth_core.models import Network
@@ -63,7 +63,7 @@ def compiled(networks: list[Network], threads: int) -> list[list[torch.Tensor]]:
 def differing(kind: str, threads: int) -> list[str]:
     """Which trials of which cohorts end with other bits than alone."""
     torch.set_num_threads(threads)
-    rows = [arms.network(replace(KINDS[kind], trial=trial)) for trial in range(3)]
+    rows = [starts.network(replace(KINDS[kind], trial=trial)) for trial in range(3)]
     alone, found = {}, []
     for cohort in COHORTS:
         networks = [rows[trial] for trial in cohort]
@@ -78,7 +78,7 @@ def differing(kind: str, threads: int) -> list[str]:
 def moved(threads: int) -> list[float]:
     """By how much a training moved each parameter. With momentum: Adam would divide rounding by tiny gradients."""
     torch.set_num_threads(threads)
-    network = arms.network(KINDS["momentum"])
+    network = starts.network(KINDS["momentum"])
     start, ended = Cohort([network], load("digits"), torch.device("cpu")).flat[0], dense([network])[0][0]
     return (ended - start).tolist()
 

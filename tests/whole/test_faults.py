@@ -47,7 +47,7 @@ from tiny import SMALL, TINY, same_cells, tiny_rows
 import lth_core.store.folder
 from lth_companion.commands import main
 from lth_companion.experiments import catalogue
-from lth_core import arms, data, tickets
+from lth_core import data, starts, tickets
 from lth_core.engines import choose
 from lth_core.errors import StoreError, UsageError
 from lth_core.spec import Spec
@@ -500,7 +500,7 @@ def test_out_of_memory_splits_the_cohort(tmp_path: Path, monkeypatch: pytest.Mon
     from lth_core.engines import dense
 
     rows = [replace(tiny_rows()[0], trial=t) for t in range(7)]
-    networks = [arms.network(s) for s in rows]
+    networks = [starts.network(s) for s in rows]
     digits = data.load("digits")
     whole = {n.spec.trial: t for n, t in choose.train_all(networks, digits, device="cpu", engine="dense")}
     real, sizes, notes = dense.train, [], []
@@ -558,7 +558,7 @@ import hashlib, sys
 from dataclasses import replace
 sys.path.insert(0, {tests!r})
 from tiny import tiny_rows
-from lth_core import arms, data, prune
+from lth_core import starts, data, prune
 from lth_core.engines.sparse import engine as sparse
 first = tiny_rows()[0]
 spec = replace(first, round=1, arm="random_sparsity", prune_fc=0.8, prune_out=0.5)

@@ -81,18 +81,18 @@ def test_add_a_data_set(own: Path) -> None:
 def test_add_an_arm(own: Path) -> None:
     """A control that starts at the ticket's weights with their signs turned round."""
     entry = 'Arm(name="turned", title="signs turned round", redrawn=False),'
-    changed(own / "lth_core" / "known_arms.py", r"^KNOWN_ARMS = \($", f"KNOWN_ARMS = (\n    {entry}")
-    arms = own / "lth_core" / "arms.py"
+    changed(own / "lth_core" / "arms.py", r"^KNOWN_ARMS = \($", f"KNOWN_ARMS = (\n    {entry}")
+    starts = own / "lth_core" / "starts.py"
     function = "def _turned(spec, masks, weights):\n    return masks, {n: -w for n, w in weights.items()}\n\n\n"
-    changed(arms, r"^# How an arm's network starts", function + "# How an arm's network starts")
-    changed(arms, r'^    "ticket": _kept,$', '    "ticket": _kept,\n    "turned": _turned,')
+    changed(starts, r"^# How an arm's network starts", function + "# How an arm's network starts")
+    changed(starts, r'^    "ticket": _kept,$', '    "ticket": _kept,\n    "turned": _turned,')
     density = trained(own, arm="turned").split()
     assert density[1] == density[2] != density[0]
 
 
 def test_every_arm_has_a_start() -> None:
-    from lth_core.arms import STARTS
-    from lth_core.known_arms import ARMS
+    from lth_core.arms import ARMS
+    from lth_core.starts import STARTS
 
     assert set(STARTS) == set(ARMS)
     assert {a.mask for a in ARMS.values()} == {"ticket", "shuffled", "random", "initial"}

@@ -29,7 +29,7 @@ from lth_companion.classroom import (
 from lth_companion.experiments import xor as compiled
 from lth_companion.experiments import xor_counts
 from lth_companion.pages import answer_key
-from lth_core import arms, data, prune
+from lth_core import data, prune, starts
 from lth_core.engines.sparse import engine as sparse
 from lth_core.errors import UsageError
 from lth_core.models import Network, initial
@@ -76,7 +76,7 @@ def tickets(rounds: tuple[int, ...]) -> list[Network]:
         spec = replace(BASE.at_round(number), trial=number)
         keep = np.random.default_rng(number)
         masks = {n: keep.random(m.shape) < 0.7**number for n, m in prune.full(spec).items()}
-        made.append(arms.start(spec, masks) if number else Network(spec, initial(spec), masks))
+        made.append(starts.start(spec, masks) if number else Network(spec, initial(spec), masks))
     return made
 
 

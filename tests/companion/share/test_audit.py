@@ -15,7 +15,7 @@ from lth_companion.commands import main
 from lth_companion.experiments import catalogue
 from lth_companion.share import publish
 from lth_companion.share.audit import FIRST, audit
-from lth_core import arms, results, tickets
+from lth_core import results, starts, tickets
 from lth_core.data import load
 from lth_core.engines import choose
 from lth_core.engines import dense as train
@@ -139,7 +139,7 @@ def test_bf16_stays_near_fp32():
     base = replace(rows()[0], iterations=40, eval_every=20)
     found = {}
     for precision in ("fp32", "bf16"):
-        network = arms.network(replace(base, precision=precision))
+        network = starts.network(replace(base, precision=precision))
         ((_, trained),) = train.train([network], load("digits"), device="cpu")
         found[precision] = trained
     a, b = found["fp32"], found["bf16"]
@@ -150,13 +150,13 @@ def test_bf16_stays_near_fp32():
 
 def test_dropout_does_not_depend_on_the_cohort():
     base = replace(rows()[0], iterations=40, eval_every=20, dropout=0.5)
-    networks = [arms.network(replace(base, trial=t)) for t in range(3)]
+    networks = [starts.network(replace(base, trial=t)) for t in range(3)]
     together = {i: t for i, t in train.train(networks, load("digits"), device="cpu")}
     for i, network in enumerate(networks):
         ((_, alone),) = train.train([network], load("digits"), device="cpu")
         assert all(np.array_equal(alone.curves[c], together[i].curves[c]) for c in alone.curves)
         assert all(np.array_equal(w, together[i].weights[n]) for n, w in alone.weights.items())
-    without = next(train.train([arms.network(replace(base, dropout=0.0))], load("digits"), device="cpu"))[1]
+    without = next(train.train([starts.network(replace(base, dropout=0.0))], load("digits"), device="cpu"))[1]
     assert abs(without.curves["train_loss"][-1] - together[0].curves["train_loss"][-1]) > 1e-3
 
 
@@ -175,7 +175,7 @@ def test_convolutional_networks_train_by_the_cohort():
     """Conv-2 on the enlarged digits: a row alone equals the row in a cohort, masked weights stay 0, loss falls."""
     base = Spec(dataset="digits32", arch="conv-2", iterations=2, eval_every=2, lr=2e-4, batch_size=20)
     pruned = base.at_round(1, prune_conv=0.1, prune_fc=0.2, prune_out=0.1, arm="prune_at_init")
-    networks = [arms.network(replace(pruned, trial=t)) for t in range(2)]
+    networks = [starts.network(replace(pruned, trial=t)) for t in range(2)]
     together = {i: t for i, t in train.train(networks, load("digits32"), device="cpu")}
     ((_, alone),) = train.train(networks[1:], load("digits32"), device="cpu")
     assert all(np.array_equal(w, together[1].weights[n]) for n, w in alone.weights.items())

@@ -18,7 +18,7 @@ from lth_companion.experiments import catalogue
 from lth_companion.figures import inside
 from lth_companion.share import publish, ticket_files
 from lth_companion.share.audit import allowed_difference
-from lth_core import arms, data, prune, results, tickets
+from lth_core import data, prune, results, starts, tickets
 from lth_core.errors import StoreError, UsageError
 from lth_core.models import Network, initial
 from lth_core.spec import MISTAKES, Spec
@@ -54,8 +54,8 @@ def test_a_ticket_comes_back_bit_for_bit(arm: str, store: Store, tmp_path: Path)
 
 def test_arrays_that_are_not_in_c_order_come_back(tmp_path: Path) -> None:
     spec = Spec(dataset="digits", arch="lenet-12-8").at_round(2)
-    begin = arms.start(spec.at_round(0), prune.full(spec))
-    network = arms.start(spec, prune.cut(spec, begin.weights, prune.full(spec)))
+    begin = starts.start(spec.at_round(0), prune.full(spec))
+    network = starts.start(spec, prune.cut(spec, begin.weights, prune.full(spec)))
     trained = prune.masked(begin.weights, network.masks)
     fortran = {n: np.asfortranarray(w) for n, w in trained.items()}
     odd = Network(spec, network.weights, {n: np.asfortranarray(m) for n, m in network.masks.items()})
@@ -135,7 +135,7 @@ def test_a_mask_that_differs_is_said(store: Store, tmp_path: Path, capsys) -> No
     masks = {n: m.copy() for n, m in found.network.masks.items()}
     flat = masks["fc1.weight"].reshape(-1)
     flat[[np.flatnonzero(flat)[0], np.flatnonzero(~flat)[0]]] = False, True
-    moved = ticket_files.Ticket(arms.start(TICKET, masks), {}, found.facts)
+    moved = ticket_files.Ticket(starts.start(TICKET, masks), {}, found.facts)
     file = ticket_files.write(moved, tmp_path)
     assert main(["import", str(file), "--store", str(store.root), "--from-store"]) == 1
     assert "OTHER MASKS" in capsys.readouterr().out
@@ -148,7 +148,7 @@ def test_masks_that_do_not_follow_from_the_round_before_are_said(store: Store, t
     known.adopt(store, key_of(above))
     honest = ticket_files.ticket(spec, store)
     odd = {n: np.roll(m.ravel(), 5).reshape(m.shape) for n, m in honest.network.masks.items()}
-    forged = replace(honest, network=arms.start(spec, odd))
+    forged = replace(honest, network=starts.start(spec, odd))
     asked = ["--from-store", "--store", str(known.root)]
     assert main(["import", str(ticket_files.write(honest, tmp_path / "a")), *asked]) == 0
     assert "masks not in the store" in capsys.readouterr().out
@@ -171,7 +171,7 @@ def cut_once(arch: str, **changes: Any) -> Network:
     """The network of a row whose masks come from its initial weights, so that nothing is trained for it."""
     dataset = "digits" if arch.startswith("lenet") else "digits32"
     spec = Spec(dataset=dataset, arch=arch, round=2, **{**RATES, **changes})
-    return arms.start(spec, arms.steps_of(spec).cut(spec, initial(spec), prune.full(spec)))
+    return starts.start(spec, starts.steps_of(spec).cut(spec, initial(spec), prune.full(spec)))
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_one_weight_more_than_one_threshold_keeps_is_refused(tmp_path: Path) -> 
     network = cut_once("resnet-18-4", scope="global")
     masks = {n: m.copy() for n, m in network.masks.items()}
     masks["conv1.weight"].reshape(-1)[np.flatnonzero(~masks["conv1.weight"])[0]] = True
-    file = ticket_files.write(ticket_files.Ticket(arms.start(network.spec, masks), {}, {}), tmp_path)
+    file = ticket_files.write(ticket_files.Ticket(starts.start(network.spec, masks), {}, {}), tmp_path)
     with pytest.raises(StoreError, match="keep what round 2 keeps"):
         ticket_files.read(file)
 

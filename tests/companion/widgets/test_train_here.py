@@ -16,7 +16,7 @@ from waits import until
 
 from lth_companion.widgets import TrainHere, train_here, train_your_own
 from lth_companion.widgets.base import text
-from lth_core import arms, data, models, prune
+from lth_core import data, models, prune, starts
 from lth_core.draws import BatchOrder, generator
 from lth_core.engines.sparse import engine as sparse
 from lth_core.models import Network, Trained
@@ -46,7 +46,7 @@ def library(chain: train_here.Chain) -> Iterator[tuple[Network, Trained]]:
     """Every network of a chain as lth_core starts and trains it."""
     found, source = None, data.load("digits")
     for specs in chain:
-        networks = [arms.network(s, found) for s in specs]
+        networks = [starts.network(s, found) for s in specs]
         done = dict(sparse.train(networks, source))
         yield from ((network, done[i]) for i, network in enumerate(networks))
         found = Network(specs[0], done[0].weights, networks[0].masks)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lth_core import arms
+from lth_core import starts
 from lth_core.data import load
 from lth_core.engines import dense as train
 from lth_core.spec import Spec
@@ -26,7 +26,7 @@ NETS = {
 
 
 def curves(specs: list[Spec], device: str) -> list[dict[str, np.ndarray]]:
-    trained = dict(train.train([arms.network(s) for s in specs], load(specs[0].dataset), device=device))
+    trained = dict(train.train([starts.network(s) for s in specs], load(specs[0].dataset), device=device))
     return [trained[i].curves for i in range(len(specs))]
 
 
