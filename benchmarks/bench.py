@@ -27,8 +27,8 @@ import memory
 import pages
 import xor
 
+from lth_core.atomic_files import replaced
 from lth_core.engines.convolutional.vectors import VECTORS
-from lth_core.files import replaced
 from lth_core.results import manifest
 from lth_core.store.cell import device_details, provenance
 

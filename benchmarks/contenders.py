@@ -20,16 +20,16 @@ import dense
 import peak
 import turns
 
-from lth_companion.experiments import nets
+from lth_companion.experiments import cifar10_recipes
 from lth_core import data, prune
-from lth_core.engines import dense as train
-from lth_core.engines.cohort import EVALUATE_AT_ONCE, Cohort
 from lth_core.engines.convolutional import crossover, engine
-from lth_core.engines.forward import forward
+from lth_core.engines.dense import engine as train
+from lth_core.engines.dense.cohort import EVALUATE_AT_ONCE, Cohort
+from lth_core.engines.dense.forward import forward
 from lth_core.models import Network, initial
 from lth_core.spec import Spec
 
-NETS = {net.arch: net for net in (*nets.CONV, nets.RESNET, nets.VGG)}
+NETS = {net.arch: net for net in (*cifar10_recipes.CONV, cifar10_recipes.RESNET, cifar10_recipes.VGG)}
 STEPS = 200  # of the schedule that is timed: batches of so many steps are drawn
 LOOKED_AT = 384  # images of a call of evaluation
 Works = dict[str, Callable[[int], float]]

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from lth_companion.experiments.nets import RESNET, VGG
+from lth_companion.experiments.cifar10_recipes import RESNET, VGG
 from lth_core import data, models, starts
-from lth_core.engines import dense as train
-from lth_core.engines.cohort import Cohort
-from lth_core.engines.images import flipped_and_cropped
+from lth_core.engines.dense import engine as train
+from lth_core.engines.dense.cohort import Cohort
+from lth_core.engines.dense.images import flipped_and_cropped
 from lth_core.spec import Spec
 
 REPEATS = 5

@@ -19,7 +19,7 @@ from pathlib import Path
 import dense
 import torch
 
-from lth_core.engines import dense as train
+from lth_core.engines.dense import engine as train
 
 
 @dataclass(frozen=True)

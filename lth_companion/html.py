@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from lth_core.plot import Html
+from lth_core.untrusted_text import shown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DASH = "–"  # in a table, for what is not measured
 ALIGNED = ' style="font-variant-numeric: tabular-nums"'  # digits below each other
-
-
-@dataclass(frozen=True, repr=False)
-class Html:
-    """A piece of a page, shown by Jupyter and kept in the static book."""
-
-    text: str
-    name: str
-
-    def _repr_html_(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        return f"<{self.name}>"
 
 
 def signed(text: str) -> str:
@@ -55,3 +48,48 @@ def table(head: Sequence[object], rows: Iterable[Iterable[object]], *, caption: 
 def folded(summary: str, whole: str) -> str:
     """A piece that opens when its summary is clicked. Both are HTML."""
     return f"<details><summary>{summary}</summary>{whole}</details>"
+
+
+def in_markdown(*pieces: Html) -> str:
+    """Pieces for a Markdown page: without empty lines, framed like a notebook's outputs: styled as these, and
+    scrolling where a telephone is too narrow."""
+    framed = (f'<div class="output text_html">{piece.text}</div>' for piece in pieces)
+    text = f'<div class="cell_output">{"".join(framed)}</div>'
+    return "\n".join(line for line in text.splitlines() if line.strip())
+
+
+def provenance(command: str, **facts: object) -> Html:
+    """Who made a figure (`facts`: cells, commit, device, engine, seconds, scale) and the line that makes it again."""
+    listed = " · ".join(f"{shown(name.replace('_', ' '))}: {shown(fact)}" for name, fact in facts.items())
+    line = f'<div class="highlight"><pre style="white-space: pre-wrap">{escape(command)}</pre></div>'
+    title = "<summary>Which networks, and the command that makes this figure again</summary>"
+    return Html(f"<details>{title}<p>{listed}</p>{line}</details>", "provenance")
+
+
+def versus(compared: pd.DataFrame, *, caption: str) -> Html:
+    """Paper against measurement: columns quantity, paper, measured, low, high (95% interval), n, matches. What is not
+    measured is a dash.
+
+    `paper` is a number or words, `matches` true, false or words (HTML). With a column `unit`, numbers carry it and keep
+    three digits."""
+    import pandas as pd  # imported late: the exercises draw where there is no pandas
+
+    rows = []
+    for r, unit in zip(
+        compared.itertuples(), compared["unit"] if "unit" in compared else [None] * len(compared), strict=True
+    ):
+        measured, low, high = (_number(x, unit) for x in (r.measured, r.low, r.high))
+        matches = r.matches if isinstance(r.matches, str) else "yes" if r.matches else "<strong>no</strong>"
+        after = f"{'' if unit[0] in '%×' else ' '}{shown(unit)}" if unit else ""
+        paper = shown(r.paper) if isinstance(r.paper, str) else f"{_number(r.paper, unit)}{after}"
+        value = f"{measured}{after}" if pd.notna(r.measured) else DASH
+        interval = f"{low} to {high}" if pd.notna(r.low) else DASH
+        rows.append((shown(r.quantity), paper, value, interval, f"{r.n:,}", matches))
+    head = ("quantity", "paper", "measured", "95% interval", "n", "matches")
+    return Html(table(head, rows, caption=caption), "paper versus measured")
+
+
+def _number(x: float, unit: str | None) -> str:
+    """One decimal; beside a unit three significant digits, whole from 100 on."""
+    text = f"{x:.1f}" if unit is None else f"{x:,.0f}" if abs(x) >= 100 else f"{x:.3g}"
+    return signed(text) if unit is not None else text

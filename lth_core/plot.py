@@ -1,4 +1,4 @@
-"""The drawing base of the book: one palette, figures as inline SVG that follow light and dark pages, tables as HTML.
+"""The drawing base of the book: one palette, figures as inline SVG that follow light and dark pages.
 
 fig, ax = plot.canvas()
 plot.line(ax, x, mean, low, high, arm="ticket", label="winning ticket")
@@ -10,8 +10,9 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 from cycler import cycler
@@ -20,12 +21,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
 from lth_core.arms import KNOWN_ARMS
-from lth_core.html import DASH, Html, signed
-from lth_core.html import table as html_table
-from lth_core.plaintext import shown
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 NAMED = (21.1, 3.6, 51.3, 13.5, 7.0)  # percent of LeNet's weights of which ICLR section 2 speaks, most often first
 LABEL = 0.45  # inches that a tick's label takes along the x axis
@@ -43,6 +38,20 @@ SEQUENCE = (
 COLORS = {arm: look[0] for arm, look in ARMS.items()}  # these three suit seaborn's palette=, markers= and dashes=
 MARKERS = {arm: look[2] for arm, look in ARMS.items()}
 DASHES = {arm: look[3] for arm, look in ARMS.items()}
+
+
+@dataclass(frozen=True, repr=False)
+class Html:
+    """A piece of a page, shown by Jupyter and kept in the static book."""
+
+    text: str
+    name: str
+
+    def _repr_html_(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
 
 
 def css(arm: str) -> str:
@@ -161,46 +170,3 @@ def show(fig: Figure, *, name: str, alt: str, caption: str, made: Html | None = 
     unfolds who made it. `name` must be unique on its page, such as the figure's id in the experiment list."""
     below = f"<figcaption>{caption}{made.text if made else ''}</figcaption>"
     return Html(f'<figure id="{escape(name)}">{svg(fig, name=name, alt=alt)}{below}</figure>', f"figure {name}")
-
-
-def in_markdown(*pieces: Html) -> str:
-    """Pieces for a Markdown page: without empty lines, framed like a notebook's outputs: styled as these, and
-    scrolling where a telephone is too narrow."""
-    framed = (f'<div class="output text_html">{piece.text}</div>' for piece in pieces)
-    text = f'<div class="cell_output">{"".join(framed)}</div>'
-    return "\n".join(line for line in text.splitlines() if line.strip())
-
-
-def provenance(command: str, **facts: object) -> Html:
-    """Who made a figure (`facts`: cells, commit, device, engine, seconds, scale) and the line that makes it again."""
-    listed = " · ".join(f"{shown(name.replace('_', ' '))}: {shown(fact)}" for name, fact in facts.items())
-    line = f'<div class="highlight"><pre style="white-space: pre-wrap">{escape(command)}</pre></div>'
-    title = "<summary>Which networks, and the command that makes this figure again</summary>"
-    return Html(f"<details>{title}<p>{listed}</p>{line}</details>", "provenance")
-
-
-def versus(table: pd.DataFrame, *, caption: str) -> Html:
-    """Paper against measurement: columns quantity, paper, measured, low, high (95% interval), n, matches. What is not
-    measured is a dash.
-
-    `paper` is a number or words, `matches` true, false or words (HTML). With a column `unit`, numbers carry it and keep
-    three digits."""
-    import pandas as pd  # imported late: the exercises draw where there is no pandas
-
-    rows = []
-    for r, unit in zip(table.itertuples(), table["unit"] if "unit" in table else [None] * len(table), strict=True):
-        measured, low, high = (_number(x, unit) for x in (r.measured, r.low, r.high))
-        matches = r.matches if isinstance(r.matches, str) else "yes" if r.matches else "<strong>no</strong>"
-        after = f"{'' if unit[0] in '%×' else ' '}{shown(unit)}" if unit else ""
-        paper = shown(r.paper) if isinstance(r.paper, str) else f"{_number(r.paper, unit)}{after}"
-        found = f"{measured}{after}" if pd.notna(r.measured) else DASH
-        interval = f"{low} to {high}" if pd.notna(r.low) else DASH
-        rows.append((shown(r.quantity), paper, found, interval, f"{r.n:,}", matches))
-    head = ("quantity", "paper", "measured", "95% interval", "n", "matches")
-    return Html(html_table(head, rows, caption=caption), "paper versus measured")
-
-
-def _number(x: float, unit: str | None) -> str:
-    """One decimal; beside a unit three significant digits, whole from 100 on."""
-    text = f"{x:.1f}" if unit is None else f"{x:,.0f}" if abs(x) >= 100 else f"{x:.3g}"
-    return signed(text) if unit is not None else text

@@ -19,8 +19,8 @@ import pandas as pd
 
 from lth_core import results
 from lth_core.arms import ARMS
+from lth_core.atomic_files import refuse_others
 from lth_core.errors import StoreError, UsageError, one_line
-from lth_core.files import refuse_others
 from lth_core.results import manifest
 from lth_core.results.published import absent
 

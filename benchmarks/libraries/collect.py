@@ -10,8 +10,8 @@ from typing import Any
 
 import measured
 
+from lth_companion.experiments.other_libraries import ROUNDS, SAVED
 from lth_core.results import HERE, manifest
-from lth_core.results.library_facts import ROUNDS, SAVED
 from lth_core.store.cell import device_details, provenance
 
 RECIPE: dict[str, Any] = {"iterations": 1834, "eval_every": 917}  # of lth_core's rows: two epochs of 917 batches

@@ -21,8 +21,8 @@ from pathlib import Path
 import lth_core
 from lth_companion import ROOT
 from lth_companion.classroom import without_solutions
+from lth_core.atomic_files import replaced
 from lth_core.errors import StoreError, UsageError
-from lth_core.files import replaced
 
 NEEDED = ("CITATION.cff", "LICENSE", "README.md", "CHANGELOG.md", "requirements.lock", "results/MANIFEST.json")
 SUMS = "SHA256SUMS"

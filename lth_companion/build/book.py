@@ -4,7 +4,7 @@ python -m lth_core book             execute against results/, build the pages
 python -m lth_core book --serve     the same beside a server of the book, as it is until the new one is there
 python -m lth_core book --quick     run every notebook live into _build/quick, build nothing
 
-A page is executed again when its notebook, code that its imports reach (`lth_companion.reached`), a measurement or a
+A page is executed again when its notebook, code that its imports reach (`imported_files`), a measurement or a
 locked library changed, or when it is not what was executed: all that is known by content.
 """
 
@@ -27,11 +27,11 @@ from pathlib import Path
 from typing import Any
 
 from lth_companion import ROOT
-from lth_companion.build import tied
+from lth_companion.build import child_processes
 from lth_companion.build.serving import show
-from lth_companion.build.vendored import vendor
-from lth_companion.reached import Code
-from lth_core import files
+from lth_companion.build.third_party_scripts import vendor
+from lth_companion.imported_files import Code
+from lth_core import atomic_files
 
 PACKAGES = ("lth_core", "lth_companion")
 JOBS = min(max(2, os.cpu_count() or 2), 8)  # notebooks at once
@@ -176,7 +176,7 @@ def execute_all(root: Path, target: Path, parameters: dict[str, Any], force: boo
 
     judge_once(root)
     ok = True
-    with ProcessPoolExecutor(JOBS, initializer=tied.worker) as pool:
+    with ProcessPoolExecutor(JOBS, initializer=child_processes.worker) as pool:
         jobs = {pool.submit(execute, s, target / s.relative_to(notebooks), *how): s for s, how in waiting.items()}
         for job in as_completed(jobs):
             name = f"notebooks/{jobs[job].relative_to(notebooks)}"
@@ -214,7 +214,7 @@ def sweep(html: Path, beside: Path) -> None:
         (beside / "old").rename(html)
     shutil.rmtree(beside, ignore_errors=True)
     for name in ("executed.json", "verdicts.json"):
-        files.sweep(html.parent / name)
+        atomic_files.sweep(html.parent / name)
 
 
 def build_pages(root: Path, force: bool = False) -> bool:
@@ -236,7 +236,7 @@ def build_pages(root: Path, force: bool = False) -> bool:
         handout.write(root / "book", root / "notebooks" / "teach")
     inputs = inputs_of_pages(root)
     start = time.perf_counter()
-    jupyter_book = [sys.executable, "-P", tied.__file__, str(os.getpid()), "jupyter-book"]
+    jupyter_book = [sys.executable, "-P", child_processes.__file__, str(os.getpid()), "jupyter-book"]
     command = [*jupyter_book, "build", "book", "--config", "_config.yml", "--path-output", str(beside)]
     run = subprocess.run([*command, "-W", "--keep-going", "--all", "-q"], cwd=root, capture_output=True, text=True)
     if run.returncode:

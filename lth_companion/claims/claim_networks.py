@@ -1,4 +1,4 @@
-"""The bench: which measured networks a claim asks for, at which scale, and its tests made on them."""
+"""Which measured networks a claim asks for, at which scale, and its tests made on them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lth_companion.claims.printed_settings import declared
 from lth_companion.claims.readings import ALONE, CONVERGENCE, Reading, Settles, changed, inner_columns
-from lth_companion.claims.settings import declared
 from lth_companion.claims.statements import Claim, Part, columns_of
 from lth_companion.claims.tests import named, traits
 from lth_companion.experiments import catalogue
-from lth_companion.experiments.nets import share
+from lth_companion.experiments.cifar10_recipes import share
 from lth_core import results
 from lth_core.analyse import SUMMARY, accuracies
 from lth_core.judge.result import Result
@@ -33,10 +33,11 @@ _told = attrgetter(*TOLD)
 def with_curves(
     table: pd.DataFrame, columns: Iterable[str], source: Source, specs: list[Spec], curves: pd.DataFrame | None = None
 ) -> pd.DataFrame:  # fmt: skip
-    """Columns that need whole curves, at iterations of the paper's schedule (see `nets.share`). "test@1000": at that
-    one (or the nearest evaluation kept), "val_loss@end"; "test<5000": mean up to there; "reach@0.97": first iteration
-    with that validation accuracy, "reach_test@0.97" with that test accuracy; "loss_rise": validation loss at the end
-    minus its minimum."""
+    """Columns that need whole curves, at iterations of the paper's schedule (see `cifar10_recipes.share`).
+
+    "test@1000": at that one (or the nearest evaluation kept), "val_loss@end"; "test<5000": mean up to there;
+    "reach@0.97": first iteration with that validation accuracy, "reach_test@0.97" with that test accuracy; "loss_rise":
+    validation loss at the end minus its minimum."""
     wanted = [c for c in columns if c not in table and (re.search("[@<]", c) or c == "loss_rise")]
     if not wanted:
         return table

@@ -1,5 +1,6 @@
 """The ledger's tests that open tickets: which weights survive (masks), where training took them (trained weights of a
-few networks), read off published chains. See `judge` for what a `Result` means, `examine` for the statistics."""
+few networks), read off published chains. What the answers mean: `lth_core.judge.result`; the
+statistics: `experiments.opened_tickets`."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from lth_core import inside as ex
+from lth_companion.experiments import opened_tickets as ex
 from lth_core import models, results
 from lth_core.judge.estimate import LEVEL, of_values
 from lth_core.judge.result import Result, bound, claim_test, every, met, ordering

@@ -1,5 +1,5 @@
-"""The ledger's tests of counts and settings: what the papers print about their own set-up, against this code. See
-`judge` for what a `Result` means."""
+"""The ledger's tests of counts and settings: what the papers print about their own set-up, against this code. What the
+answers mean: `lth_core.judge.result`."""
 
 from __future__ import annotations
 

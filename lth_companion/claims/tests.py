@@ -1,19 +1,19 @@
 """All tests that claims may name, and what the ledger must know of those that a claim does name.
 
-To add one: write it among its kind (`judge`, `shapes`, `sweeps`: on a table of networks; `insides`: on opened tickets;
-`claim_xor`; `claim_settings`), decorate it with `judge.claim_test`, which carries all the ledger must know, and name it
-in `claims.yaml`.
+To add one: write it among its kind (`lth_core.judge.comparisons`, `curves`, `bounds`, `sizes`: on a table of networks;
+`opened_tickets`; `xor`; `printed_settings`), decorate it with `claim_test`, which carries all the ledger must know, and
+name it in `claims.yaml`.
 """
 
 from __future__ import annotations
 
-from lth_companion.claims import inside, settings, xor
+from lth_companion.claims import opened_tickets, printed_settings, xor
 from lth_companion.claims.sizes import NETWORKS
 from lth_companion.claims.statements import Claim, Part
 from lth_core.errors import UsageError
 from lth_core.judge.result import Test, Traits, tests_in, traits_of
 
-TESTS: dict[str, Test] = {**NETWORKS, **tests_in(inside, xor, settings)}
+TESTS: dict[str, Test] = {**NETWORKS, **tests_in(opened_tickets, xor, printed_settings)}
 
 
 def named(name: str) -> Test:

@@ -18,8 +18,8 @@ import pandas as pd
 
 from lth_companion import ROOT
 from lth_companion.claims.statements import Finding
-from lth_companion.reached import Code
-from lth_core.files import replaced, write
+from lth_companion.imported_files import Code
+from lth_core.atomic_files import replaced, write
 
 FILE = ROOT / "_build" / "verdicts.json"
 COMPUTE = ("numpy", "pandas", "scipy", "pyarrow", "PyYAML")

@@ -3,8 +3,8 @@
 claims.judge()           one row a claim: verdict, effect, interval, n, scale, reason, command
 claims.value(id)         the measured value with its interval, for prose that is filled when the book is built
 
-The claims are data (`statements`), the tests are functions (`tests` has them by name), `bench` finds their networks and
-`readings` what a paper leaves open; this module makes words of what they find. The words are defined once, on
+The claims are data (`statements`), the tests are functions (`tests` has them by name), `claim_networks` finds the
+networks, `readings` says what a paper leaves open, `verdict_rule` makes a word of what tests find. The words are defined once, on
 the ledger page (notebooks/claims.ipynb); nothing here trains a network.
 """
 
@@ -19,8 +19,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lth_companion.claims import families, kept
-from lth_companion.claims.answers import (
+from lth_companion.claims import multiple_testing, verdict_cache
+from lth_companion.claims.claim_networks import NEEDS_NO_RESULTS, Bench, test_one
+from lth_companion.claims.readings import Reading, readings_of
+from lth_companion.claims.statements import Claim, Finding, Part, describe, load, measured, said
+from lth_companion.claims.tests import number_of, total_of, traits
+from lth_companion.claims.verdict_rule import (
     CANNOT,
     CONTRADICTED,
     DEPENDS,
@@ -33,16 +37,12 @@ from lth_companion.claims.answers import (
     decide,
     findings,
 )
-from lth_companion.claims.bench import NEEDS_NO_RESULTS, Bench, test_one
-from lth_companion.claims.readings import Reading, readings_of
-from lth_companion.claims.statements import Claim, Finding, Part, describe, load, measured, said
-from lth_companion.claims.tests import number_of, total_of, traits
 from lth_core import results
 from lth_core.errors import UsageError
 from lth_core.judge.result import Result
 from lth_core.levels import Lacking
-from lth_core.plaintext import fault, label
 from lth_core.results import Source, manifest
+from lth_core.untrusted_text import fault, label
 
 __all__ = [
     "ACCEPTED", "CANNOT", "CONTRADICTED", "DEPENDS", "RANK", "REPRODUCED", "TOTALS", "UNDECIDED", "UNMEASURED",
@@ -148,8 +148,8 @@ def linked(claim: Claim, row: Verdict) -> Verdict:
 def corrected(table: pd.DataFrame) -> pd.DataFrame:
     """The verdicts with q and Holm's p of their families; an answer that chance would give among so many is taken
     back."""
-    table[["q", "holm"]] = families.adjusted(table["p"], table[families.FAMILY])
-    decided = table["verdict"].isin((REPRODUCED, CONTRADICTED)) & (table["q"] > families.RATE)
+    table[["q", "holm"]] = multiple_testing.adjusted(table["p"], table[multiple_testing.FAMILY])
+    decided = table["verdict"].isin((REPRODUCED, CONTRADICTED)) & (table["q"] > multiple_testing.RATE)
     for i in table.index[decided]:
         was, q = table.at[i, "verdict"], table.at[i, "q"]
         table.at[i, "reason"] = f"{was} by its own interval, but not among so many claims (q = {q:.2f})"
@@ -180,14 +180,14 @@ def judge(
 
 @lru_cache
 def ledger(write: bool = False) -> pd.DataFrame:
-    """The verdicts on the published results: those of this build if it has kept them (`kept`), else judged once per
-    process; with `write` they are kept."""
-    inputs = kept.made_from()
-    found = kept.read(inputs)
+    """The verdicts on the published results: those of this build if it has kept them (`verdict_cache`), else judged once
+    per process; with `write` they are kept."""
+    inputs = verdict_cache.made_from()
+    found = verdict_cache.read(inputs)
     if found is None:
         found = judge()
         if write:
-            kept.keep(found, inputs)
+            verdict_cache.keep(found, inputs)
     return found
 
 
@@ -205,7 +205,7 @@ def multiplicity(verdicts: pd.DataFrame) -> str:
     own = verdicts[verdicts["p"].notna() & (verdicts["same_as"] == "")]
     taken = verdicts["reason"].str.contains("among so many claims").sum()
     answers = own[own["verdict"].isin((REPRODUCED, CONTRADICTED))]
-    strict = int((answers["holm"] <= families.RATE).sum())
+    strict = int((answers["holm"] <= multiple_testing.RATE).sum())
     linked = int((verdicts["same_as"] != "").sum())
     return (
         f"{int(verdicts['verdict'].isin(RANK).sum())} of {len(verdicts)} claims are judged; {linked} state a fact that "

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lth_companion.classroom import numpy_engine
+from lth_companion.html import table
 from lth_core import data, prune, starts
 from lth_core.analyse import stop_index
 from lth_core.data import EVALUATED
-from lth_core.html import table
 from lth_core.models import Masks, Network, Parameters, Trained, initial, layers
 from lth_core.spec import Spec
 

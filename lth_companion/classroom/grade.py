@@ -18,8 +18,8 @@ from lth_companion.classroom import handed_in
 from lth_companion.classroom.handed_in import Notebook
 from lth_companion.classroom.sandbox import ENDED, TOO_LONG, Ended, Limits, run
 from lth_companion.classroom.without_solutions import tags
+from lth_core.atomic_files import replaced
 from lth_core.errors import StoreError, UsageError, one_line
-from lth_core.files import replaced
 
 LONGEST = 300  # characters of an error's text that a remark repeats
 

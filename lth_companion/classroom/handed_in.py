@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from lth_companion.classroom.without_solutions import SOURCES, student, tags
+from lth_core.atomic_files import refuse_others
 from lth_core.errors import UsageError
-from lth_core.files import refuse_others
 
 Notebook = dict[str, Any]  # nbformat 4 as read from JSON
 MOST = 50_000_000  # bytes of a notebook

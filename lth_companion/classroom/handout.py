@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from lth_core.plaintext import shown
+from lth_core.untrusted_text import shown
 
 MARK = "<!-- handout -->"
 PAGE = (595, 842)  # A4 in points

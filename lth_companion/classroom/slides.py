@@ -13,7 +13,7 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
-from lth_core.plaintext import shown
+from lth_core.untrusted_text import shown
 
 HERE = Path(__file__).parent
 FIGURE = re.compile(r"<!-- figure: (\S+) (\S+) -->")

@@ -20,4 +20,4 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     if argv and argv[0] in OWN_OPTIONS:
         return importlib.import_module(OWN_OPTIONS[argv[0]]).main(argv[1:])
-    return importlib.import_module("lth_companion.commands.line").main(argv)
+    return importlib.import_module("lth_companion.commands.command_line").main(argv)

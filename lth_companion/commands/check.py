@@ -7,10 +7,10 @@ import json
 import sys
 from pathlib import Path
 
-from lth_companion.commands.asked import chosen
+from lth_companion.commands.chosen_rows import chosen
 from lth_core import results
+from lth_core.atomic_files import scratch
 from lth_core.errors import UsageError
-from lth_core.files import scratch
 from lth_core.results.manifest import Damaged
 from lth_core.store import Store
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from lth_companion.commands.asked import rows_of
+from lth_companion.commands.chosen_rows import rows_of
 from lth_companion.experiments import catalogue, costs
 from lth_core import results
 from lth_core.errors import UsageError

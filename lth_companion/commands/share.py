@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lth_companion.commands.asked import chosen as asked_for
+from lth_companion.commands.chosen_rows import chosen as asked_for
 from lth_companion.experiments import catalogue
 from lth_core import results
 from lth_core.errors import StoreError, UsageError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lth_companion.experiments import images, lenet
+from lth_companion.experiments import conv_vgg_resnet, lenet
 from lth_companion.experiments.lenet import QUICK
 from lth_companion.experiments.scale import Figure, Rows, Scale, iterative, one_shot, rounds_down_to
 from lth_core.data import KNOWN
@@ -18,7 +18,7 @@ __all__ = [
 PROFILES = ("published", "quick", "paper")
 ALONG = {d.name: d.stand_in for d in KNOWN.values() if d.stand_in}  # what comes along, in place of what must be fetched
 
-FIGURES = {f.id: f for f in [*lenet.figures(), *images.figures()]}
+FIGURES = {f.id: f for f in [*lenet.figures(), *conv_vgg_resnet.figures()]}
 NOTEBOOKS = tuple(dict.fromkeys(f.notebook for f in FIGURES.values()))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from lth_companion.experiments.nets import (
+from lth_companion.experiments.cifar10_recipes import (
     CONV,
     DROPOUT,
     GLOBAL,

@@ -9,13 +9,13 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from lth_companion.experiments import catalogue
+from lth_companion.experiments import catalogue, timings
 from lth_core import results
 from lth_core.data import EVALUATED
 from lth_core.models import INPUTS, layers
-from lth_core.plaintext import shown
 from lth_core.prune import density
 from lth_core.spec import Spec
+from lth_core.untrusted_text import shown
 
 LENET = "lenet-300-100"
 CONVS = ("conv-2", "conv-4", "conv-6")
@@ -50,7 +50,7 @@ def work(spec: Spec) -> float:
 def rate(precision: str) -> float:
     """Multiply-adds a second of the dense engine on the benchmark's CPU: the median of Conv-2, -4 and -6; NaN if it was
     not measured."""
-    rows = results.bench()[1].to_dict("records")
+    rows = timings.bench()[1].to_dict("records")
     found = [
         row["median"] * 3 * BENCH_BATCH * multiplications(row["arch"], "cifar10")
         for row in rows
@@ -86,7 +86,7 @@ def estimate(rows: Iterable[Spec]) -> str:
 @lru_cache
 def gpu_rates() -> dict[str, float]:
     """Steps of networks a second on the GPU that was timed, in the fastest way tried, by network."""
-    rows = [row for row in results.bench()[1].to_dict("records") if row["benchmark"].startswith(GPU)]
+    rows = [row for row in timings.bench()[1].to_dict("records") if row["benchmark"].startswith(GPU)]
     return {arch: max(r["median"] for r in rows if r["arch"] == arch) for arch in {r["arch"] for r in rows}}
 
 

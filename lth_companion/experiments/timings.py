@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from lth_core.plaintext import faults
 from lth_core.results import manifest
 from lth_core.results.manifest import Damaged
 from lth_core.results.published import HERE
+from lth_core.untrusted_text import faults
 
 # Of a row: what was measured how, the setting's own fields, its spread, and whose it is where not the newest run's.
 BENCH = (

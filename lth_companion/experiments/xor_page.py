@@ -8,10 +8,10 @@ from functools import cached_property
 
 import pandas as pd
 
+from lth_companion import html
 from lth_companion.experiments import xor
 from lth_companion.experiments.study import Study
-from lth_core import plot
-from lth_core.html import Html
+from lth_core.plot import Html
 from lth_core.store import provenance as machine
 
 RATES = (0.02, 0.1, 0.3, 1.0)  # learning rates to compare
@@ -84,7 +84,7 @@ def measure(study: Study, lr: float, iterations: int) -> Page:
         f" -p profile {study.profile} -p trials {study.trials} -p seed {study.seed}"
         f" -p lr {lr} -p iterations {iterations}"
     )
-    made = plot.provenance(
+    made = html.provenance(
         command,
         networks=f"{len(nets) + (tickets.hidden < 10).sum():,}",
         commit=machine.provenance()["commit"],

@@ -16,14 +16,15 @@ from typing import Concatenate, ParamSpec, Protocol
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lth_companion import html
 from lth_companion.experiments import catalogue, costs
 from lth_companion.experiments.study import Study
 from lth_companion.figures.vocabulary import DATA, NAMES
-from lth_core import html, plot
+from lth_core import plot
 from lth_core.arms import ARMS
-from lth_core.html import Html
-from lth_core.plaintext import shown
+from lth_core.plot import Html
 from lth_core.spec import Spec
+from lth_core.untrusted_text import shown
 
 BARS = "Bars: smallest and largest trial; bands: 95% t interval of the mean."
 LONG = 12  # rows of a table that is shown without being asked for
@@ -173,7 +174,7 @@ def counts(rows: list[Spec]) -> list[str]:
 
 def provenance(study: Study, table: pd.DataFrame) -> Html:
     """Who made the networks of a figure, and the line that makes it again."""
-    return plot.provenance(
+    return html.provenance(
         study.command,
         cells=f"{len(table)} networks, the first is {table['key'].iat[0]}",
         commit=", ".join(sorted(set(table["commit"]))),

@@ -12,8 +12,8 @@ import pandas as pd
 
 from lth_companion.figures.captions import frame
 from lth_core import prune
-from lth_core.html import Html
 from lth_core.models import layers, weight_count
+from lth_core.plot import Html
 from lth_core.spec import Spec
 
 # Fraction of convolutions cut per round -> round -> percent remaining. Section 3 and Figure 36; H.2 and Figure 34.

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
-from lth_companion.figures import printed
+from lth_companion.figures import printed_points
 from lth_companion.figures.captions import Picture
 from lth_companion.figures.vocabulary import Pick, every, levelled
 from lth_core import plot
@@ -113,7 +113,7 @@ def picture(sheet: Sheet, view: View, name: str) -> Picture:
     said = " ".join(sentence for title, drawing in drawn if (sentence := drawing.sentence(title)))
     notes = [view.caption, *sheet.notes]
     if any(drawing.marked for _, drawing in drawn):
-        notes += [printed.NOTE.strip(), printed.HEIGHT.strip() if view.x == "weights" else ""]
+        notes += [printed_points.NOTE.strip(), printed_points.HEIGHT.strip() if view.x == "weights" else ""]
     notes += [CUT] * any(drawing.cut for _, drawing in drawn)
     return Picture(
         fig=fig,

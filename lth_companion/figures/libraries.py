@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from lth_core import plot, results
-from lth_core.html import Html
+from lth_companion.experiments import other_libraries
+from lth_core import plot
+from lth_core.plot import Html
 
 OURS = "lth_core"
 KEPT = 0.8  # share of the weights that a cut leaves, as every library was asked to
@@ -22,7 +23,7 @@ STATES = {
 
 
 def state(rows: pd.DataFrame) -> str:
-    """How a round of a library begins, by all its trials together (rows of `results.libraries`)."""
+    """How a round of a library begins, by all its trials together (rows of `other_libraries.libraries`)."""
     if (rows["kept"] == rows["kept"].max()).all() and (rows["kept"] == rows["whole"]).all():
         return "whole"
     if (rows["rewound"] < rows["kept"]).any():
@@ -41,7 +42,7 @@ def states(rounds: pd.DataFrame) -> pd.DataFrame:
 
 def begins() -> Html:
     """A mark for each library and round: what the round's training began from."""
-    _, rounds, _ = results.libraries()
+    _, rounds, _ = other_libraries.libraries()
     if rounds.empty:
         return Html("", "begins")
     made = states(rounds)
@@ -76,7 +77,7 @@ def _runs(row: list[str]) -> str:
 
 def against_size() -> Html:
     """Accuracy after each round by the size asked for, a panel a library, beside lth_core's and its control."""
-    _, rounds, _ = results.libraries()
+    _, rounds, _ = other_libraries.libraries()
     if rounds.empty:
         return Html("", "accuracy")
     rounds = rounds.assign(percent=100 * KEPT ** rounds["round"], accuracy=rounds["correct"] / 100)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from lth_companion.figures import printed
-from lth_companion.figures.sheet import Drawing, View
+from lth_companion.figures import printed_points
+from lth_companion.figures.figure_sheet import Drawing, View
 from lth_companion.figures.vocabulary import AXES, NAMES, X, axis_of, is_time
 from lth_core import analyse, plot
 from lth_core.levels import select
@@ -47,7 +47,9 @@ def draw(ax: Axes, table: pd.DataFrame, column: str, shown: Lines, figure: str, 
     unpruned = table.loc[table["round"] == 0, column].mean()
     if view.reference and np.isfinite(unpruned):
         ax.axhline(unpruned, label=NAMES["unpruned"], color=plot.INK, linewidth=1, linestyle=DOTTED)
-    marks = printed.on_panel(figure, table, column, axis, {label: fields for label, (_, fields, *_) in shown.items()})
+    marks = printed_points.on_panel(
+        figure, table, column, axis, {label: fields for label, (_, fields, *_) in shown.items()}
+    )
     if marks:
         said.append(_printed(ax, marks, shown, unit_of(column)))
     cut = _cut_off(ax, table, column, axis, shown)
@@ -103,14 +105,14 @@ def _cut_off(ax: Axes, table: pd.DataFrame, column: str, axis: str, shown: Lines
     return f"cut off by the end of training: {'; '.join(said)}" if said else ""
 
 
-def _printed(ax: Axes, marks: list[printed.Point], shown: Lines, unit: int) -> str:
+def _printed(ax: Axes, marks: list[printed_points.Point], shown: Lines, unit: int) -> str:
     """The paper's own numbers in the colours of their lines, and them in words."""
     for m in marks:
         look, _, *more = shown[m.line]
         styled: dict[str, Any] = dict(*more)
         plot.printed(ax, m.x, m.y, None, color=styled.get("color", plot.COLORS[look]))
-    plot.printed(ax, [], [], printed.LABEL)
-    return f"{printed.LABEL}: {', '.join(f'{unit * m.y:,.4g} at {m.x:,.3g}' for m in marks)}"
+    plot.printed(ax, [], [], printed_points.LABEL)
+    return f"{printed_points.LABEL}: {', '.join(f'{unit * m.y:,.4g} at {m.x:,.3g}' for m in marks)}"
 
 
 def linear(ax: Axes) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
+from lth_companion.experiments import opened_tickets
 from lth_companion.experiments.study import Study
 from lth_companion.figures.captions import Unpublished
-from lth_core import inside, prune, results
+from lth_core import prune, results
 from lth_core.spec import Spec
 
-Level = list[inside.Opened]  # tickets of one round, one a trial
+Level = list[opened_tickets.Opened]  # tickets of one round, one a trial
 
 
 def rows(study: Study, figure: str, rounds: Iterable[int] = ()) -> dict[int, list[Spec]]:
@@ -44,7 +45,7 @@ def opened(
     flat = [s for specs in levels for s in specs]
     if gone := unpublished(study, figure, flat, [s.ticket(0) for s in flat] if trained else ()):
         raise Unpublished(gone)
-    return [inside.opened(specs, study.source) for specs in levels]
+    return [opened_tickets.opened(specs, study.source) for specs in levels]
 
 
 def available(study: Study, sources: dict[str, str], round: int, trained: bool = False) -> Iterator[tuple[str, Level]]:

@@ -13,15 +13,16 @@ from IPython.display import Markdown
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from lth_companion import html
+from lth_companion.experiments import opened_tickets as ex
 from lth_companion.experiments.study import Study
 from lth_companion.figures.captions import Picture, Table, frame, measured
-from lth_companion.figures.opening import Level, available, networks, opened, percent, rows, unpublished
+from lth_companion.figures.opened_by_level import Level, available, networks, opened, percent, rows, unpublished
 from lth_companion.figures.vocabulary import LAYERS, SENDERS
-from lth_core import analyse, html, plot, results
-from lth_core import inside as ex
-from lth_core.html import Html
+from lth_core import analyse, plot, results
 from lth_core.levels import rank_correlation
 from lth_core.models import init_sd, layers
+from lth_core.plot import Html
 from lth_core.store.cell import key_of
 
 RECIPE = """\

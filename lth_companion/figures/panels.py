@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 
 from lth_companion.experiments.study import Study
 from lth_companion.figures.captions import BARS, HALF, Picture, again, measured
-from lth_companion.figures.drawing import DOTTED, SECOND, Lines, at, draw, linear, style, under_best, zoom
-from lth_companion.figures.sheet import Drawing, Panel, Sheet, View, at_home, picture, table_of, width
+from lth_companion.figures.figure_sheet import Drawing, Panel, Sheet, View, at_home, picture, table_of, width
+from lth_companion.figures.one_panel import DOTTED, SECOND, Lines, at, draw, linear, style, under_best, zoom
 from lth_companion.figures.vocabulary import AXES, FIELDS, SHADES, X, axis_of, is_time, levelled, namer, natural
 from lth_core import analyse, plot
 from lth_core.data import EVALUATED

@@ -25,7 +25,7 @@ NOTE = (
     "at each end. "
 )
 HEIGHT = "A number of weights is drawn as high as our best value. "
-SIZES = ("lenet-300-100",)  # as in `sweeps.weights_where`
+SIZES = ("lenet-300-100",)  # as in `sizes.weights_where`
 
 
 class Point(NamedTuple):

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from lth_companion.experiments.study import Study
 from lth_companion.figures.captions import Picture, measured
-from lth_companion.figures.drawing import DOTTED, style
-from lth_companion.figures.sheet import width
+from lth_companion.figures.figure_sheet import width
+from lth_companion.figures.one_panel import DOTTED, style
 from lth_companion.figures.vocabulary import AXES, NAMES, levelled
+from lth_companion.html import signed
 from lth_core import plot
 from lth_core.analyse import mean_interval, spread
-from lth_core.html import signed
 
 SIZES = (20.0, 5.0, 1.2)  # percent of the weights at which rates are compared
 

@@ -12,12 +12,12 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lth_companion.claims.bench import with_curves
+from lth_companion.claims.claim_networks import with_curves
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
 from lth_companion.figures.captions import BARS, Picture, measured
-from lth_companion.figures.drawing import Lines, draw, style, under_best
-from lth_companion.figures.sheet import Drawing, Panel, Sheet, View, at_home, legend, picture, table_of, width
+from lth_companion.figures.figure_sheet import Drawing, Panel, Sheet, View, at_home, legend, picture, table_of, width
+from lth_companion.figures.one_panel import Lines, draw, style, under_best
 from lth_companion.figures.vocabulary import AXES, NAMES, X, called, is_time, namer, natural
 from lth_core.levels import select
 

@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lth_companion import html
 from lth_companion.claims import curves as shapes
 from lth_companion.experiments.study import Study
 from lth_companion.figures.captions import Table, frame, missing, scale_note, tabulated
 from lth_companion.figures.vocabulary import FIELDS, levelled, namer, natural
-from lth_core import analyse, html
+from lth_core import analyse
 from lth_core.data import EVALUATED
-from lth_core.html import Html
 from lth_core.judge.comparisons import ratio
 from lth_core.judge.result import Result
 from lth_core.levels import Curve, Lacking, curve, learners, rank_correlation, select, with_depth
+from lth_core.plot import Html
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ import pandas as pd
 from lth_companion.experiments.study import Study
 from lth_companion.figures.captions import Table, frame, tabulated
 from lth_companion.figures.tables import interval
+from lth_companion.html import DASH
 from lth_core import analyse
-from lth_core.html import DASH, Html
 from lth_core.judge.comparisons import ahead
 from lth_core.levels import Lacking, Side, better_low, select, with_depth
 from lth_core.mistakes import MISTAKES, best_on_test
+from lth_core.plot import Html
 
 LEADS = {"holds": "ahead", "undecided": "no difference found", "fails": "<strong>behind</strong>"}
 

@@ -9,10 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from lth_companion import html
 from lth_companion.experiments import xor
 from lth_companion.experiments.xor_page import RATES, Page
 from lth_core import plot
-from lth_core.html import Html
+from lth_core.plot import Html
 
 WORDS = {"right": "right boundary", "zero": "zero loss"}
 GROUPS = ("A: all four told apart", "B: a pair looks alike", "C: three look alike", "D: all four look alike")
@@ -129,7 +130,7 @@ def table1(page: Page) -> Html:
     """Printed and measured rates of random networks."""
     rows = page.rates
     named = rows.assign(quantity=[f"{r.hidden} units, {WORDS[r.success]}" for r in rows.itertuples()])
-    return plot.versus(named, caption="v1 Figure 1, percent of random networks")
+    return html.versus(named, caption="v1 Figure 1, percent of random networks")
 
 
 def curves(page: Page) -> Html:
@@ -197,7 +198,7 @@ def table2(page: Page) -> Html:
     rows = page.ticket_rates[page.ticket_rates.paper.notna()]
     named = [f"{r.strategy}, {r.hidden} units, {WORDS[r.success]}" for r in rows.itertuples()]
     caption = "v1 Figure 2, percent of all trials in which parent and ticket succeed"
-    return plot.versus(rows.assign(quantity=named), caption=caption)
+    return html.versus(rows.assign(quantity=named), caption=caption)
 
 
 # --- How much hangs on the inferred definitions ----------------------------------------------------------------------

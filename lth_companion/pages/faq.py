@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lth_companion.experiments import catalogue
+from lth_companion.experiments import catalogue, timings
 from lth_companion.experiments.study import Study
 from lth_companion.pages import speed
-from lth_core import analyse, models, prune, results
-from lth_core.plaintext import shown
+from lth_core import analyse, models, prune
 from lth_core.spec import Spec
+from lth_core.untrusted_text import shown
 
 TIMED_ROUNDS = (0, 3, 7, 15)  # rounds whose densities the benchmark times: 100%, 51%, 21%, 3.6%
 NOT_YET = "*Not measured yet.* This line measures it: `python -m lth_core run {0} --profile published`."
@@ -25,7 +25,7 @@ def _by_density(rows: pd.DataFrame, benchmark: str, engine: str) -> pd.Series:
 def faster() -> str:
     """Speed of a masked network in a plain torch loop in its best setting, and of the compiled engines, which leave
     absent weights out."""
-    made, rows = results.bench()
+    made, rows = timings.bench()
     plain, fast = (_by_density(rows, "lenet steps", e) for e in ("plain loop", "sparse"))
     looks = _by_density(rows, "lenet evaluation", "sparse")
     lines = [

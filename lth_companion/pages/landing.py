@@ -9,6 +9,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lth_companion import html
 from lth_companion.experiments.study import Study
 from lth_companion.pages import lead
 from lth_companion.widgets import TicketExplorer
@@ -28,7 +29,7 @@ def explorer() -> str:
     """The explorer of every pruning rate, for a page that is no notebook (Markdown)."""
     made = lead.every_rate(Study(notebook="iclr_2_lenet"))
     if not isinstance(made, TicketExplorer):
-        return plot.in_markdown(made)
+        return html.in_markdown(made)
     return f"\n```{{raw}} html\n{embedded(made, 'landing')}\n```\n"
 
 
@@ -71,7 +72,7 @@ def headline() -> str:
         "round: test accuracy at the iteration of lowest validation loss, mean and range of "
         f"{about['trials']} trials of {about['iterations']:,} iterations.",
     )
-    return f"\n{plot.in_markdown(shown)}\n"
+    return f"\n{html.in_markdown(shown)}\n"
 
 
 def _picture(levels: pd.DataFrame) -> Figure:

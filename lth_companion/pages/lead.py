@@ -13,13 +13,14 @@ from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
 from lth_companion.experiments.xor_page import Page
 from lth_companion.figures import captions, panels
-from lth_companion.figures.drawing import Lines
+from lth_companion.figures.one_panel import Lines
 from lth_companion.figures.vocabulary import AXES, X
 from lth_companion.figures.xor import BEST
+from lth_companion.html import between
 from lth_companion.pages import words
-from lth_companion.widgets import TicketExplorer, explored
+from lth_companion.widgets import TicketExplorer, explorer_data
 from lth_core import analyse
-from lth_core.html import Html, between
+from lth_core.plot import Html
 
 NOTHING = "**Nothing on this page is measured yet.** It tells what the paper shows, and with which lines to measure it."
 GRIDS = ("beyond-rates", "beyond-rates-controls")  # every rate and schedule of ICLR section 2's network; tickets alone
@@ -58,11 +59,11 @@ def figure(study: Study, name: str, column: str, lines: Lines, *, caption: str, 
 def explorer(study: Study, figures: str | Iterable[str], arms: Iterable[str], **more: Any) -> TicketExplorer | Html:
     """The explorer of some figures of a page; how to measure them where they are not. It opens where 21% is left.
 
-    `more`: as `explored.ticket` has it."""
+    `more`: as `explorer_data.ticket` has it."""
     names = [figures] if isinstance(figures, str) else list(figures)
     if lacking := next((f for f in names if study.lacking(f)), ""):
         return captions.waiting(study, lacking)
-    data = explored.ticket(study, names, arms, **more)
+    data = explorer_data.ticket(study, names, arms, **more)
     return TicketExplorer(data, round=7, percent=21.1)
 
 

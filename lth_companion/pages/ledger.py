@@ -11,11 +11,12 @@ from typing import Any
 import pandas as pd
 from matplotlib import ticker
 
+from lth_companion import html
 from lth_companion.claims import statements
 from lth_companion.claims import verdicts as claims
 from lth_core import plot
-from lth_core.html import Html
-from lth_core.plaintext import shown
+from lth_core.plot import Html
+from lth_core.untrusted_text import shown
 
 HERE = Path(__file__).resolve().parent
 HEAD = ("verdict", "claim", "the paper prints", "measured here (95%)")
@@ -195,7 +196,7 @@ def picture(verdicts: pd.DataFrame, *, name: str = "claims") -> Html:
 def summary(verdicts: pd.DataFrame | None = None) -> str:
     """Counts and picture for the landing page (HTML in Markdown)."""
     ledger = claims.ledger() if verdicts is None else verdicts
-    return plot.in_markdown(counts(ledger), picture(ledger, name="claims-summary"))
+    return html.in_markdown(counts(ledger), picture(ledger, name="claims-summary"))
 
 
 def markdown() -> str:

@@ -7,12 +7,14 @@ from collections.abc import Callable
 import pandas as pd
 from IPython.display import Markdown
 
+from lth_companion import html
+from lth_companion.experiments import other_libraries
 from lth_companion.figures.captions import frame
 from lth_companion.figures.libraries import OURS, states
 from lth_companion.pages.lead import NOTHING
-from lth_core import analyse, html, results
-from lth_core.html import Html
-from lth_core.plaintext import shown
+from lth_core import analyse
+from lth_core.plot import Html
+from lth_core.untrusted_text import shown
 
 CALLED = {  # library -> how it was called
     "lth_core": "rows of the catalogue, by the engine for sparse networks",
@@ -133,7 +135,7 @@ KINDS: dict[str, tuple[Callable[[pd.DataFrame, pd.DataFrame], bool], str, str]] 
 
 def lead() -> Markdown:
     """The page's question, answered by how rounds began."""
-    _, rounds, _ = results.libraries()
+    _, rounds, _ = other_libraries.libraries()
     if rounds.empty:
         return Markdown(NOTHING)
     found = states(rounds)
@@ -176,7 +178,7 @@ def _how(own: pd.DataFrame, found: set[str]) -> str:
 
 def scale() -> Markdown:
     """How much was measured, on what."""
-    made, rounds, _ = results.libraries()
+    made, rounds, _ = other_libraries.libraries()
     if rounds.empty:
         return Markdown(NONE)
     said = {name: shown(value) for name, value in made.items()}
@@ -188,7 +190,7 @@ def scale() -> Markdown:
 
 def doings() -> Html:
     """What each library does, a row each."""
-    _, rounds, saved = results.libraries()
+    _, rounds, saved = other_libraries.libraries()
     if rounds.empty:
         return Html("", "doings")
     rows = []
@@ -240,7 +242,7 @@ def _files(rounds: pd.DataFrame, saved: pd.DataFrame) -> str:
 
 def accuracies() -> Html:
     """Accuracy of the unpruned and of the smallest network of each library, its time, version and call."""
-    _, rounds, _ = results.libraries()
+    _, rounds, _ = other_libraries.libraries()
     if rounds.empty:
         return Html("", "accuracies")
     rows = []
@@ -267,7 +269,7 @@ def accuracies() -> Html:
 
 def kinds() -> Html:
     """What differs from the method, which libraries do so, and the property that finds it."""
-    _, rounds, saved = results.libraries()
+    _, rounds, saved = other_libraries.libraries()
     if rounds.empty:
         return Html("", "kinds")
     rows = []

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
+from lth_companion.experiments import timings
 from lth_companion.experiments.costs import multiplications
-from lth_core import plot, results
+from lth_core import plot
 from lth_core.engines.convolutional.crossover import FASTER_UP_TO
-from lth_core.html import Html
-from lth_core.plaintext import shown
+from lth_core.plot import Html
+from lth_core.untrusted_text import shown
 
 NAME = "convolutional tickets, {}"
 BATCH = {"resnet-18": 128, "vgg-19": 64}  # others: 60
@@ -18,7 +19,7 @@ NOTHING = "*Not measured yet:* `python benchmarks/bench.py --publish resnet-18 v
 
 def rows(what: str) -> pd.DataFrame:
     """Rows of one of the comparison's benchmarks: "step", "evaluate", "peak", "memory", "chains (extrapolated)"."""
-    every = results.bench()[1]
+    every = timings.bench()[1]
     return every[every["benchmark"] == NAME.format(what)]
 
 
@@ -80,7 +81,7 @@ def convolutional() -> str:
 
 def measured_on() -> str:
     """A sentence about the machine and how it was measured."""
-    made, _ = results.bench()
+    made, _ = timings.bench()
     who = {name: shown(made.get(name, "")) for name in ("device", "vectors", "cores", "torch", "when", "commit")}
     peak = rows("peak")["median"]
     return (

@@ -14,9 +14,9 @@ import pandas as pd
 from lth_companion import ROOT
 from lth_companion.experiments import catalogue
 from lth_core import results
-from lth_core.files import replaced
-from lth_core.plaintext import code, shown
+from lth_core.atomic_files import replaced
 from lth_core.store.cell import key_of
+from lth_core.untrusted_text import code, shown
 
 TIMES = "_build/executed.json"  # notebook -> seconds, when: written as notebooks are executed
 PACKAGES = ("lth-core", "torch", "numpy", "numba", "pandas", "pyarrow", "matplotlib", "papermill", "jupyter-book")

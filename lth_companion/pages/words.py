@@ -14,17 +14,18 @@ from typing import Any
 import pandas as pd
 from IPython.display import Markdown
 
+from lth_companion import html
 from lth_companion.claims import statements
 from lth_companion.claims import verdicts as claims
 from lth_companion.claims.tests import counted
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
 from lth_companion.figures import vocabulary
+from lth_companion.html import signed
 from lth_companion.pages import ledger
-from lth_core import html, plot
-from lth_core.html import Html, signed
-from lth_core.plaintext import shown
+from lth_core.plot import Html
 from lth_core.results import Published
+from lth_core.untrusted_text import shown
 
 
 def verdicts(study: Study) -> pd.DataFrame:
@@ -63,7 +64,7 @@ def _versus(listed: pd.DataFrame, caption: str) -> str:
     rows[["measured", "low", "high", "unit"]] = pd.DataFrame(leads, index=rows.index)
     rows["matches"] = [ended(r) for r in listed.itertuples()]
     rows["paper"] = [printed(r) for r in listed.itertuples()]
-    return plot.versus(rows, caption=caption).text
+    return html.versus(rows, caption=caption).text
 
 
 def shapes(found: pd.DataFrame, *, caption: str) -> Html:

@@ -7,7 +7,7 @@ from IPython.display import Markdown
 from lth_companion.experiments import xor
 from lth_companion.experiments.xor_page import Page
 from lth_companion.figures.xor import BEST, BLIND, FIGURE1
-from lth_core.html import signed
+from lth_companion.html import signed
 
 ONCE, OUTPUT, INPUT = "one-shot product", "iterative output", "iterative input"
 

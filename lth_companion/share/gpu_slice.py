@@ -29,8 +29,8 @@ from lth_companion import ROOT
 from lth_companion.experiments import catalogue
 from lth_companion.share.merging import merge
 from lth_core import tickets
+from lth_core.atomic_files import refuse_others, replaced, scratch
 from lth_core.errors import StoreError, UsageError, one_line
-from lth_core.files import refuse_others, replaced, scratch
 from lth_core.spec import ALLOWED, Spec
 from lth_core.store import Store
 from lth_core.store.cell import key_of

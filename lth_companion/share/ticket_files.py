@@ -25,14 +25,14 @@ from safetensors.numpy import save as save_tensors
 
 from lth_core import prune, results
 from lth_core.arms import ARMS
+from lth_core.atomic_files import replaced
 from lth_core.errors import StoreError, UsageError, one_line
-from lth_core.files import replaced
 from lth_core.models import Masks, Network, Parameters, layers
-from lth_core.plaintext import faults
 from lth_core.spec import Spec, from_dict
 from lth_core.starts import start, steps_of
 from lth_core.store.cell import UNREADABLE, digest_of_ticket, key_of, listed, plain, read_bytes, size_of, taken
 from lth_core.tickets import parent
+from lth_core.untrusted_text import faults
 
 FORMAT = "lth-ticket-1"
 MOST_HEADER = 1_000_000  # bytes of a file's header that are read before anything else is believed

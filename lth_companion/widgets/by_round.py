@@ -15,8 +15,8 @@ from lth_companion.widgets.anatomy import anatomy
 from lth_companion.widgets.base import Widget, require, text
 from lth_core import plot, results
 from lth_core.errors import UsageError
-from lth_core.html import Html
 from lth_core.models import layers
+from lth_core.plot import Html
 from lth_core.prune import density
 from lth_core.spec import Spec
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lth_companion.experiments.study import Study
 from lth_companion.figures.captions import scale_note
-from lth_companion.figures.printed import on_panel
+from lth_companion.figures.printed_points import on_panel
 from lth_companion.figures.vocabulary import AXES, NAMES, axis_of, levelled
 from lth_companion.widgets.anatomy import anatomy
 from lth_companion.widgets.base import whole

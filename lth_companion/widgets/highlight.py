@@ -11,13 +11,13 @@ import traitlets
 
 from lth_companion.experiments.study import Study
 from lth_companion.figures.captions import missing, scale_note
-from lth_companion.figures.drawing import style
+from lth_companion.figures.one_panel import style
 from lth_companion.figures.vocabulary import AXES, FIELDS, X, axis_of, is_time, levelled, namer, natural
 from lth_companion.widgets.base import Widget, require, text
 from lth_core import analyse, plot
 from lth_core.errors import UsageError
-from lth_core.html import Html
 from lth_core.levels import select
+from lth_core.plot import Html
 
 
 class Highlight(Widget):

@@ -16,8 +16,8 @@ from lth_core.analyse import summary
 from lth_core.data import EVALUATED
 from lth_core.engines.sparse import engine as sparse
 from lth_core.errors import UsageError
-from lth_core.html import Html
 from lth_core.models import Network, Trained
+from lth_core.plot import Html
 from lth_core.prune import density
 from lth_core.spec import Spec
 

@@ -22,7 +22,7 @@ from lth_core.store.checkpoint import Shelf
 ENGINES = {
     "sparse": "lth_core.engines.sparse.engine",
     "convolutional": "lth_core.engines.convolutional.engine",
-    "dense": "lth_core.engines.dense",
+    "dense": "lth_core.engines.dense.engine",
 }
 Tick = Callable[[str, int], None]
 

@@ -1,6 +1,6 @@
 """Your own model and data: rounds, arms and trials in a plain torch loop, and the same tidy tables as everywhere here.
 
-The engines in `train` and `sparse` train the papers' architectures fast. This module trains any `torch.nn.Module`, one
+The engines in `engines/` train the papers' architectures fast. This module trains any `torch.nn.Module`, one
 network at a time, and asks nothing of it but named parameters.
 
 >>> import torch

@@ -17,8 +17,8 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from lth_core.atomic_files import unwritable
 from lth_core.errors import StoreError, UsageError
-from lth_core.files import unwritable
 from lth_core.own.experiment import Experiment
 from lth_core.own.identity import identity
 from lth_core.own.initial import drawn

@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from lth_core.atomic_files import refuse_others, replaced
 from lth_core.errors import UsageError
-from lth_core.files import refuse_others, replaced
 from lth_core.own.states import Masks, State, hold, mask_like, named, said
 from lth_core.store.cell import digest_of_ticket
 

@@ -11,10 +11,8 @@ results/MANIFEST.json            SHA-256 of each file, and of those beside them:
 A table is asked for by rows, of a `Source`: these files (`Published`) or a `Store` of trainings.
 """
 
-from lth_core.results.library_facts import libraries
 from lth_core.results.published import FINER, HERE, NEVER, POINTS, Published, chain_of, thinned
 from lth_core.results.source import Listed, Source, curves, masks, possible, table, trained
-from lth_core.results.timings import bench
 
 __all__ = [
     "FINER",
@@ -24,10 +22,8 @@ __all__ = [
     "Listed",
     "Published",
     "Source",
-    "bench",
     "chain_of",
     "curves",
-    "libraries",
     "masks",
     "possible",
     "table",

@@ -20,8 +20,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from lth_core.atomic_files import flush, unwritable, write
 from lth_core.errors import StoreError, one_line
-from lth_core.files import flush, unwritable, write
 from lth_core.store.cell import digest, read_bytes
 
 MANIFEST, STAGE, PLAN, LOCK = "MANIFEST.json", ".publishing", "PLAN.json", ".lock"

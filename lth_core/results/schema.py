@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 
 from lth_core.analyse import SUMMARY
 from lth_core.errors import StoreError
-from lth_core.plaintext import MOST, NAME, PLAIN, fault, label
 from lth_core.spec import ALLOWED, KINDS
 from lth_core.store.cell import CURVES, MADE
+from lth_core.untrusted_text import MOST, NAME, PLAIN, fault, label
 
 RESTORE = "restore results/ from git"
 BYTES = ("pruned_at", "change")

@@ -34,11 +34,11 @@ from lth_core.arms import ARMS
 from lth_core.data import KNOWN
 from lth_core.errors import StoreError, one_line
 from lth_core.models import MEASURED, Masks, Network, Parameters, Trained, layers
-from lth_core.plaintext import fault, faults, label
 from lth_core.prune import density
 from lth_core.spec import SCHEMA, Spec, from_dict
 from lth_core.store.faults import impossible, of_the_machine
 from lth_core.store.provenance import device_details, provenance
+from lth_core.untrusted_text import fault, faults, label
 
 MOST_BYTES = 1_000_000  # of cell.json
 MOST_EVALUATIONS = 1_000_000  # of a cell: what hostile cells may declare is bounded before anything is allocated

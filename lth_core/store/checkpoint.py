@@ -14,8 +14,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from lth_core.atomic_files import replaced
 from lth_core.errors import StoreError
-from lth_core.files import replaced
 from lth_core.spec import Spec
 from lth_core.store.cell import digest, digest_arrays, key_of
 

@@ -18,8 +18,8 @@ import pandas as pd
 
 from lth_core.analyse import summary
 from lth_core.arms import ARMS
+from lth_core.atomic_files import alive, remedy, write
 from lth_core.errors import StoreError
-from lth_core.files import alive, remedy, write
 from lth_core.models import Masks, Network, Parameters, Trained
 from lth_core.prune import full
 from lth_core.spec import Spec

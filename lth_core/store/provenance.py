@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import lth_core
-from lth_core.plaintext import tidied
+from lth_core.untrusted_text import tidied
 
 
 @lru_cache

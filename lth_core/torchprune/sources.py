@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lth_core.atomic_files import refuse_others
 from lth_core.errors import UsageError
-from lth_core.files import refuse_others
 from lth_core.own import ticket
 from lth_core.own.states import named, said
 

@@ -14,9 +14,9 @@ import pytest
 
 from lth_companion.experiments.study import Study
 from lth_core import data, reference, results
+from lth_core.atomic_files import unwritable
 from lth_core.data import mnist
 from lth_core.errors import StoreError, UsageError
-from lth_core.files import unwritable
 from lth_core.results import published
 
 

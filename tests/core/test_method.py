@@ -16,8 +16,9 @@ import pytest
 from lth_core import analyse, draws, models, prune, results, starts, tickets
 from lth_core.arms import ARMS
 from lth_core.data import Dataset, load
-from lth_core.engines import choose, cohort
-from lth_core.engines.cohort import Cohort
+from lth_core.engines import choose
+from lth_core.engines.dense import cohort
+from lth_core.engines.dense.cohort import Cohort
 from lth_core.engines.sparse import engine as sparse
 from lth_core.models import Network, Trained, initial, layers
 from lth_core.spec import Spec, learning_rates

@@ -16,15 +16,15 @@ import pytest
 
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
-from lth_companion.figures import ahead, panels
+from lth_companion.figures import panels, who_is_ahead
 from lth_companion.share import publish
 from lth_core import mistakes, prune, results, tickets
 from lth_core.analyse import summary
 from lth_core.models import Network, Parameters, initial
-from lth_core.plaintext import shown
 from lth_core.spec import MISTAKES, SEARCHES, Spec
 from lth_core.store import Store
 from lth_core.store.cell import describe, key_of
+from lth_core.untrusted_text import shown
 
 BASE = Spec(dataset="digits", arch="lenet-30-20", iterations=60, eval_every=20, lr=5e-3, prune_fc=0.5, prune_out=0.25)
 ROUNDS = (1, 2, 3)
@@ -210,15 +210,15 @@ def test_the_page_says_who_is_ahead() -> None:
     study: Any = Invented()
     sides: dict[str, Any] = {s: [("end_test", {"search": s}, {"search": s, "arm": "reinit"})] for s in MISTAKES[:3:2]}
     sides["reset"] = [("end_test", {"search": "reset"}, {"search": "reset", "arm": "reinit"})]
-    said = ahead.leads(study, "beyond-mistakes", ["lead"], sides, levels=(6, 12), caption="c").text
+    said = who_is_ahead.leads(study, "beyond-mistakes", ["lead"], sides, levels=(6, 12), caption="c").text
     words = [row.split("<td>")[1].split("</td>")[0] for row in said.split("<tr>")[2:]]
     assert [w.split(", ")[1] for w in words] == ["<strong>behind</strong>", "no difference found", "ahead"]
-    high = ahead.too_high(study, "beyond-mistakes", {"unpruned": {"round": 0}}, caption="c").text
+    high = who_is_ahead.too_high(study, "beyond-mistakes", {"unpruned": {"round": 0}}, caption="c").text
     assert "97.00" in high and "98.00" in high and "1.00 (1.00 to 1.00)" in high
 
 
 def test_every_mistake_is_on_the_page() -> None:
-    text = ahead.catalogue(caption="c").text
+    text = who_is_ahead.catalogue(caption="c").text
     assert all(shown(steps.label) in text for steps in mistakes.MISTAKES.values())
     lines: panels.Lines = {"ticket": ("ticket", {"search": "signed", "arm": "ticket"})}
     study: Any = Invented()

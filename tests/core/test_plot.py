@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
+from lth_companion import html
 from lth_core import plot, prune
 from lth_core.spec import Spec
 
@@ -25,7 +26,7 @@ def example(name: str = "one") -> plot.Html:
     plot.percent_axis(ax, PERCENTS)
     ax.legend()
     ax.set_title("A title")
-    made = plot.provenance("papermill a.ipynb b.ipynb -p profile paper", cells=3, scale="<small>")
+    made = html.provenance("papermill a.ipynb b.ipynb -p profile paper", cells=3, scale="<small>")
     return plot.show(fig, name=name, alt='Accuracy "falls" & rises', caption="Look.", made=made)
 
 
@@ -108,7 +109,7 @@ def test_the_table_says_in_words_what_does_not_match() -> None:
         ("zero loss", 79.4, 90.9, 89, 92.5, 1000, False),
     ]
     table = pd.DataFrame(rows, columns=["quantity", "paper", "measured", "low", "high", "n", "matches"])
-    text = plot.versus(table, caption="v1 Figure 2")._repr_html_()
+    text = html.versus(table, caption="v1 Figure 2")._repr_html_()
     assert "<caption>v1 Figure 2</caption>" in text and '<th scope="row">boundary, &lt;2 units</th>' in text
     assert "<td>1,000</td><td>yes</td>" in text and "<td>1,000</td><td><strong>no</strong></td>" in text
     assert text.count('scope="col"') == 6

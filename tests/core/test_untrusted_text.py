@@ -26,22 +26,23 @@ from safetensors.torch import save_file
 from strangers import opened, tensors
 from tiny import same_cells
 
+from lth_companion import html
 from lth_companion.build import book
 from lth_companion.claims import verdicts as claims
 from lth_companion.classroom import slides
 from lth_companion.commands import main
-from lth_companion.experiments import costs
+from lth_companion.experiments import costs, timings
 from lth_companion.figures import tables
 from lth_companion.pages import ledger, status
 from lth_companion.share import ticket_files
 from lth_companion.widgets import TicketExplorer
-from lth_core import analyse, own, plot, reference, results, torchprune
+from lth_core import analyse, own, reference, results, torchprune
 from lth_core.errors import StoreError, UsageError, one_line
-from lth_core.plaintext import code, fault, shown, tidied
 from lth_core.results import manifest
 from lth_core.spec import Spec
 from lth_core.store import Store
 from lth_core.store.cell import MADE, TAKEN, key_of
+from lth_core.untrusted_text import code, fault, shown, tidied
 
 # Harmless, and each piece would leave a trace if something obeyed it: 1337, a bold word, code, a formula, a link.
 MARK = "{{ 7*191 }} <b data-mark>x</b> `y` | $z$ [l](t.example) www.mark.example *e* {doc}`intro` \\ &lt;"
@@ -227,7 +228,7 @@ def test_the_manifest_lists_files_of_ours(published: Path, name: str) -> None:
 def test_every_text_of_the_benchmark_and_the_verdicts(tmp_path: Path) -> None:
     good = (ROOT / "results" / "bench.json").read_text()
     manifest.commit(tmp_path, {"bench.json": good.encode()})
-    made, rows = results.bench(tmp_path)
+    made, rows = timings.bench(tmp_path)
     assert made["device"] and len(rows) > 20
     for part in ("made", "rows"):
         table = json.loads(good)[part]
@@ -237,13 +238,13 @@ def test_every_text_of_the_benchmark_and_the_verdicts(tmp_path: Path) -> None:
                 (bad[part] if part == "made" else bad[part][0])[name] = MARK
                 manifest.commit(tmp_path, {"bench.json": json.dumps(bad).encode()})
                 with pytest.raises(StoreError, match=name) as refused:
-                    results.bench(tmp_path)
+                    timings.bench(tmp_path)
                 one_sentence(refused.value)
     for cut in (good[:-20], "[]", '{"made": 3, "rows": 4}', "[" * 100_000):
         manifest.commit(tmp_path, {"bench.json": cut.encode()})
         with pytest.raises(StoreError, match=r"bench\.json"):
-            results.bench(tmp_path)
-    assert results.bench(tmp_path / "nowhere")[1].empty
+            timings.bench(tmp_path)
+    assert timings.bench(tmp_path / "nowhere")[1].empty
     for verdicts in ({MARK: "reproduced"}, {"v1-hypothesis": MARK}, [MARK], {"v1-hypothesis": [1]}):
         manifest.commit(tmp_path, {"verdicts.json": json.dumps(verdicts).encode()})
         with pytest.raises(StoreError, match=r"verdicts\.json") as refused:
@@ -388,14 +389,14 @@ def hostile_markdown(monkeypatch: pytest.MonkeyPatch) -> str:
     own = results.Published()
     fake = types.SimpleNamespace(cells=whose, spec=own.spec, has=own.has, diverged=own.diverged)
     monkeypatch.setattr(results, "Published", lambda *a, **k: fake)
-    pieces = plot.provenance("python -m lth_core run x", device=MARK, commit=MARK, **{MARK: MARK})
+    pieces = html.provenance("python -m lth_core run x", device=MARK, commit=MARK, **{MARK: MARK})
     table = tables.frame(pd.DataFrame({MARK: [MARK], "n": [MARK]}), "A table.")
-    versus = plot.versus(
+    versus = html.versus(
         pd.DataFrame([dict(quantity=MARK, paper=MARK, measured=1.0, low=0.5, high=2.0, n=3, matches=True, unit=MARK)]),
         caption="Both.",
     )
     return "\n\n".join([
-        status.told(cells), costs.lenet(), costs.conv(), plot.in_markdown(pieces, table, versus),
+        status.told(cells), costs.lenet(), costs.conv(), html.in_markdown(pieces, table, versus),
         f"A sentence with {shown(MARK)} and {code(MARK)}.", f"{shown('- ' + MARK)}",
     ])  # fmt: skip
 
@@ -429,7 +430,7 @@ def small_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cell = new_code_cell("1", outputs=[
         new_output("display_data", {"application/vnd.jupyter.widget-view+json": view, "text/plain": "slider"}),
         new_output("display_data", {"text/markdown": f"Measured on {shown(MARK)}.", "text/plain": ""}),
-        new_output("display_data", {"text/html": plot.provenance("x", device=MARK).text, "text/plain": ""}),
+        new_output("display_data", {"text/html": html.provenance("x", device=MARK).text, "text/plain": ""}),
         new_output("display_data", {"text/html": ledger.table(nothing).text, "text/plain": ""}),
     ])  # fmt: skip
     states_of = {"application/vnd.jupyter.widget-state+json": {"state": states, "version_major": 2, "version_minor": 0}}

@@ -15,7 +15,7 @@ from functools import cache
 import torch
 
 from lth_core import data, starts
-from lth_core.engines.cohort import Cohort
+from lth_core.engines.dense.cohort import Cohort
 from lth_core.engines.sparse import engine as sparse
 from lth_core.models import Network
 from lth_core.spec import Spec

@@ -16,6 +16,7 @@ from strangers import opened, tensors
 from tiny import tiny_rows
 
 from lth_companion.claims import verdicts
+from lth_companion.experiments import other_libraries, timings
 from lth_companion.share import publish, ticket_files
 from lth_core import results
 from lth_core.data import EVALUATED
@@ -175,7 +176,7 @@ def everything(root: Path) -> Any:
     masks = {key_of(s): published.masks(s) for s in rows if s.round and published.has_masks(s)}
     trained = {key_of(s): published.trained(s) for s in rows if published.has_trained(s)}
     read = [published.table(rows), published.curves(rows), masks, trained]
-    return [*read, verdicts.accepted(root / "verdicts.json"), *results.bench(root), *results.libraries(root)]
+    return [*read, verdicts.accepted(root / "verdicts.json"), *timings.bench(root), *other_libraries.libraries(root)]
 
 
 def publication(store: Store, figures: list, folder: Path) -> Place:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lth_core import files
+from lth_core import atomic_files
 from lth_core.errors import StoreError
 
 EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.unlink", "shutil.rmtree")
@@ -53,7 +53,7 @@ def at_step(step: int, root: Path) -> Iterator[int]:
 
 
 def at_byte(n: int) -> list[int]:
-    """Kill this process when `files.write` has written n bytes in all: those are on the disk. How many are left."""
+    """Kill this process when `atomic_files.write` has written n bytes: these are on the disk. How many are left."""
     left = [n]
 
     class Counted:
@@ -76,7 +76,7 @@ def at_byte(n: int) -> list[int]:
                 os.kill(os.getpid(), signal.SIGKILL)
             left[0] -= len(data)
 
-    files.open = lambda path, mode: Counted(open(path, mode))  # type: ignore[attr-defined]
+    atomic_files.open = lambda path, mode: Counted(open(path, mode))  # type: ignore[attr-defined]
     return left
 
 

@@ -128,7 +128,7 @@ class RunDense(RunSparse):
     engine = "dense"
 
     def work(self, root: Path) -> int:
-        from lth_core.engines import dense
+        from lth_core.engines.dense import engine as dense
 
         dense.KEEP_SECONDS = 0.0
         return super().work(root)

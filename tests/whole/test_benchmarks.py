@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import turns  # noqa: E402
 from bench import beside  # noqa: E402
 
-from lth_core.plaintext import fault, faults  # noqa: E402
+from lth_core.untrusted_text import fault, faults  # noqa: E402
 
 
 def row(benchmark: str, value: float, **fields) -> dict:

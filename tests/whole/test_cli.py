@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lth_companion.commands import main
-from lth_companion.commands.line import seconds
+from lth_companion.commands.command_line import seconds
 from lth_companion.experiments import catalogue
 from lth_companion.share import publish, ticket_files
 from lth_core import results, tickets

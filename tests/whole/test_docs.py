@@ -57,7 +57,7 @@ def test_a_command_is_one_that_exists(page: str, line: str) -> None:
         given = [rest[i + 1] for i, w in enumerate(rest) if w == "-p"]
         assert set(given) <= set(known)
     elif first == "python" and rest[:2] == ["-m", "lth_core"]:
-        from lth_companion.commands.line import parser
+        from lth_companion.commands.command_line import parser
 
         parser().parse_args(rest[2:])
     elif first == "python":

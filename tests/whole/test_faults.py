@@ -497,7 +497,7 @@ def test_data_folders_that_cannot_be(tmp_path: Path) -> None:
 
 
 def test_out_of_memory_splits_the_cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lth_core.engines import dense
+    from lth_core.engines.dense import engine as dense
 
     rows = [replace(tiny_rows()[0], trial=t) for t in range(7)]
     networks = [starts.network(s) for s in rows]

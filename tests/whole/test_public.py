@@ -402,7 +402,7 @@ def test_answers_come_from_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         if row["benchmark"] == "lenet steps" and row["engine"] == "sparse" and row["density"] == 0.036:
             row["median"] *= 3
     manifest.commit(tmp_path, {"bench.json": json.dumps(made).encode()})
-    monkeypatch.setattr("lth_core.results.timings.HERE", tmp_path)
+    monkeypatch.setattr("lth_companion.experiments.timings.HERE", tmp_path)
     after = faq.faster()
     assert after != before and made["made"]["commit"] in after
     numbers = re.findall(r"\d[\d,.]*(?: times|%|kB| points)", (ROOT / "book" / "faq.md").read_text())
@@ -416,7 +416,7 @@ def test_a_benchmark_row_is_found_by_its_fields_and_not_by_its_words(
     made = json.loads((results.HERE / "bench.json").read_text())
     reworded = [{**row, "setting": f"setting {i}"} for i, row in enumerate(made["rows"])]
     manifest.commit(tmp_path, {"bench.json": json.dumps({**made, "rows": reworded}).encode()})
-    monkeypatch.setattr("lth_core.results.timings.HERE", tmp_path)
+    monkeypatch.setattr("lth_companion.experiments.timings.HERE", tmp_path)
     assert (faq.faster(), costs.rate.__wrapped__("fp32"), costs.rate.__wrapped__("bf16")) == before
 
 

@@ -145,7 +145,7 @@ def test_the_container_builds_from_the_lock() -> None:
 
 def test_the_container_installs_and_runs_what_the_makefile_does() -> None:
     """The same lock, the same way to install this tree, and commands that exist."""
-    from lth_companion.commands.line import parser
+    from lth_companion.commands.command_line import parser
 
     docker, make = ((ROOT / name).read_text() for name in ("Dockerfile", "Makefile"))
     for way in ("--require-hashes -r requirements.lock", "install --no-deps --no-build-isolation --editable ."):

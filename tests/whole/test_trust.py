@@ -26,7 +26,7 @@ from strangers import opened, tensors, with_masks
 from tiny import same_cells, tiny_rows
 
 from lth_companion.commands import main
-from lth_companion.commands.line import seconds, shard
+from lth_companion.commands.command_line import seconds, shard
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
 from lth_companion.share import ticket_files

@@ -1,4 +1,4 @@
-"""Trainings of convolutional networks on a CPU, one network a core: same meaning as the dense engine in `train`.
+"""Trainings of convolutional networks on a CPU, one network a core: same meaning as the dense engine.
 
 Float32 throughout; sums run in another order, so the engines agree within rounding, not bit for bit. A network's result
 does not depend on which others train beside it.

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from lth_core.data import Dataset
 from lth_core.draws import BatchOrder, generator
-from lth_core.engines.forward import forward
-from lth_core.engines.images import Images, keyed_uniform
+from lth_core.engines.dense.forward import forward
+from lth_core.engines.dense.images import Images, keyed_uniform
 from lth_core.models import MEASURED, Network, layers
 from lth_core.spec import Spec, learning_rates
 from lth_core.store.checkpoint import Halfway

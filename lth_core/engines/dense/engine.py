@@ -17,8 +17,8 @@ from contextlib import contextmanager
 import torch
 
 from lth_core.data import Dataset
-from lth_core.engines.cohort import Cohort, cohort_of
-from lth_core.engines.forward import way
+from lth_core.engines.dense.cohort import Cohort, cohort_of
+from lth_core.engines.dense.forward import way
 from lth_core.errors import UsageError
 from lth_core.models import Network, Trained
 from lth_core.spec import Spec

@@ -1,6 +1,6 @@
 """Compiled CPU engine for fully connected networks: only living weights and nonzero inputs cost time.
 
-Same meaning as the dense engine in `train`, float32 throughout; sums run in another order, so the engines agree within
+Same meaning as the dense engine, float32 throughout; sums run in another order, so the engines agree within
 rounding, not bit for bit. One network per core: its result does not depend on which others train beside it.
 """
 

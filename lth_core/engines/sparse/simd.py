@@ -16,7 +16,7 @@ from numba import extending, njit
 from numba.core import types
 from numba.extending import models, register_model
 
-from lth_core.engines.sparse.kept import Sealed
+from lth_core.engines.sparse.kernel_cache import Sealed
 
 FLOAT = ir.FloatType()
 intrinsic: Any = extending.intrinsic  # its annotations describe the making of intrinsics, not their use

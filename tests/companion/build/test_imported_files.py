@@ -10,7 +10,7 @@ import pytest
 from places import ROOT
 
 from lth_companion.build.book import PACKAGES
-from lth_companion.reached import Code
+from lth_companion.imported_files import Code
 
 
 @pytest.fixture

@@ -191,7 +191,7 @@ def test_a_killed_worker_is_told_in_a_sentence(
 BEGETS = """
 import subprocess, sys, time
 from concurrent.futures import ProcessPoolExecutor
-from lth_companion.build import tied
+from lth_companion.build import child_processes
 
 def work(n):
     print("at work", flush=True)

@@ -23,8 +23,8 @@ import yaml
 from bs4 import BeautifulSoup
 from places import SHARED
 
-from lth_companion.claims import bounds, curves, settings, statements, xor
-from lth_companion.claims import inside as insides
+from lth_companion.claims import bounds, curves, printed_settings, statements, xor
+from lth_companion.claims import opened_tickets as insides
 from lth_companion.claims import sizes as sweeps
 from lth_companion.claims import tests as claim_tests
 from lth_companion.claims import verdicts as claims
@@ -129,7 +129,7 @@ def test_a_claim_test_without_a_unit_is_an_error() -> None:
 
 def test_every_test_is_declared_once_and_under_its_own_name() -> None:
     """A second one of the same name would silently take the first one's place."""
-    modules = comparisons, curves, bounds, sweeps, insides, xor, settings
+    modules = comparisons, curves, bounds, sweeps, insides, xor, printed_settings
     found = [judge.tests_in(m) for m in modules]
     assert sum(map(len, found)) == len(EVERY) and all(f.__name__ == name for name, f in EVERY.items())
     for module, tests in zip(modules, found, strict=True):

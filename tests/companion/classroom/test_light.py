@@ -182,7 +182,7 @@ def test_the_wheel_for_browsers_asks_for_nothing_and_repeats(tmp_path: Path) -> 
         assert {
             "lth_core/prune.py",
             "lth_companion/classroom/xor.py",
-            "lth_companion/experiments/parameters.py",
+            "lth_companion/experiments/notebook_parameters.py",
         } <= names
         metadata = archive.read(next(n for n in names if n.endswith("METADATA"))).decode()
     assert "Requires-Dist" not in metadata and made.name.startswith("lth_core-")

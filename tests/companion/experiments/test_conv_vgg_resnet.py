@@ -13,13 +13,13 @@ from places import ROOT
 
 pytest.importorskip("matplotlib")
 
-from lth_companion.claims.bench import evaluations, with_curves
-from lth_companion.experiments import catalogue, costs, nets
-from lth_companion.experiments import images as cifar
+from lth_companion.claims.claim_networks import evaluations, with_curves
+from lth_companion.experiments import catalogue, cifar10_recipes, costs
+from lth_companion.experiments import conv_vgg_resnet as cifar
 from lth_companion.experiments.scale import Scale
 from lth_companion.experiments.study import Study
 from lth_companion.figures import conv6
-from lth_companion.figures import lines as grids
+from lth_companion.figures import several_networks as grids
 from lth_core import prune, results, tickets
 from lth_core.analyse import summary
 from lth_core.data import EVALUATED
@@ -82,7 +82,9 @@ def test_figures_whose_unpruned_networks_are_another_figures():
     assert len([s for s in rows if s.round]) + 6 * len([s for s in rows if not s.round]) == 1296
 
 
-@pytest.mark.parametrize("net", [*nets.CONV[:2], nets.RESNET, nets.VGG], ids=lambda n: n.arch)
+@pytest.mark.parametrize(
+    "net", [*cifar10_recipes.CONV[:2], cifar10_recipes.RESNET, cifar10_recipes.VGG], ids=lambda n: n.arch
+)
 def test_schedules_meet_the_printed_percentages(net):
     for r, label in MAIN[net.arch].items():
         spec = Spec(dataset="cifar10", arch=net.arch, round=r, **net.prune)
@@ -146,7 +148,7 @@ def test_a_page_that_trains_says_in_text_how_much_is_left(tmp_path, monkeypatch,
 
 def test_fewer_iterations_keep_the_shape_of_the_schedule():
     scale = replace(cifar.PAPER_R, iterations=300, eval_every=50)
-    (first, *_) = nets.unpruned(nets.RESNET, scale, lr=0.03, warmup=20_000)
+    (first, *_) = cifar10_recipes.unpruned(cifar10_recipes.RESNET, scale, lr=0.03, warmup=20_000)
     assert (first.iterations, first.warmup, first.lr_drops) == (300, 200, (200, 250))
 
 
@@ -173,9 +175,15 @@ def test_published_is_what_a_cpu_can_measure():
 
 def test_a_row_with_a_shorter_schedule_knows_which_part_of_the_papers_it_is() -> None:
     short, whole = catalogue.rows("iclr-fig08", "published"), catalogue.rows("iclr-fig08")
-    assert {nets.share(s) for s in whole} == {1.0} == {nets.share(s) for s in catalogue.rows("iclr-fig05", "published")}
-    assert {round(s.warmup / nets.share(s)) for s in short} == {s.warmup for s in whole}
-    assert {tuple(round(at / nets.share(s)) for at in s.lr_drops) for s in short} == {s.lr_drops for s in whole}
+    assert (
+        {cifar10_recipes.share(s) for s in whole}
+        == {1.0}
+        == {cifar10_recipes.share(s) for s in catalogue.rows("iclr-fig05", "published")}
+    )
+    assert {round(s.warmup / cifar10_recipes.share(s)) for s in short} == {s.warmup for s in whole}
+    assert {tuple(round(at / cifar10_recipes.share(s)) for at in s.lr_drops) for s in short} == {
+        s.lr_drops for s in whole
+    }
 
 
 def test_precisions_are_compared_at_the_papers_learning_rates():
@@ -325,12 +333,12 @@ def test_seconds_left_go_by_networks_of_the_same_kind_and_size():
             for d, t in ((1.0, 50.0), (0.1, 10.0), (0.1, 30.0), (0.1, 20.0))
         ]
     )
-    first = nets.unpruned(nets.CONV[0], Scale(dataset="cifar10", iterations=1_000, trials=1))[0]
-    small = first.at_round(10, **nets.CONV[0].prune)
+    first = cifar10_recipes.unpruned(cifar10_recipes.CONV[0], Scale(dataset="cifar10", iterations=1_000, trials=1))[0]
+    small = first.at_round(10, **cifar10_recipes.CONV[0].prune)
     known = costs.speeds(measured)
     assert costs.seconds_left([first], known) == pytest.approx(1_000 / 2)
     assert costs.seconds_left([first, small], known) == pytest.approx(1_000 / 2 + 1_000 / 5)
-    tiny = first.at_round(20, **nets.CONV[0].prune)  # of a band that was not measured: as the nearest
+    tiny = first.at_round(20, **cifar10_recipes.CONV[0].prune)  # of a band that was not measured: as the nearest
     assert costs.seconds_left([tiny], known) == pytest.approx(1_000 / 5)
     assert np.isnan(costs.seconds_left([replace(first, arch="conv-6")], known))
     assert costs.seconds_left([], costs.speeds(measured.iloc[:0])) == 0

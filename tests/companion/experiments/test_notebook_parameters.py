@@ -12,7 +12,7 @@ import pytest
 from papermill.parameterize import parameterize_notebook
 from places import ROOT
 
-from lth_companion.experiments import parameters
+from lth_companion.experiments import notebook_parameters
 from lth_core.errors import UsageError
 
 TAKEN = [
@@ -40,21 +40,21 @@ def notebook(kind: type, value: Any, more: str = "") -> dict[str, Any]:
 def test_annotations_that_are_made_when_asked_for_are_read():
     """A namespace as Python 3.14 leaves it, which is JupyterLite's: no `__annotations__`, a function in its place."""
     space = {"x": "1e1", "__annotate__": lambda form: {"x": int}, "In": ["", "x: int = 0", "# Parameters\nx = '1e1'"]}
-    parameters.take(space)
+    notebook_parameters.take(space)
     assert space["x"] == 10
 
 
 @pytest.mark.parametrize(("kind", "value", "wanted"), TAKEN)
 def test_a_value_that_stands_for_one_is_taken(kind: type, value: Any, wanted: Any) -> None:
     space = notebook(kind, value)
-    parameters.take(space)
+    notebook_parameters.take(space)
     assert space["x"] == wanted and type(space["x"]) is kind
 
 
 @pytest.mark.parametrize(("kind", "value", "said"), REFUSED)
 def test_another_is_refused_by_name(kind: type, value: Any, said: str) -> None:
     with pytest.raises(UsageError) as error:
-        parameters.take(notebook(kind, value))
+        notebook_parameters.take(notebook(kind, value))
     assert str(error.value).startswith(f"x = {value!r} is not ") and said in str(error.value)
 
 
@@ -63,13 +63,13 @@ def test_an_unknown_name_is_refused_with_the_nearest(name: str, near: str) -> No
     with pytest.raises(
         UsageError, match=f"{name} is no parameter of this notebook; the nearest is {near}; it has rate"
     ):
-        parameters.take(notebook(int, 3, f"{name} = 3"))
+        notebook_parameters.take(notebook(int, 3, f"{name} = 3"))
 
 
 def test_names_of_later_cells_are_no_parameters() -> None:
     """A reader runs the cells again, in any order."""
     space = {**notebook(int, "3"), "found": 3, "table": 0.5}
-    parameters.take(space)
+    notebook_parameters.take(space)
     assert space["x"] == 3 and space["found"] == 3
 
 
@@ -80,11 +80,11 @@ def test_papermill_marks_its_cell_as_this_expects() -> None:
     made.metadata = nbformat.from_dict({"kernelspec": {"name": "python3", "language": "python"}, "papermill": {}})
     cell = parameterize_notebook(made, {"x": "1e1", "trial": 3}).cells[1]
     assert cell.metadata["tags"] == ["injected-parameters"]
-    assert parameters.given(["x: int = 0", cell.source]) == ["x", "trial"]
+    assert notebook_parameters.given(["x: int = 0", cell.source]) == ["x", "trial"]
 
 
 def test_looking_at_them_imports_nothing_heavy() -> None:
-    code = "import sys; from lth_companion.experiments import parameters; print(sorted(sys.modules))"
+    code = "import sys; from lth_companion.experiments import notebook_parameters; print(sorted(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {"torch", "numba", "pandas", "scipy", "matplotlib", "sklearn"} & set(eval(ran.stdout))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lth_core import inside as ex
+from lth_companion.experiments import opened_tickets as ex
 from lth_core.levels import rank_correlation
 
 NORMAL = np.random.default_rng(0).standard_normal(100_000).astype(np.float32)

@@ -12,8 +12,8 @@ pytest.importorskip("matplotlib")
 from lth_companion import figures
 from lth_companion.claims import statements, tests
 from lth_companion.experiments.study import Study
-from lth_companion.figures import drawing, panels
-from lth_companion.figures import printed as points
+from lth_companion.figures import one_panel, panels
+from lth_companion.figures import printed_points as points
 from lth_core import plot
 
 ARMS = {arm: {"arm": arm} for arm in ("ticket", "reinit")}
@@ -178,8 +178,8 @@ def test_times_cut_off_by_the_end_of_training_are_marked_and_said():
     table = pd.DataFrame({**fields, "stop_iteration": [100.0, 60.0]})
     _, ax = plot.canvas(1, 1, width=3, height=3)
     lines = {"winning ticket": ("ticket", {"arm": "ticket"})}
-    said = drawing._cut_off(ax, table, "stop_iteration", "density", lines)
+    said = one_panel._cut_off(ax, table, "stop_iteration", "density", lines)
     assert said == "cut off by the end of training: winning ticket at 100"
     assert [list(line.get_ydata()) for line in ax.lines] == [[100.0]]
-    assert drawing._cut_off(ax, table, "stop_test", "density", lines) == ""
-    assert drawing._cut_off(ax, table.iloc[1:], "stop_iteration", "density", lines) == ""
+    assert one_panel._cut_off(ax, table, "stop_test", "density", lines) == ""
+    assert one_panel._cut_off(ax, table.iloc[1:], "stop_iteration", "density", lines) == ""

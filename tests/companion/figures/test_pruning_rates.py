@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lth_companion.experiments.study import Study
-from lth_companion.figures import spent
+from lth_companion.figures import pruning_rates
 
 
 def table(rates: dict[float, int]) -> pd.DataFrame:
@@ -22,7 +22,7 @@ def table(rates: dict[float, int]) -> pd.DataFrame:
 
 
 def test_a_chain_costs_all_its_trainings() -> None:
-    found = spent.chains(table({0.5: 4, 0.2: 10}))
+    found = pruning_rates.chains(table({0.5: 4, 0.2: 10}))
     assert set(found["arm"]) == {"ticket"} and found["round"].min() == 1
     assert sorted(found["rate"].unique()) == [0.0, 20.0, 50.0]
     slow = found[(found["rate"] == 50) & (found["round"] == 4) & (found["trial"] == 0)]
@@ -31,32 +31,36 @@ def test_a_chain_costs_all_its_trainings() -> None:
 
 
 def test_between_two_rounds_the_line_is_read_and_the_round_below_is_paid() -> None:
-    read = spent.at_size(spent.chains(table({0.5: 4, 0.2: 10})), 20.0, "end_test").set_index(["rate", "trial"])
+    read = pruning_rates.at_size(pruning_rates.chains(table({0.5: 4, 0.2: 10})), 20.0, "end_test").set_index(
+        ["rate", "trial"]
+    )
     assert np.allclose(read["value"], [np.log(20) + t for _, t in read.index])
     assert read["spent"].to_dict() == {(0.0, 0): 200, (0.0, 1): 200, (20.0, 0): 900, (20.0, 1): 900,
                                        (50.0, 0): 400, (50.0, 1): 400}  # fmt: skip
 
 
 def test_a_way_that_ends_before_a_size_says_nothing_of_it() -> None:
-    found = spent.chains(table({0.5: 2, 0.2: 10}))
-    assert 50.0 not in set(spent.at_size(found, 20.0, "end_test")["rate"])
-    assert 20.0 in set(spent.at_size(found, 20.0, "end_test")["rate"])
+    found = pruning_rates.chains(table({0.5: 2, 0.2: 10}))
+    assert 50.0 not in set(pruning_rates.at_size(found, 20.0, "end_test")["rate"])
+    assert 20.0 in set(pruning_rates.at_size(found, 20.0, "end_test")["rate"])
 
 
 def test_the_figure_and_its_sentence_come_from_published_networks() -> None:
     study = Study(notebook="v1_6_parameters")
-    shown = spent.worth(study, "v1-fig15", caption="Is it?").text
+    shown = pruning_rates.worth(study, "v1-fig15", caption="Is it?").text
     assert "3 trials, 15,000 iterations" in shown and "70% a round" in shown
-    said = spent.answer(study, "v1-fig15", percent=10).data
-    own = spent.at_size(spent.chains(spent.levelled(study.table("v1-fig15"), "mnist")), 10, "end_test")
+    said = pruning_rates.answer(study, "v1-fig15", percent=10).data
+    own = pruning_rates.at_size(
+        pruning_rates.chains(pruning_rates.levelled(study.table("v1-fig15"), "mnist")), 10, "end_test"
+    )
     means = own.groupby("rate")["value"].mean()
     assert f"**{100 * (means[20] - means[70]):.2f} points more accurate**" in said and "4.0 times the training" in said
 
 
 def test_what_is_not_measured_is_said() -> None:
-    assert "measured yet" in spent.answer(Study(notebook="iclr_h_conv_hyperparameters"), "iclr-fig35").data
+    assert "measured yet" in pruning_rates.answer(Study(notebook="iclr_h_conv_hyperparameters"), "iclr-fig35").data
 
 
 @pytest.mark.parametrize(("rate", "name"), [(20.0, "20% a round"), (0.0, "one cut")])
 def test_names(rate: float, name: str) -> None:
-    assert spent.called(rate) == name
+    assert pruning_rates.called(rate) == name

@@ -18,11 +18,12 @@ from bs4 import BeautifulSoup
 from library_facts import collected, raw_facts
 from places import ROOT
 
+from lth_companion.experiments import other_libraries
+from lth_companion.experiments.other_libraries import FILE
 from lth_companion.figures import libraries as drawn
 from lth_companion.pages import libraries as page
-from lth_core import models, results
+from lth_core import models
 from lth_core.results import manifest
-from lth_core.results.library_facts import FILE
 from lth_core.spec import Spec
 from lth_core.store.cell import StoreError
 
@@ -51,7 +52,7 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     def publish(**raw: dict[str, Any]) -> None:
         made = collected(tmp_path, **raw)
         manifest.commit(tmp_path / "results", {FILE: collect.text(made).encode()})
-        monkeypatch.setattr("lth_core.results.library_facts.HERE", tmp_path / "results")
+        monkeypatch.setattr("lth_companion.experiments.other_libraries.HERE", tmp_path / "results")
 
     return publish
 
@@ -172,7 +173,7 @@ def test_facts_that_are_not_whole_are_refused(tmp_path: Path) -> None:
 def test_the_file_is_read_as_it_was_collected(shown: Callable[..., None], tmp_path: Path) -> None:
     raw = raw_facts()
     shown(kd_lib=raw)
-    made, rounds, saved = results.libraries()
+    made, rounds, saved = other_libraries.libraries()
     assert made["rounds"] == 2 and made["iterations"] == 1834 and len(rounds) == 6 and len(saved) == 2
     told = rounds.iloc[1]
     assert (told["name"], told["versions"], told["kept"], told["fc1"]) == ("kd-lib", "a 1.0, python 3.11.7", 80, 64)
@@ -212,7 +213,7 @@ def test_a_library_that_prunes_nothing_is_seen(shown: Callable[..., None]) -> No
     name = collect.NAMES["keras3"]
     assert {k: row["seen in"] for k, row in cells(page.kinds().text).items()} == {"nothing is pruned": name}
     assert cells(page.doings().text)[name]["weights left"] == "100.0% (it reports 64.0%)"
-    assert drawn.states(results.libraries()[1]).loc[name].tolist() == ["whole", "whole"]
+    assert drawn.states(other_libraries.libraries()[1]).loc[name].tolist() == ["whole", "whole"]
     assert "no weight was pruned" in page.lead().data
 
 
@@ -244,8 +245,8 @@ def test_the_answer_follows_from_the_facts(shown: Callable[..., None]) -> None:
 
 
 def test_nothing_measured_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lth_core.results.library_facts.HERE", tmp_path)
-    assert results.libraries()[1].empty
+    monkeypatch.setattr("lth_companion.experiments.other_libraries.HERE", tmp_path)
+    assert other_libraries.libraries()[1].empty
     assert "Nothing on this page is measured" in page.lead().data and "run.py --publish" in page.scale().data
     assert [f().text for f in (drawn.begins, drawn.against_size, page.doings, page.accuracies, page.kinds)] == [""] * 5
 
@@ -265,7 +266,7 @@ def test_a_file_that_cannot_be_shown_is_refused_in_a_sentence(tmp_path: Path, sp
         change(bad)
         manifest.commit(tmp_path / "r", {FILE: json.dumps(bad).encode()})
         with pytest.raises(StoreError, match=r"libraries\.json") as refused:
-            results.libraries(tmp_path / "r")
+            other_libraries.libraries(tmp_path / "r")
         assert "\n" not in str(refused.value)
 
 
@@ -298,4 +299,4 @@ def test_the_page_shows_every_piece() -> None:
         assert f"{piece}()" in source
     for figure in (drawn.begins(), drawn.against_size()):
         label = BeautifulSoup(figure.text, "html.parser").find("svg")["aria-label"]
-        assert all(name in label for name in results.libraries()[1]["name"].unique())
+        assert all(name in label for name in other_libraries.libraries()[1]["name"].unique())

@@ -11,13 +11,13 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from lth_companion import figures
+from lth_companion import figures, html
 from lth_companion.claims import verdicts
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
 from lth_companion.figures import panels, tables
 from lth_companion.pages import status, words
-from lth_core import analyse, levels, plot
+from lth_core import analyse, levels
 from lth_core.results import Published, possible
 from lth_core.store.cell import describe, key_of
 
@@ -105,9 +105,9 @@ def test_versus_keeps_three_digits_beside_a_unit():
         [{"quantity": "q", "paper": "0.5 points", "measured": 0.123, "low": -0.05, "high": 0.3, "n": 3,
           "matches": "undecided", "unit": "points"}]
     )  # fmt: skip
-    text = plot.versus(shown, caption="c").text
+    text = html.versus(shown, caption="c").text
     assert "<td>0.5 points</td><td>0.123 points</td><td>−0.05 to 0.3</td><td>3</td><td>undecided</td>" in text
-    plain = plot.versus(shown.drop(columns="unit").assign(paper=0.5, matches=False), caption="c").text
+    plain = html.versus(shown.drop(columns="unit").assign(paper=0.5, matches=False), caption="c").text
     assert "<td>0.5</td><td>0.1</td>" in plain and "<strong>no</strong>" in plain
 
 

@@ -18,8 +18,8 @@ from lth_companion.share.audit import FIRST, audit
 from lth_core import results, starts, tickets
 from lth_core.data import load
 from lth_core.engines import choose
-from lth_core.engines import dense as train
-from lth_core.engines.images import keyed_uniform
+from lth_core.engines.dense import engine as train
+from lth_core.engines.dense.images import keyed_uniform
 from lth_core.errors import UsageError
 from lth_core.spec import Spec
 from lth_core.store import Store

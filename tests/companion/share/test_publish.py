@@ -26,9 +26,9 @@ from tiny import SMALL, TINY
 from lth_companion.build import archive
 from lth_companion.claims import verdicts
 from lth_companion.commands import main
-from lth_companion.experiments import catalogue
+from lth_companion.experiments import catalogue, timings
 from lth_companion.share import publish, ticket_files
-from lth_core import files, results, tickets
+from lth_core import atomic_files, results, tickets
 from lth_core.errors import StoreError
 from lth_core.models import layers
 from lth_core.prune import plan
@@ -58,7 +58,7 @@ def whole(root: Path) -> dict[str, bytes | None]:
 
 def die_at(step: int, root: Path) -> None:
     """Kill this process at the n-th thing that it does to the folder; half of what it was about to write is written."""
-    real, steps = files.write, at_step(step, root)
+    real, steps = atomic_files.write, at_step(step, root)
 
     def half(path: Path, data: bytes) -> None:
         if next(steps) == step:
@@ -545,7 +545,7 @@ def test_a_file_is_replaced_or_left_alone(tmp_path: Path, monkeypatch: pytest.Mo
     file, dead = tmp_path / "x[1].json", 2**22 + 1
     file.write_text("old")
     (tmp_path / f".{file.name}.{os.uname().nodename}.{dead}").write_text("left by a killed process")
-    with pytest.raises(ZeroDivisionError), files.replaced(file) as temporary:
+    with pytest.raises(ZeroDivisionError), atomic_files.replaced(file) as temporary:
         temporary.write_text("half")
         _ = 1 / 0
     assert file.read_text() == "old" and list(tmp_path.iterdir()) == [file]
@@ -555,10 +555,10 @@ def test_a_file_is_replaced_or_left_alone(tmp_path: Path, monkeypatch: pytest.Mo
 
     with monkeypatch.context() as patch, pytest.raises(StoreError, match=r"x\[1\]\.json cannot be written \(No space"):
         patch.setattr(os, "fsync", full)
-        with files.replaced(file) as temporary:
+        with atomic_files.replaced(file) as temporary:
             temporary.write_text("new")
     assert file.read_text() == "old" and list(tmp_path.iterdir()) == [file]
-    with files.replaced(file) as temporary:
+    with atomic_files.replaced(file) as temporary:
         temporary.write_text("new")
     assert file.read_text() == "new" and list(tmp_path.iterdir()) == [file]
 
@@ -573,7 +573,7 @@ def test_scratch_of_a_killed_process_is_swept(tmp_path: Path, monkeypatch: pytes
         "other",
     ):
         (tmp_path / name / "cells").mkdir(parents=True)
-    with files.scratch("lth-x") as folder:
+    with atomic_files.scratch("lth-x") as folder:
         (folder / "made").write_text("x")
         left = {p.name for p in tmp_path.iterdir()} - {folder.name}
     assert left == {f"lth-x.{host}.{alive}.ab", f"lth-x.elsewhere.{2**22 + 1}.ab", "other"} and not folder.exists()
@@ -623,11 +623,11 @@ def test_verdicts_that_are_none_are_an_error_and_never_none(content: bytes, tmp_
 
 @pytest.mark.parametrize("content", [b"[]", b'{"made": 3, "rows": []}', b'{"made": {}, "rows": [{}]}', b"{", b"\xff"])
 def test_a_benchmark_that_is_none_is_named(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lth_core.results.timings.HERE", tmp_path)
-    assert results.bench()[1].empty
+    monkeypatch.setattr("lth_companion.experiments.timings.HERE", tmp_path)
+    assert timings.bench()[1].empty
     manifest.commit(tmp_path, {"bench.json": content})
     with pytest.raises(StoreError, match=r"bench\.json"):
-        results.bench()
+        timings.bench()
 
 
 def test_an_archive_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from tiny import SMALL, TINY, tiny_rows
 
 from lth_companion.commands import main
 from lth_companion.experiments import catalogue
-from lth_companion.figures import inside
+from lth_companion.figures import opened_tickets
 from lth_companion.share import publish, ticket_files
 from lth_companion.share.audit import allowed_difference
 from lth_core import data, prune, results, starts, tickets
@@ -301,7 +301,7 @@ def trained_plainly(file: Path, iterations: int) -> tuple[float, dict[str, int]]
 
     torch.set_num_threads(1)  # layers this small gain nothing from a second one, and lose where cores are shared
     space: dict = {}
-    exec(inside.RECIPE.format(file=file), space)
+    exec(opened_tickets.RECIPE.format(file=file), space)
     net, mnist = space["net"], data.load("mnist")
     train, _ = mnist.split(0, 0)
     x, y = (torch.tensor(a[train]) for a in (mnist.pool_images, mnist.pool_labels))
@@ -338,4 +338,4 @@ def test_five_lines_of_pytorch_train_to_the_stored_accuracy(iterations: int, mni
 def test_the_page_shows_these_lines() -> None:
     page = ROOT / "notebooks" / "iclr_f_examining.ipynb"
     assert "inside.recipe(" in page.read_text("utf-8")
-    assert len(inside.RECIPE.splitlines()) == 5 and os.linesep in inside.RECIPE
+    assert len(opened_tickets.RECIPE.splitlines()) == 5 and os.linesep in opened_tickets.RECIPE

@@ -16,7 +16,7 @@ from waits import until
 
 from lth_companion.experiments import xor
 from lth_companion.experiments.study import Study
-from lth_companion.widgets import Conclude, TicketExplorer, XorLive, conclude, explored, train_your_own, xor_live
+from lth_companion.widgets import Conclude, TicketExplorer, XorLive, conclude, explorer_data, train_your_own, xor_live
 from lth_core import analyse, data, prune, tickets
 from lth_core.errors import UsageError
 from lth_core.models import Trained
@@ -29,7 +29,7 @@ FIGURE = "iclr-fig04"
 
 @pytest.fixture(scope="module")
 def shown(study: Study) -> dict[str, Any]:
-    return explored.ticket(study, FIGURE, ["ticket", "reinit"])
+    return explorer_data.ticket(study, FIGURE, ["ticket", "reinit"])
 
 
 @pytest.fixture(scope="module")

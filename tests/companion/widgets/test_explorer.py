@@ -17,7 +17,7 @@ from pages import served
 from waits import PATIENCE, until
 
 from lth_companion.experiments.study import Study
-from lth_companion.widgets import TicketExplorer, explored
+from lth_companion.widgets import TicketExplorer, explorer_data
 from lth_companion.widgets.anatomy import REACH
 from lth_core import prune, results
 from lth_core.analyse import by_trial
@@ -32,13 +32,13 @@ SCREENS = [(1280, 720), (375, 812)]
 
 @pytest.fixture(scope="module")
 def shown(study: Study) -> dict[str, Any]:
-    return explored.ticket(study, [FIGURE, "iclr-fig04c"], ["ticket", "reinit"])
+    return explorer_data.ticket(study, [FIGURE, "iclr-fig04c"], ["ticket", "reinit"])
 
 
 @pytest.fixture(scope="module")
 def rates() -> dict[str, Any]:
     study = Study(notebook="v1_6_parameters")
-    return explored.ticket(study, ["v1-fig15", "v1-fig11"], ["ticket"], where={"init_sd": 0.1}, **V1)
+    return explorer_data.ticket(study, ["v1-fig15", "v1-fig11"], ["ticket"], where={"init_sd": 0.1}, **V1)
 
 
 # --- Values -----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from lth_companion.experiments.study import Study
 from lth_companion.widgets import ByRound, Highlight, by_round, highlight
 from lth_core import results
 from lth_core.errors import UsageError
-from lth_core.html import Html
+from lth_core.plot import Html
 
 RESET, CONTINUED = ({"search": search, "arm": "ticket"} for search in ("reset", "continued"))
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from lth_core.engines.forward import forward
+from lth_core.engines.dense.forward import forward
 from lth_core.models import initial, layers
 
 AS_IT_IS: dict[str, str] = {}

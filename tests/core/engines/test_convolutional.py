@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from lth_core.data import Dataset
 from lth_core.draws import BatchOrder, generator
 from lth_core.engines import choose
-from lth_core.engines import dense as train
 from lth_core.engines.convolutional import engine, fully, vectors
 from lth_core.engines.convolutional.images import draw, lay
 from lth_core.engines.convolutional.network import NOTHING, Convolutional
-from lth_core.engines.forward import forward
-from lth_core.engines.images import flipped_and_cropped, keyed_uniform
+from lth_core.engines.dense import engine as train
+from lth_core.engines.dense.forward import forward
+from lth_core.engines.dense.images import flipped_and_cropped, keyed_uniform
 from lth_core.engines.sparse import simd
 from lth_core.errors import UsageError
 from lth_core.models import Network, Parameters, initial, layers

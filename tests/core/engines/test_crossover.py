@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lth_core import prune, results
+from lth_companion.experiments import timings
+from lth_core import prune
 from lth_core.engines import choose
 from lth_core.engines.convolutional import crossover
 from lth_core.engines.convolutional.vectors import VECTORS
@@ -66,7 +67,7 @@ def test_a_layer_weight_meets_every_pixel_of_its_output():
 
 
 def test_the_crossover_is_what_the_published_benchmark_found():
-    found = results.bench()[1]
+    found = timings.bench()[1]
     own = found[found["benchmark"] == "convolutional tickets, crossover"].set_index("arch")["median"]
     assert set(own.index) == set(crossover.FASTER_UP_TO)
     for arch, share in crossover.FASTER_UP_TO.items():

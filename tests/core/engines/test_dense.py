@@ -14,10 +14,10 @@ from torch import nn
 
 from lth_core import data, prune, tickets
 from lth_core.draws import BatchOrder
-from lth_core.engines import dense as train
-from lth_core.engines import forward as forwards
-from lth_core.engines.forward import forward, layout
-from lth_core.engines.images import flipped_and_cropped, keyed_uniform
+from lth_core.engines.dense import engine as train
+from lth_core.engines.dense import forward as forwards
+from lth_core.engines.dense.forward import forward, layout
+from lth_core.engines.dense.images import flipped_and_cropped, keyed_uniform
 from lth_core.errors import UsageError
 from lth_core.models import Network, initial, layers, weight_count
 from lth_core.spec import Spec

@@ -10,7 +10,7 @@ import torch
 
 from lth_core import starts
 from lth_core.data import load
-from lth_core.engines import dense as train
+from lth_core.engines.dense import engine as train
 from lth_core.spec import Spec
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")

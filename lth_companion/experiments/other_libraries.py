@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from lth_core.plaintext import faults
 from lth_core.results import manifest
 from lth_core.results.manifest import Damaged
 from lth_core.results.published import HERE
+from lth_core.untrusted_text import faults
 
 FILE = "libraries.json"
 # A round: weights kept, all and by layer; of these, how many are the initial ones bit for bit; biases kept and back;
