@@ -4,8 +4,8 @@ claims.judge()           one row a claim: verdict, effect, interval, n, scale, r
 claims.value(id)         the measured value with its interval, for prose that is filled when the book is built
 
 The claims are data (`statements`), the tests are functions (`tests` has them by name), `claim_networks` finds the
-networks, `readings` says what a paper leaves open, `verdict_rule` makes a word of what tests find. The words are defined once, on
-the ledger page (notebooks/claims.ipynb); nothing here trains a network.
+networks, `readings` says what a paper leaves open, `verdict_rule` makes a word of what tests find. The words are
+defined once, on the ledger page (notebooks/claims.ipynb); nothing here trains a network.
 """
 
 from __future__ import annotations
@@ -180,8 +180,8 @@ def judge(
 
 @lru_cache
 def ledger(write: bool = False) -> pd.DataFrame:
-    """The verdicts on the published results: those of this build if it has kept them (`verdict_cache`), else judged once
-    per process; with `write` they are kept."""
+    """The verdicts on the published results: those of this build if they are kept (`verdict_cache`), else judged once per
+    process; with `write` they are kept."""
     inputs = verdict_cache.made_from()
     found = verdict_cache.read(inputs)
     if found is None:
