@@ -44,7 +44,8 @@ REPAIRS = [
 
 # The second wall behind `lth_core.untrusted_text`: were text from a store to become HTML all the same, no script of it
 # runs. "file:" lets pages work that are opened from a disk; "blob:" is how a page without a server loads a widget's
-# module and its worker, which then has the page's policy; a worker from a file would have what the server sends, mostly none.
+# module and its worker, which then has the page's policy; a worker from a file would have what the server sends, mostly
+# none.
 POLICY = (
     "default-src 'none'; script-src 'self' file: blob: {hashes}; style-src 'self' file: 'unsafe-inline'; "
     "img-src 'self' file: data:; font-src 'self' file: data:; connect-src 'self' file:; worker-src blob:; "

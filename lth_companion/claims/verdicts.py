@@ -180,8 +180,8 @@ def judge(
 
 @lru_cache
 def ledger(write: bool = False) -> pd.DataFrame:
-    """The verdicts on the published results: those of this build if they are kept (`verdict_cache`), else judged once per
-    process; with `write` they are kept."""
+    """The verdicts on the published results: those of this build if they are kept (`verdict_cache`), else judged once
+    per process; with `write` they are kept."""
     inputs = verdict_cache.made_from()
     found = verdict_cache.read(inputs)
     if found is None:

@@ -13,7 +13,7 @@ from lth_core.spec import Spec
 class Scale:
     """How big an experiment is; the defaults are the ICLR paper's for LeNet.
 
-    Networks on CIFAR-10 have iterations and rounds of their own (`cifar10_recipes`): there these two are upper bounds."""
+    Networks on CIFAR-10 have iterations and rounds of their own (`cifar10_recipes`); these two bound them."""
 
     dataset: str = "mnist"
     iterations: int = 50_000

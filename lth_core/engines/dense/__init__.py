@@ -1,1 +1,1 @@
-"""Networks of every kind, trained together by torch on any device: the engine, its cohorts, their way through layers."""
+"""Networks of every kind, trained together by torch on any device: the engine, its cohorts, their forward pass."""
