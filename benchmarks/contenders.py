@@ -23,9 +23,9 @@ import turns
 from lth_companion.experiments import cifar10_recipes
 from lth_core import data, prune
 from lth_core.engines.convolutional import crossover, engine
-from lth_core.engines.dense import engine as train
 from lth_core.engines.dense.cohort import EVALUATE_AT_ONCE, Cohort
 from lth_core.engines.dense.forward import forward
+from lth_core.engines.dense.memory import keep_freed_memory
 from lth_core.models import Network, initial
 from lth_core.spec import Spec
 
@@ -147,7 +147,7 @@ def plain(arch: str) -> list[Works]:
 
 def work(kind: str, arch: str, threads: int, numbers: Sequence[int]) -> None:
     """Answer as torch, by `ENGINE/networks/WHAT`, or as the compiled engine and the peak, by `ENGINE/round/WHAT`."""
-    train.keep_freed_memory()
+    keep_freed_memory()
     torch.set_num_threads(threads if kind == "torch" else 1)
     calls: dict[str, list[Works]] = {}
     facts = []

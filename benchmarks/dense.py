@@ -25,6 +25,7 @@ from lth_core import data, models, starts
 from lth_core.engines.dense import engine as train
 from lth_core.engines.dense.cohort import Cohort
 from lth_core.engines.dense.images import flipped_and_cropped
+from lth_core.engines.dense.memory import keep_freed_memory
 from lth_core.spec import Spec
 
 REPEATS = 5
@@ -185,7 +186,7 @@ def rows(device: str = "cpu", archs: list[str] | None = None) -> list[dict]:
     """Network-steps per second of the plain loop and of cohorts; ratio to the plain loop of the same architecture."""
     made = []
     if device == "cpu":
-        train.keep_freed_memory()  # as in training; the plain loop gains by it too
+        keep_freed_memory()  # as in training; the plain loop gains by it too
     for arch in archs or CASES:
         case = CASES[arch]
         steps = case.steps[device]

@@ -32,8 +32,8 @@ def steps_of(spec: Spec) -> Steps:
 def network(spec: Spec, found: Network | None = None, rewound: Parameters | None = None) -> Network:
     """The network of a row as it stands before training.
 
-    - `found`: `tickets.parent(spec)` as training left it, whose weights are cut once more; None where there is none
-    - `rewound`: weights of `tickets.rewound_to(spec)`; the initial ones if None
+    - `found`: `prerequisites.parent(spec)` as training left it, to be cut once more; None where there is none
+    - `rewound`: weights of `prerequisites.rewound_to(spec)`; the initial ones if None
     """
     if spec.round == 0:
         return Network(spec, initial(spec), prune.full(spec))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lth_core import results, starts, tickets
+from lth_core import prerequisites, results, starts, tickets
 from lth_core.data import EVALUATED, load
 from lth_core.engines import choose
 from lth_core.errors import UsageError
@@ -93,7 +93,7 @@ def start_of(spec: Spec, source: results.Source, scratch: Store, **how) -> tuple
         return starts.network(spec), False
     if source.exact:
         return tickets.from_store(spec, source), False
-    before = tickets.needs(spec, source)
+    before = prerequisites.needs(spec, source)
     tickets.run(before, scratch, **how)
     return tickets.from_store(spec, scratch, source), bool(before)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from lth_core.errors import StoreError
 from lth_core.models import Masks
+from lth_core.prerequisites import parent
 from lth_core.spec import Spec, from_dict
 from lth_core.store import Store
 from lth_core.store.cell import MOST_BYTES, UNREADABLE, key_of, read_bytes
-from lth_core.tickets import parent
 
 
 @dataclass(frozen=True)

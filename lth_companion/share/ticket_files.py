@@ -28,10 +28,10 @@ from lth_core.arms import ARMS
 from lth_core.atomic_files import replaced
 from lth_core.errors import StoreError, UsageError, one_line
 from lth_core.models import Masks, Network, Parameters, layers
+from lth_core.prerequisites import parent
 from lth_core.spec import Spec, from_dict
 from lth_core.starts import start, steps_of
 from lth_core.store.cell import UNREADABLE, digest_of_ticket, key_of, listed, plain, read_bytes, size_of, taken
-from lth_core.tickets import parent
 from lth_core.untrusted_text import faults
 
 FORMAT = "lth-ticket-1"

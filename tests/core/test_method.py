@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from lth_core import analyse, draws, models, prune, results, starts, tickets
+from lth_core import analyse, draws, models, prerequisites, prune, results, starts, tickets
 from lth_core.arms import ARMS
 from lth_core.data import Dataset, load
 from lth_core.engines import choose
@@ -255,7 +255,7 @@ def test_enlarging_a_ticket_is_glorots_rule_for_its_smaller_layers():
     links = chain("sparse", rounds=1)
     ticket = starts.network(links[1][0].spec.at_round(2), _cell(*links[1]))
     larger = starts.network(replace(ticket.spec, rescale=0.5), _cell(*links[1]))
-    assert tickets.parent(larger.spec) == tickets.parent(ticket.spec)
+    assert prerequisites.parent(larger.spec) == prerequisites.parent(ticket.spec)
     for layer in layers(BASE.arch, "digits"):
         mask, (fan_in, fan_out) = ticket.masks[layer.weight], layer.fans
         sparse_in, sparse_out = mask.sum(1).mean(), mask.sum(0).mean()
@@ -306,7 +306,7 @@ def test_late_rewinding_starts_from_the_weights_of_that_iteration(tmp_path, rewi
     store = Store(tmp_path)
     spec = replace(BASE, rewind=rewind).at_round(1, prune_fc=0.2, prune_out=0.1)
     tickets.run([spec], store, device="cpu")
-    early = store.read(key_of(tickets.rewound_to(spec)))
+    early = store.read(key_of(prerequisites.rewound_to(spec)))
     assert early.spec.iterations == rewind
     network = tickets.from_store(spec, store)
     for name, mask in network.masks.items():

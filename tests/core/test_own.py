@@ -198,7 +198,7 @@ def test_tickets_of_the_papers_load_as_ones_own(tmp_path: Path) -> None:
     from lth_core.prune import cut
     from lth_core.prune import full as whole
     from lth_core.spec import Spec
-    from lth_core.tickets import start
+    from lth_core.starts import start
 
     spec = Spec(dataset="digits", arch="lenet-12-8").at_round(2)
     network: Network = start(spec, cut(spec, start(spec.at_round(0), whole(spec)).weights, whole(spec)))

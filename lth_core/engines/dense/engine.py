@@ -7,18 +7,18 @@ is captured once in a graph and replayed. The same code runs eagerly on a CPU.
 
 from __future__ import annotations
 
-import ctypes
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 
 from lth_core.data import Dataset
 from lth_core.engines.dense.cohort import Cohort, cohort_of
 from lth_core.engines.dense.forward import way
+from lth_core.engines.dense.memory import in_parts, keep_freed_memory
 from lth_core.errors import UsageError
 from lth_core.models import Network, Trained
 from lth_core.spec import Spec
@@ -27,9 +27,6 @@ from lth_core.store.checkpoint import Halfway, Shelf
 TRAINS = "networks of every kind"
 Progress = Callable[[str, int], None]
 KEEP_SECONDS = 300  # between two states kept of a long training
-AT_ONCE = 64  # networks that train together at most; more are split
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
-KEPT = 2**30  # bytes that a process keeps when it has freed them
 
 
 def device_of(name: str) -> torch.device:
@@ -41,17 +38,6 @@ def device_of(name: str) -> torch.device:
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(f"device = {name!r}, but torch sees no GPU here: use device cpu or auto.")
     return torch.device(name)
-
-
-def keep_freed_memory() -> None:
-    """Let the process use its freed memory again, at any size (Linux with glibc; elsewhere nothing happens).
-
-    By default each activation of megabytes is mapped from the system and zeroed anew in every step, which cost a third
-    of a step of Conv-2 on two cores and half of an evaluation."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt:
-        mallopt(M_MMAP_MAX, 0)
-        mallopt(M_TRIM_THRESHOLD, KEPT)
 
 
 @contextmanager
@@ -91,41 +77,23 @@ def train_all(
         cohorts.setdefault(cohort_of(n.spec), {}).setdefault(at, []).append(n)
     for cohort in cohorts.values():
         for iteration, part in sorted(cohort.items(), reverse=True):
-            yield from _in_parts(part, data, device, progress, stop, shelf, iteration)
+            yield from in_parts(part, partial(_kept, data, device, progress, stop, shelf, iteration), device, progress)
 
 
-def _in_parts(
-    cohort: list[Network],
+def _kept(
     data: Dataset,
     device: str,
     progress: Progress | None,
     stop: Callable[[], bool] | None,
     shelf: Shelf | None,
     iteration: int,
+    part: list[Network],
 ) -> Iterator[tuple[Network, Trained]]:
-    """A cohort in parts that fit on the device: where one does not, it and all that follow are halved.
-
-    A row's result does not depend on which others train beside it, so splitting changes none."""
-    at_once = AT_ONCE
-    while cohort:
-        part = cohort[:at_once]
-        halves = [half for n in part if shelf and iteration and (half := shelf.load(n.spec))]
-        keep = (lambda i, half, part=part: shelf.save(part[i].spec, half)) if shelf else None
-        try:
-            for i, trained in train(part, data, device=device, progress=progress, stop=stop, halves=halves, keep=keep):
-                yield part[i], trained
-            cohort = cohort[at_once:]
-            continue
-        except torch.OutOfMemoryError as error:
-            if len(part) == 1:
-                raise UsageError(
-                    f"a single network {part[0].spec.arch} with batches of {part[0].spec.batch_size} does not fit on "
-                    f"device = {device!r}: free its memory, or choose another device."
-                ) from error
-        at_once = len(part) // 2  # out here the error is gone, and with it the tensors that its traceback held
-        torch.cuda.empty_cache()
-        if progress:
-            progress(f"out of memory on the device: going on with {at_once} networks at a time", 0)
+    """`train` for networks that stand at one iteration on the shelf, where each is kept again."""
+    halves = [half for n in part if shelf and iteration and (half := shelf.load(n.spec))]
+    keep = (lambda i, half: shelf.save(part[i].spec, half)) if shelf else None
+    for i, trained in train(part, data, device=device, progress=progress, stop=stop, halves=halves, keep=keep):
+        yield part[i], trained
 
 
 def train(

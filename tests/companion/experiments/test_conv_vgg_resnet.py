@@ -20,7 +20,7 @@ from lth_companion.experiments.scale import Scale
 from lth_companion.experiments.study import Study
 from lth_companion.figures import conv6
 from lth_companion.figures import several_networks as grids
-from lth_core import prune, results, tickets
+from lth_core import prerequisites, prune, results
 from lth_core.analyse import summary
 from lth_core.data import EVALUATED
 from lth_core.draws import split
@@ -124,8 +124,8 @@ def test_every_row_can_be_trained(figure, profile):
     for s in one:
         assert layers(s.arch, s.dataset) and choose.engine_for(s, "cpu", "auto") in ("dense", "convolutional")
         assert profile != "quick" or choose.engine_for(s, "cpu", "auto") == "dense"  # short: not worth compiling
-    kept = set(tickets.with_ancestors(rows))
-    assert all(need in kept for s in kept for need in tickets.needs(s))
+    kept = set(prerequisites.with_ancestors(rows))
+    assert all(need in kept for s in kept for need in prerequisites.needs(s))
 
 
 def test_the_data_that_come_along_take_the_place_of_either():

@@ -15,7 +15,7 @@ from lth_companion.commands import main
 from lth_companion.experiments import catalogue
 from lth_companion.share import publish
 from lth_companion.share.audit import FIRST, audit
-from lth_core import results, starts, tickets
+from lth_core import prerequisites, results, starts, tickets
 from lth_core.data import load
 from lth_core.engines import choose
 from lth_core.engines.dense import engine as train
@@ -89,7 +89,7 @@ def forged(store: Store, folder: Path, change: Callable[[dict[str, np.ndarray]],
     network = tickets.from_store(spec, store)
     ((_, trained),) = choose.train_all([network], load("digits"), device="cpu")
     change(trained.curves)
-    for need in tickets.with_ancestors([spec]):
+    for need in prerequisites.with_ancestors([spec]):
         if need != spec:
             changed.adopt(store, key_of(need))
     changed.save(network, trained)

@@ -15,7 +15,7 @@ from tiny import SMALL, TINY, same_cells, tiny_rows
 from lth_companion.commands import main
 from lth_companion.experiments import catalogue
 from lth_companion.share import publish
-from lth_core import results, tickets
+from lth_core import prerequisites, results, tickets
 from lth_core.errors import StoreError, UsageError
 from lth_core.spec import Spec
 from lth_core.store import Store
@@ -177,15 +177,15 @@ def test_a_network_of_published_masks_needs_no_chain(arm, store, tmp_path):
     assert all(a.made[name] == b.made[name] for name in ("initial", "masks"))
     assert all(np.array_equal(a.weights[n], b.weights[n]) for n in b.weights)
     beyond = replace(row, round=3)
-    assert row.round == 2 and tickets.needs(beyond, published) == tickets.needs(beyond) != []
+    assert row.round == 2 and prerequisites.needs(beyond, published) == prerequisites.needs(beyond) != []
 
 
 @pytest.mark.parametrize("changed", [{"rewind": 20}, {"search": "continued", "arm": "continued"}, {"prune_fc": 0.3}])
 def test_masks_of_another_search_spare_nothing(changed, store, tmp_path):
     publish.write({"section": tiny_rows()}, publish.Either(store), tmp_path, masks=["section"])
     published, other = results.Published(tmp_path), replace(tiny_rows()[-1], **changed)
-    assert tickets.needs(tiny_rows()[-1], published) == []
-    assert tickets.needs(other, published) == tickets.needs(other) != []
+    assert prerequisites.needs(tiny_rows()[-1], published) == []
+    assert prerequisites.needs(other, published) == prerequisites.needs(other) != []
 
 
 def test_a_changed_result_is_refused(store, tmp_path):
