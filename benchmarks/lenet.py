@@ -28,6 +28,7 @@ from lth_core import prune
 from lth_core.data import Dataset
 from lth_core.draws import BatchOrder
 from lth_core.engines.sparse import engine as sparse
+from lth_core.engines.sparse.kernels import rule_of
 from lth_core.models import Network, initial
 from lth_core.spec import Spec
 
@@ -143,7 +144,7 @@ class SparseSteps:
         self.pool_of_threads, self.shared = ThreadPoolExecutor(n), sparse._Shared(data)
         spec, train_index = network(round).spec, data.split(0, 0)[0]
         self.images, self.test = self.shared.images(spec)
-        self.rule = sparse._rule(replace(spec, iterations=50_000))
+        self.rule = rule_of(replace(spec, iterations=50_000))
         self.batches = BatchOrder(spec, train_index).batches(0, 1000)
         nets = [network(round) for _ in range(n)]
         self.nets = [sparse._laid_out(x.weights, x.masks, self.images, train_index, 60) for x in nets]

@@ -6,13 +6,9 @@ does not depend on which others train beside it.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +20,11 @@ from lth_core.engines.convolutional.forward import convolve
 from lth_core.engines.convolutional.images import draw
 from lth_core.engines.convolutional.network import NOTHING, Convolutional
 from lth_core.engines.convolutional.vectors import VECTORS
-from lth_core.engines.sparse.kernels import ADAM, MOMENTUM, SGD, Rule
+from lth_core.engines.one_a_core import side_by_side
+from lth_core.engines.sparse.kernels import rule_of
 from lth_core.errors import UsageError
 from lth_core.models import INPUTS, Masks, Network, Parameters, Trained, layers
-from lth_core.spec import Spec, learning_rates
+from lth_core.spec import Spec
 from lth_core.store.checkpoint import Halfway, Shelf
 
 TRAINS = "convolutional nets in fp32"
@@ -76,46 +73,16 @@ def train(
         return
     if progress and not convolve.signatures:
         progress("compiling the convolutional engine (once; kept on disk)", 0)
-    news: SimpleQueue[tuple[str, Any]] = SimpleQueue()
-    ending = threading.Event()
 
-    def work(index: int) -> None:
-        try:
-            half = (halves or {}).get(index)
-            job = _Training(networks[index], data, half)
-            result = job.run(
-                ending,
-                lambda n: news.put(("iterations", n)),
-                lambda h: news.put(("halfway", (index, h))) if keep else None,
-            )
-            news.put(("finished", (index, result)))
-        except BaseException as error:  # raised again where the caller waits
-            news.put(("failed", error))
+    def job(
+        index: int, ending: threading.Event, report: Callable[[int], None], told: Callable[[Halfway], None]
+    ) -> Trained | None:
+        return _Training(networks[index], data, (halves or {}).get(index)).run(ending, report, told)
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    pool = ThreadPoolExecutor(min(threads or cores, len(networks)), thread_name_prefix="convolutional")
-    try:
-        longest_first = sorted(range(len(networks)), key=lambda i: -_work(networks[i]))  # cores end together
-        for index in longest_first:
-            pool.submit(work, index)
-        waiting = len(networks)
-        while waiting:
-            kind, value = news.get()
-            if kind == "failed":
-                raise value
-            if kind == "iterations" and progress:
-                progress("training", value)
-            if kind == "halfway" and keep:
-                keep(*value)
-            if kind == "finished":
-                waiting -= 1
-                if value[1] is not None:
-                    yield value
-            if stop and stop():
-                ending.set()
-    finally:
-        ending.set()
-        pool.shutdown(cancel_futures=True)
+    lengths = [_work(n) for n in networks]
+    yield from side_by_side(
+        job, lengths, name="convolutional", threads=threads, progress=progress, stop=stop, keep=keep
+    )
 
 
 def train_all(
@@ -147,15 +114,6 @@ def input_values(spec: Spec, data: Dataset) -> NDArray[np.float32]:
     if spec.inputs == "standard":
         mean, sd = float(data.pool_images.mean()), float(data.pool_images.std())
     return (np.arange(256, dtype=np.float32) - np.float32(mean)) / np.float32(sd)
-
-
-def rule_of(spec: Spec) -> Rule:
-    """The optimizer's numbers; Adam's bias corrections in float64, as in the other engines."""
-    rates, t = learning_rates(spec), np.arange(1, spec.iterations + 1)
-    kind = {"adam": ADAM, "sgd": SGD, "momentum": MOMENTUM}[spec.optimizer]
-    step = rates / (1 - 0.9**t) if kind == ADAM else rates
-    root = 1 / np.sqrt(1 - 0.999**t)
-    return Rule(kind, np.float32(spec.weight_decay), step.astype(np.float32), root.astype(np.float32))
 
 
 class _Training:

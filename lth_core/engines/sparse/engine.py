@@ -6,12 +6,9 @@ rounding, not bit for bit. One network per core: its result does not depend on w
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -19,25 +16,23 @@ from numpy.typing import NDArray
 
 from lth_core.data import Dataset
 from lth_core.draws import BatchOrder
+from lth_core.engines.one_a_core import side_by_side
 from lth_core.engines.sparse import by_row, by_weight
 from lth_core.engines.sparse.by_row import ByRow
 from lth_core.engines.sparse.by_weight import ByWeight
 from lth_core.engines.sparse.kernels import (
-    ADAM,
     CLASSES,
     LANES,
-    MOMENTUM,
-    SGD,
     Images,
     Packed,
-    Rule,
     empty,
     list_fours,
     pack,
+    rule_of,
 )
 from lth_core.errors import UsageError
 from lth_core.models import MEASURED, Masks, Network, Parameters, Trained
-from lth_core.spec import Spec, learning_rates
+from lth_core.spec import Spec
 from lth_core.store.checkpoint import Shelf
 
 CROSSOVER = 0.5  # denser networks train by row, others by weight: measured on LeNet-300-100 (benchmarks/lenet.py)
@@ -117,39 +112,15 @@ def train(
         return
     if progress and not (by_row.train.signatures or by_weight.train.signatures):
         progress("compiling the sparse engine (once; kept on disk)", 0)
-    shared, ending = _Shared(data), threading.Event()
-    news: SimpleQueue[tuple[str, Any]] = SimpleQueue()
-
-    def work(index: int) -> None:
-        try:
-            report = lambda n: news.put(("iterations", n))  # noqa: E731
-            result = None if ending.is_set() else _train_one(networks[index], shared, ending, report)
-            news.put(("finished", (index, result)))
-        except BaseException as error:  # raised again where the caller waits
-            news.put(("failed", error))
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    pool = ThreadPoolExecutor(min(threads or cores, len(networks)), thread_name_prefix="sparse")
-    try:
-        longest_first = sorted(range(len(networks)), key=lambda i: -_work(networks[i]))  # cores end together
-        for index in longest_first:
-            pool.submit(work, index)
-        waiting = len(networks)
-        while waiting:
-            kind, value = news.get()
-            if kind == "failed":
-                raise value
-            if kind == "iterations" and progress:
-                progress("training", value)
-            if kind == "finished":
-                waiting -= 1
-                if value[1] is not None:
-                    yield value
-            if stop and stop():
-                ending.set()
-    finally:
-        ending.set()
-        pool.shutdown(cancel_futures=True)
+    shared = _Shared(data)
+    yield from side_by_side(
+        lambda i, ending, report, _: _train_one(networks[i], shared, ending, report),
+        [_work(n) for n in networks],
+        name="sparse",
+        threads=threads,
+        progress=progress,
+        stop=stop,
+    )
 
 
 def _work(network: Network) -> int:
@@ -177,7 +148,7 @@ def _train_one(
         "test": shared.packed(spec, "test", test, np.arange(len(test.label))),
     }
     net = _laid_out(network.weights, network.masks, pool, train_index, spec.batch_size)
-    rule, order = _rule(spec), BatchOrder(spec, train_index)
+    rule, order = rule_of(spec), BatchOrder(spec, train_index)
     found: list[tuple] = []
     for iteration in range(0, spec.iterations + 1, spec.eval_every):
         for first in range(max(0, iteration - spec.eval_every), iteration, CHUNK):
@@ -192,15 +163,6 @@ def _train_one(
         for column, values in zip(("iteration", *MEASURED), zip(*found, strict=True), strict=True)
     }
     return Trained(curves, net.parameters(), time.perf_counter() - began, "sparse")
-
-
-def _rule(spec: Spec) -> Rule:
-    """Adam's bias corrections are made in float64: in float32 they drift the weights by 1e-2 in 50 steps."""
-    rates, t = learning_rates(spec), np.arange(1, spec.iterations + 1)
-    kind = {"adam": ADAM, "sgd": SGD, "momentum": MOMENTUM}[spec.optimizer]
-    step = rates / (1 - 0.9**t) if kind == ADAM else rates
-    root = 1 / np.sqrt(1 - 0.999**t)
-    return Rule(kind, np.float32(spec.weight_decay), step.astype(np.float32), root.astype(np.float32))
 
 
 def _images(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], scale: tuple[np.float32, np.float32]) -> Images:

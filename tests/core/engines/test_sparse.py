@@ -18,6 +18,7 @@ from lth_core.engines.sparse import by_row, simd
 from lth_core.engines.sparse import engine as sparse
 from lth_core.engines.sparse.by_row import ByRow
 from lth_core.engines.sparse.by_weight import ByWeight
+from lth_core.engines.sparse.kernels import rule_of
 from lth_core.errors import UsageError
 from lth_core.models import Network, Parameters, initial
 from lth_core.prune import masked
@@ -230,7 +231,7 @@ def test_moments_of_absent_inputs_end_at_zero():
     images = sparse._images(pixels, np.zeros(2, np.uint8), (np.float32(1 / 255), np.float32(0)))
     once, later = np.zeros((1, 60), np.int32), np.ones((2500, 60), np.int32)
     for layout in (ByWeight(net.weights, net.masks, 64), ByRow(net.weights, net.masks, 64, np.ones(64, bool), 60)):
-        rule = sparse._rule(replace(net.spec, iterations=2510))
+        rule = rule_of(replace(net.spec, iterations=2510))
         layout.train(images, rule, once, 0)
         assert np.count_nonzero(layout.net.m) > 64
         layout.train(images, rule, later, 1)
