@@ -29,29 +29,23 @@ SUMS = "SHA256SUMS"
 TREE = ("content", "binder")  # what NeuroLibre asks for
 
 
-def committed(root: Path) -> list[str]:
-    """Names of all files of the current commit, sorted."""
-    git = subprocess.run(
-        ["git", "ls-tree", "-r", "--name-only", "-z", "HEAD"], cwd=root, capture_output=True, text=True
-    )
+def committed(root: Path) -> dict[str, bytes]:
+    """All files of the current commit by name, whatever the working tree holds."""
+    git = subprocess.run(["git", "archive", "--format=tar", "HEAD"], cwd=root, capture_output=True)
     if git.returncode:
         raise UsageError(f"{root} is no git checkout with a commit: an archive is made of what is committed.")
-    return sorted(n for n in git.stdout.split("\0") if n)
-
-
-def content(root: Path, name: str) -> bytes:
-    """A file as it is in the current commit, whatever the working tree holds."""
-    return subprocess.run(["git", "show", f"HEAD:{name}"], cwd=root, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(git.stdout)) as tar:
+        return {member.name: file.read() for member in tar if (file := tar.extractfile(member))}
 
 
 def write(root: Path, target: Path, results: bool = False) -> Path:
     """The archive of the current commit, or of its `results` alone, for an installed package without a clone; equal
     commits give equal bytes (no times, no owners, names in order)."""
-    names = committed(root)
-    if missing := [n for n in NEEDED if n not in names]:
+    every = committed(root)
+    if missing := [n for n in NEEDED if n not in every]:
         raise UsageError(f"not committed: {', '.join(missing)}; an archive needs them.")
     inside = "results/" if results else ""
-    files = {n.removeprefix(inside): content(root, n) for n in names if n.startswith(inside)}
+    files = {n.removeprefix(inside): every[n] for n in sorted(every) if n.startswith(inside)}
     files[SUMS] = "".join(f"{hashlib.sha256(data).hexdigest()}  {n}\n" for n, data in files.items()).encode()
     folder = f"lth-{'results' if results else 'core'}-{lth_core.__version__}"
     archive = target / f"{folder}.tar.gz"

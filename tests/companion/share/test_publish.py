@@ -631,8 +631,7 @@ def test_a_benchmark_that_is_none_is_named(content: bytes, tmp_path: Path, monke
 
 
 def test_an_archive_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "committed", lambda root: list(archive.NEEDED))
-    monkeypatch.setattr(archive, "content", lambda root, name: b"x")
+    monkeypatch.setattr(archive, "committed", lambda root: dict.fromkeys(archive.NEEDED, b"x"))
     archive.write(tmp_path, tmp_path / "out")
 
     def full(descriptor: int) -> None:
