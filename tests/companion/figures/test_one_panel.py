@@ -11,11 +11,11 @@ pytest.importorskip("matplotlib")
 from matplotlib import pyplot as plt
 
 from lth_companion.experiments.study import Study
-from lth_companion.figures import drawing
-from lth_companion.figures.sheet import View
+from lth_companion.figures import one_panel
+from lth_companion.figures.figure_sheet import View
 from lth_companion.figures.vocabulary import levelled
 
-LINES: drawing.Lines = {"ticket": ("ticket", {"arm": "ticket"})}
+LINES: one_panel.Lines = {"ticket": ("ticket", {"arm": "ticket"})}
 
 
 def scattered(column: str, values: tuple[float, ...]) -> pd.DataFrame:
@@ -33,8 +33,8 @@ def scattered(column: str, values: tuple[float, ...]) -> pd.DataFrame:
 def test_an_interval_does_not_take_the_axis_where_no_value_can_be(column: str, values: tuple[float, ...]) -> None:
     table = scattered(column, values)
     _, ax = plt.subplots()
-    drawing.draw(ax, table, column, LINES, "beyond-mistakes", View(alt="a", caption="c"))
-    drawing.zoom(ax, table, column, 0.05)
+    one_panel.draw(ax, table, column, LINES, "beyond-mistakes", View(alt="a", caption="c"))
+    one_panel.zoom(ax, table, column, 0.05)
     low, high = ax.get_ylim()
     assert low >= 0 and (high <= 1 or column == "stop_iteration")
     bands = [c.get_paths()[0].vertices[:, 1] for c in ax.collections if hasattr(c, "get_paths") and c.get_paths()]
