@@ -23,6 +23,7 @@ from lth_core.store.cell import _pack, _unpack, digest, digest_arrays, key_of, o
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The store that an undisturbed run makes."""
     made = Store(tmp_path_factory.mktemp("whole") / "store")
     tickets.run(tiny_rows(), made, device="cpu")
     return made

@@ -59,14 +59,6 @@ COMMAND = ["run", "iclr-fig03", "--profile", "quick", "--dataset", "digits", "--
 LONG = [*COMMAND, "--trials", "100"]  # minutes on any machine
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """The store that an undisturbed run makes."""
-    made = Store(tmp_path_factory.mktemp("whole") / "store")
-    tickets.run(tiny_rows(), made, device="cpu")
-    return made
-
-
 @pytest.fixture
 def copy(whole: Store, tmp_path: Path) -> Store:
     shutil.copytree(whole.root, tmp_path / "copy")
