@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import pandas as pd
 import pytest
 
 pytest.importorskip("matplotlib")
 
-from lth_companion import html
 from lth_core import plot, prune
 from lth_core.spec import Spec
 
@@ -26,15 +24,14 @@ def example(name: str = "one") -> plot.Html:
     plot.percent_axis(ax, PERCENTS)
     ax.legend()
     ax.set_title("A title")
-    made = html.provenance("papermill a.ipynb b.ipynb -p profile paper", cells=3, scale="<small>")
+    made = plot.Html("<details>three networks</details>", "provenance")
     return plot.show(fig, name=name, alt='Accuracy "falls" & rises', caption="Look.", made=made)
 
 
 def test_a_figure_has_its_description_caption_and_provenance() -> None:
     text = example()._repr_html_()
     assert 'role="img" aria-label="Accuracy &quot;falls&quot; &amp; rises"' in text
-    assert "<figcaption>Look.<details>" in text and "-p profile paper" in text
-    assert "scale: &lt;small&gt;" in text
+    assert "<figcaption>Look.<details>three networks</details></figcaption>" in text
     assert text.count("<figure id=") == text.count("</figure>") == text.count("</svg>") == 1
 
 
@@ -101,15 +98,3 @@ def test_the_percent_axis_marks_the_levels_that_the_papers_name() -> None:
         assert {"51.3", "21.1", "13.5", "7.0", "3.6"} <= labelled | {f"{t:.1f}" for t in ax.get_xticks(minor=True)}
         assert {"100.0", "21.1", "3.6"} <= labelled
     assert len(labelled) < 8, "on a narrow panel labels do not touch"
-
-
-def test_the_table_says_in_words_what_does_not_match() -> None:
-    rows = [
-        ("boundary, <2 units", 49.1, 48.5, 45.4, 51.6, 1000, True),
-        ("zero loss", 79.4, 90.9, 89, 92.5, 1000, False),
-    ]
-    table = pd.DataFrame(rows, columns=["quantity", "paper", "measured", "low", "high", "n", "matches"])
-    text = html.versus(table, caption="v1 Figure 2")._repr_html_()
-    assert "<caption>v1 Figure 2</caption>" in text and '<th scope="row">boundary, &lt;2 units</th>' in text
-    assert "<td>1,000</td><td>yes</td>" in text and "<td>1,000</td><td><strong>no</strong></td>" in text
-    assert text.count('scope="col"') == 6
