@@ -319,7 +319,7 @@ def test_every_figure_of_a_page_is_drawn_once_its_networks_are_measured(page, pr
             study = space["study"]
             shown = [f for f in catalogue.figures_of(page) if profile == "quick" or f.published_rows]
             study.__dict__["source"] = Drawn(list(dict.fromkeys(s for f in shown for s in study.rows(f.id))))
-        elif call := re.search(r"\b(?:lines|grids)\.grid\(", text):
+        elif call := re.search(r"\b\w+\.grid\(", text):
             drawn += "<svg" in eval(text[call.start() :], space).text
         elif "tables.precisions(" in text:
             drawn += "difference, points" in eval(text, space).text
