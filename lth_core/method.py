@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 from lth_core import prune
 from lth_core.models import Masks, Parameters
@@ -50,7 +51,7 @@ class Steps:
     starts_from_initial: bool = True
 
     @property
-    def changed(self) -> dict[str, Callable]:
+    def changed(self) -> dict[str, Callable[..., Any]]:
         """The steps that are not the method's."""
         steps = {f.name: (getattr(self, f.name), f.default) for f in fields(self)}
         return {name: step for name, (step, methods) in steps.items() if callable(step) and step is not methods}

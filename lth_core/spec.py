@@ -190,7 +190,7 @@ def learning_rates(spec: Spec) -> NDArray[np.float64]:
     return rates
 
 
-def numeric(name: str, value: Any, kind: type) -> Any:
+def numeric(name: str, value: Any, kind: type[Any]) -> Any:
     """`value` as an int or a finite float; 2.5 is no int, and text is no number."""
     try:
         number = kind(value)

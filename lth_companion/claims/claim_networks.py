@@ -155,7 +155,7 @@ class Bench:
         return read_by_tests(self.source.whole_table)
 
     @cached_property
-    def told(self) -> set[tuple] | None:
+    def told(self) -> set[tuple[Any, ...]] | None:
         """What the measured networks are like, where a table tells it at once: most rows that are not there differ in
         this, and need no key."""
         if not isinstance(self.source, results.Published) or not set(TOLD) <= set(self.source.cells):

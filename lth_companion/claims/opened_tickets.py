@@ -23,7 +23,7 @@ from lth_core.results import Source
 from lth_core.spec import Spec
 
 NAN = float("nan")
-Read = Callable[[dict, dict, dict], float]  # masks, initial weights, and a third thing: see `chains` and `paths`
+Read = Callable[[Masks, Parameters, Parameters], float]  # masks, initial weights, trained ones (none in `chains`)
 
 OfMasks = Callable[[Masks], float]
 
@@ -175,7 +175,7 @@ def moves_more(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], r
 def grow_more(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int) -> Result:
     """Weights of the later ticket more often end with a larger magnitude than they began: points above the rest."""
 
-    def least(m: dict, w: dict, t: dict) -> float:
+    def least(m: Masks, w: Parameters, t: Parameters) -> float:
         grown = {n: ex.outward(w[n], t[n]) > 0 for n in layers}
         return min(100 * float(grown[n][m[n]].mean() - grown[n][~m[n]].mean()) for n in layers)
 
@@ -264,7 +264,7 @@ def steeper(source: Source, rows: Sequence[Spec], *, of: str, to: str, round: in
 
 @claim_test(needs="tickets", unit="")
 def more_uneven(
-    source: Source, rows: Sequence[Spec], *, layer: str, axis: int, round: int, of: dict, to: dict
+    source: Source, rows: Sequence[Spec], *, layer: str, axis: int, round: int, of: dict[str, Any], to: dict[str, Any]
 ) -> Result:
     """Connections of a layer vary more in one kind of network than in another, trial by trial."""
     per_unit = ex.incoming if axis else ex.outgoing

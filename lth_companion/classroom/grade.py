@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lth_companion.classroom import handed_in
 from lth_companion.classroom.handed_in import Notebook
@@ -77,7 +78,7 @@ def judged(
     return points, of, remarks
 
 
-def _by_id(notebook: Notebook, name: str) -> dict:
+def _by_id(notebook: Notebook, name: str) -> dict[str, Any]:
     return next(cell for cell in notebook["cells"] if cell["id"] == name)
 
 

@@ -132,7 +132,7 @@ def _measured(
     return found
 
 
-def _curves(record: Sequence[Sequence], network: int) -> dict[str, NDArray]:
+def _curves(record: Sequence[Sequence[Any]], network: int) -> dict[str, NDArray]:
     curves = {"iteration": np.array([row[0] for row in record], np.int32)}
     for i, column in enumerate(MEASURED, 1):
         kind = np.float32 if column.endswith("loss") else np.int32

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from lth_companion import commands as package
@@ -36,7 +37,9 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m lth_core", description=package.__doc__)
     commands = top.add_subparsers(dest="command", required=True)
 
-    def command(name: str, what, help: str, figures: str | None = "FIGURE") -> argparse.ArgumentParser:
+    def command(
+        name: str, what: Callable[..., int], help: str, figures: str | None = "FIGURE"
+    ) -> argparse.ArgumentParser:
         p = commands.add_parser(name, help=help, description=help)
         p.set_defaults(what=what)
         if figures:

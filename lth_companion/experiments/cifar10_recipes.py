@@ -54,7 +54,7 @@ def share(spec: Spec) -> float:
     return spec.iterations / net.iterations if net and spec.lr_drops else 1.0
 
 
-def unpruned(net: Net, scale: Scale, **changes) -> list[Spec]:
+def unpruned(net: Net, scale: Scale, **changes: Any) -> list[Spec]:
     """A network's unpruned rows, one a trial. With fewer iterations than the paper's, warmup and drops of the learning
     rate come as much sooner."""
     fields = {**net.train, **changes}
@@ -71,7 +71,7 @@ def unpruned(net: Net, scale: Scale, **changes) -> list[Spec]:
 
 def grown(
     net: Net, scale: Scale, arms: Iterable[str] = ("ticket",), *, rounds: int = 0, copies: int = 0,
-    prune: dict[str, Any] | None = None, **changes,
+    prune: dict[str, Any] | None = None, **changes: Any,
 ) -> list[Spec]:  # fmt: skip
     """Iterative pruning of a network: every round of every trial, in each arm.
 
@@ -84,19 +84,19 @@ def grown(
     )
 
 
-def each(nets: Iterable[Net], *arms: str, **more) -> Rows:
+def each(nets: Iterable[Net], *arms: str, **more: Any) -> Rows:
     """The rows of several networks, with the same arms."""
     return lambda s: [row for net in nets for row in grown(net, s, arms or ("ticket",), **more)]
 
 
-def lines(net: Net, settings: Iterable[tuple[float, int]], *arms: str, **more) -> Rows:
+def lines(net: Net, settings: Iterable[tuple[float, int]], *arms: str, **more: Any) -> Rows:
     """The rows of one network at several pairs of learning rate and warmup."""
     return lambda s: [
         row for lr, k in settings for row in grown(net, s, arms or ("ticket",), lr=lr, warmup=k, **more)
     ]  # fmt: skip
 
 
-def rates(nets: Iterable[Net], values: Iterable[Iterable[float]], **more) -> Rows:
+def rates(nets: Iterable[Net], values: Iterable[Iterable[float]], **more: Any) -> Rows:
     """The rows of several networks, each at learning rates of its own."""
     pairs = [(net, lr) for net, own in zip(nets, values, strict=True) for lr in own]
     return lambda s: [row for net, lr in pairs for row in grown(net, s, lr=lr, **more)]

@@ -36,7 +36,7 @@ QUICK_V1_SWEEP = replace(QUICK_V1, rounds=4, trials=1)
 QUICK_PERCENTS = (25, 65, 75, 90)  # of the levels that v1's text names
 
 
-def named_levels(scale: Scale, arms: Iterable[str] = ("ticket",), **changes) -> list[Spec]:
+def named_levels(scale: Scale, arms: Iterable[str] = ("ticket",), **changes: Any) -> list[Spec]:
     """One-shot pruning to the levels that v1's text names: its full grid is not printed."""
     return one_shot(scale, arms, percents=V1_PERCENTS, **changes)
 
@@ -201,7 +201,7 @@ def every_rate(
     return rows + one_shot(scale, arms, percents=[round(100 * (1 - 0.8**r), 1) for r in kept if r % 2 == 0])
 
 
-def opened(scale: Scale, *, rounds: Iterable[int] = F_LEVELS, **changes) -> list[Spec]:
+def opened(scale: Scale, *, rounds: Iterable[int] = F_LEVELS, **changes: Any) -> list[Spec]:
     """Unpruned networks, and the tickets of a few rounds whose weights and masks a figure opens."""
     return iterative(scale, rounds=[r for r in rounds if r <= scale.rounds], **changes)
 

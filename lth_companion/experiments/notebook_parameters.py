@@ -34,7 +34,7 @@ def take(space: MutableMapping[str, Any]) -> None:
         space[name] = made(name, space[name], kind)
 
 
-def annotated(space: Mapping[str, Any]) -> dict[str, type]:
+def annotated(space: Mapping[str, Any]) -> dict[str, type[Any]]:
     """The parameters that a namespace declares, and their types."""
     found = dict(space.get("__annotations__", {}))
     if late := space.get("__annotate__"):  # from Python 3.14 on, a function that tells when asked (PEP 649)
@@ -50,7 +50,7 @@ def given(cells: Sequence[str]) -> list[str]:
     return [target.id for s in statements for target in s.targets if isinstance(target, ast.Name)]
 
 
-def made(name: str, value: Any, kind: type) -> Any:
+def made(name: str, value: Any, kind: type[Any]) -> Any:
     """`value` as a `kind`; UsageError where it does not stand for one.
 
     >>> made("trials", 10.0, int), made("trials", "1e1", int), made("rate", "5e-1", float), made("rate", 1, float)
@@ -97,7 +97,7 @@ def _bool(value: Any) -> bool:
     return words[str(value).lower()]
 
 
-MADE: dict[type, Callable[[Any], Any]] = {str: _str, int: _int, float: _float, bool: _bool}
+MADE: dict[type[Any], Callable[[Any], Any]] = {str: _str, int: _int, float: _float, bool: _bool}
 KINDS = {kind.__name__: kind for kind in MADE}
 WANTED = {
     str: "text: papermill takes it as such with -r in place of -p",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from lth_core.arms import ARMS
 from lth_core.spec import Spec
@@ -47,13 +48,15 @@ class Figure:
     trained: tuple[int, ...] = ()  # results/ keeps the trained weights of its tickets at these rounds
 
 
-def unpruned(scale: Scale, **changes) -> list[Spec]:
+def unpruned(scale: Scale, **changes: Any) -> list[Spec]:
     """Unpruned LeNet-300-100 of ICLR section 2 (Adam 1.2e-3, batch 60), one row per trial."""
     base = Spec(dataset=scale.dataset, iterations=scale.iterations, seed=scale.seed, **changes)
     return [base.at_round(0).in_trial(t) for t in range(scale.trials)]
 
 
-def chains(unpruned: list[Spec], arms: Iterable[str], rounds: Iterable[int], replicates: int, **pruned) -> list[Spec]:
+def chains(
+    unpruned: list[Spec], arms: Iterable[str], rounds: Iterable[int], replicates: int, **pruned: Any
+) -> list[Spec]:
     """Unpruned networks, and every round of each in each arm; `pruned` are fields that only pruned networks have."""
     levels, arms = [r for r in rounds if r], list(arms)
 
@@ -73,7 +76,7 @@ def chains(unpruned: list[Spec], arms: Iterable[str], rounds: Iterable[int], rep
 
 def iterative(
     scale: Scale, arms: Iterable[str] = ("ticket",), *, rounds: Iterable[int] | None = None, rate: float = 0.2,
-    each: dict | None = None, **changes,
+    each: dict[str, Any] | None = None, **changes: Any,
 ) -> list[Spec]:  # fmt: skip
     """Iterative pruning with resetting: every round of every trial, in each arm; control arms with replicates.
 
@@ -84,7 +87,7 @@ def iterative(
 
 
 def one_shot(
-    scale: Scale, arms: Iterable[str] = ("ticket",), *, percents: Iterable[float] | None = None, **changes
+    scale: Scale, arms: Iterable[str] = ("ticket",), *, percents: Iterable[float] | None = None, **changes: Any
 ) -> list[Spec]:
     """One cut to each level: p percent of both hidden layers and p/2 percent of the output layer are removed."""
     if percents is None:
@@ -92,7 +95,7 @@ def one_shot(
     return [s for p in percents for s in iterative(scale, arms, rounds=(1,), rate=p / 100, **changes)]
 
 
-def sweep(name: str, values: Iterable, make: Callable[..., list[Spec]] = iterative, **fixed) -> Rows:
+def sweep(name: str, values: Iterable[Any], make: Callable[..., list[Spec]] = iterative, **fixed: Any) -> Rows:
     """The rows that `make` gives for each value of one field."""
     return lambda s: [row for v in values for row in make(s, **{**fixed, name: v})]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from html import escape
-from typing import Concatenate, ParamSpec, Protocol
+from typing import Any, Concatenate, ParamSpec, Protocol
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -164,7 +164,7 @@ def redraws(rows: list[Spec]) -> str:
 
 def counts(rows: list[Spec]) -> list[str]:
     """Trials and iterations of networks: "1 to 2 trials", "20,000 to 30,000 iterations"."""
-    trials: dict[tuple, set[int]] = {}  # by what a line of a figure may stand for
+    trials: dict[tuple[Any, ...], set[int]] = {}  # by what a line of a figure may stand for
     for s in rows:
         trials.setdefault((s.arch, s.optimizer, s.lr, s.warmup, s.dropout, s.precision), set()).add(s.trial)
     found = {"trial": {len(t) for t in trials.values()}, "iteration": {s.iterations for s in rows}}

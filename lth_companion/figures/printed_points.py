@@ -43,7 +43,7 @@ def on_panel(figure: str, table: pd.DataFrame, column: str, axis: str, lines: di
     if set(table["dataset"]) != {FIGURES[figure].paper.dataset}:
         return []
     keys = {label: _keys(table, **fields) for label, fields in lines.items()}
-    found: dict[tuple, Point] = {}
+    found: dict[tuple[Any, ...], Point] = {}
     what, _, iteration = column.partition("@")
     last = iteration == str(table["iterations"].max())
     for claim, part in printed(figure, f"end_{what}" if last else column):

@@ -21,7 +21,7 @@ from lth_core import analyse
 from lth_core.data import EVALUATED
 from lth_core.judge.comparisons import ratio
 from lth_core.judge.result import Result
-from lth_core.levels import Curve, Lacking, curve, learners, rank_correlation, select, with_depth
+from lth_core.levels import Curve, Lacking, Side, curve, learners, rank_correlation, select, with_depth
 from lth_core.plot import Html
 
 
@@ -99,7 +99,7 @@ def known(c: Curve) -> Curve:
 
 @tabulated
 def differences(
-    study: Study, figure: str, column: str, pairs: dict[str, tuple[dict, dict]], *, caption: str, every: int = 3,
+    study: Study, figure: str, column: str, pairs: dict[str, tuple[Side, Side]], *, caption: str, every: int = 3,
     where: dict[str, Any] | None = None,
 ) -> Table:  # fmt: skip
     """Differences of two queries in points, paired by trial, with intervals: a row every `every` rounds.
@@ -202,7 +202,7 @@ def speeds(study: Study, figure: str, accuracy: float, *, caption: str) -> Table
     def first(hit: pd.Series, iteration: pd.Series) -> float:
         return float(iteration[hit].min()) if hit.any() else float("nan")
 
-    measures: dict[tuple, tuple] = {}
+    measures: dict[Any, tuple[float, ...]] = {}
     for key, c in curves.groupby(["round", "percent", "key"]):
         i, loss = c["iteration"], c["val_loss"]
         measures[key] = (
@@ -235,7 +235,7 @@ def readings(study: Study, figure: str) -> tuple[Html, pd.DataFrame]:
     if study.lacking(figure):
         return missing(figure), pd.DataFrame()
     table = with_depth(study.table(figure))
-    asked: dict[str, tuple[dict, dict, str]] = {
+    asked: dict[str, tuple[Side, Side, str]] = {
         "ticket at 25%, % sooner than unpruned": ({"at": "25%"}, {"at": 0}, "less"),
         "reinitialised at 25%, % later than its ticket": ({"arm": "reinit", "at": "25%"}, {"at": "25%"}, "more"),
         "reinitialised at 35%, % later than unpruned": ({"arm": "reinit", "at": "35%"}, {"at": 0}, "more"),
@@ -256,7 +256,7 @@ def readings(study: Study, figure: str) -> tuple[Html, pd.DataFrame]:
     return made.shown(study, scale_note(study, figure)), pd.DataFrame(effects).T
 
 
-def _ratio(table: pd.DataFrame, of: dict, to: dict, form: str) -> Result:
+def _ratio(table: pd.DataFrame, of: Side, to: Side, form: str) -> Result:
     try:
         timed = table.assign(iteration=table["when"])
         return ratio(timed, column="iteration", of=of, to=to, number=1, within=0, form=form)

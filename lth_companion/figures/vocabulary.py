@@ -43,7 +43,7 @@ def called(arch: str) -> str:
     return re.sub(r"^[a-z]+", lambda name: NETWORKS.get(name[0], name[0]), arch)
 
 
-def natural(value: Any) -> tuple:
+def natural(value: Any) -> tuple[Any, ...]:
     """Sorting key: numbers inside names count as numbers (lenet-50-17 before lenet-100-34)."""
     return tuple(map(int, re.findall(r"\d+", value))) if isinstance(value, str) else (value,)
 

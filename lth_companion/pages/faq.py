@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -61,7 +63,7 @@ def smaller() -> str:
     return "\n".join(lines)
 
 
-def compared(table: pd.DataFrame, column: str, a: dict, b: dict) -> str:
+def compared(table: pd.DataFrame, column: str, a: dict[str, Any], b: dict[str, Any]) -> str:
     """`a` minus `b` in points with its interval, for a sentence."""
     found = analyse.paired(table, column, a, b)
     if not found["n"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,7 @@ class Verdict:
         near = self.first_difference < FIRST and self.test_difference <= self.allowed and not self.odd
         return self.same_start and (self.identical or near)
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "agrees": self.agrees}
 
 
@@ -86,7 +87,7 @@ def odd_columns(old: pd.DataFrame, again: dict[str, np.ndarray], dataset: str) -
     return tuple(odd)
 
 
-def start_of(spec: Spec, source: results.Source, scratch: Store, **how) -> tuple[Network, bool]:
+def start_of(spec: Spec, source: results.Source, scratch: Store, **how: Any) -> tuple[Network, bool]:
     """The network as it stood before training, from stored or published masks; else, and then True, by training its
     chain again."""
     if not spec.grown:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -220,7 +221,7 @@ def _measurements(specs: list[Spec], source: Either) -> dict[str, pd.DataFrame]:
     return {"cells": pd.DataFrame(rows), "curves": pd.concat(evaluations, ignore_index=True)} if rows else {}
 
 
-def _rows(part: pd.DataFrame, column: str, values: set[str]) -> list[dict]:
+def _rows(part: pd.DataFrame, column: str, values: set[str]) -> list[dict[str, Any]]:
     return part[part[column].isin(values)].to_dict("records")
 
 

@@ -51,7 +51,7 @@ def anatomy(study: Study, specs: Iterable[Spec], trials: list[int]) -> dict[str,
             layer.weight: np.floor((start[layer.weight] / s / REACH + 1) * BINS / 2).astype(int).clip(0, BINS - 1)
             for layer, s in zip(table, sd, strict=True)
         }
-        parts: dict[str, dict] = {"weights": {}, "map": {}}
+        parts: dict[str, dict[str, Any]] = {"weights": {}, "map": {}}
         for spec in own:
             masks = results.masks(spec, study.source)
             r = str(spec.round)

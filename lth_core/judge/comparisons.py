@@ -47,10 +47,10 @@ from lth_core.levels import (
 FORMS: dict[str, tuple[Scale, int]] = {"times": (TIMES, 1), "less": (LESS, -1), "more": (MORE, 1)}
 
 
-def pair(table: pd.DataFrame, column: str, sides: Sequence[Side]) -> tuple[list[Curve], list[Callable]]:
+def pair(table: pd.DataFrame, column: str, sides: Sequence[Side]) -> tuple[list[Curve], list[Callable[..., Any]]]:
     """Curves of the sides, and for each the function that reads its level off a mean curve ("best": sought anew)."""
     curves = [curve(table, column, **s) for s in sides]
-    reads: list[Callable] = []
+    reads: list[Callable[..., Any]] = []
     for c, s in zip(curves, sides, strict=True):
         depths = c.columns.to_numpy(float)
         if s.get("at") == "best":
@@ -162,7 +162,7 @@ def ahead(
     return ordering(over_trials(both, lambda a, b: average(gap(a, b)), scale, paired=True))
 
 
-def _at_every_level(both: Sequence[Curve], depths: NDArray, gap: Callable, scale: Scale) -> Result:
+def _at_every_level(both: Sequence[Curve], depths: NDArray, gap: Callable[..., Any], scale: Scale) -> Result:
     found = at_each(both, gap, scale)
     gone = [~np.isfinite(c.to_numpy(float)).any(0) for c in both]
     parts = []

@@ -44,7 +44,7 @@ MOST_BYTES = 1_000_000  # of cell.json
 MOST_EVALUATIONS = 1_000_000  # of a cell: what hostile cells may declare is bounded before anything is allocated
 MOST_PARAMETERS = 500_000_000
 # What a cell says of its making, and as what. More fields may stand beside these, of other versions, if plain too.
-MADE: dict[str, tuple[type, ...]] = {
+MADE: dict[str, tuple[type[Any], ...]] = {
     **dict.fromkeys(("commit", "lth_core", "python", "numpy", "torch", "machine", "device", "engine", "when"), (str,)),
     **dict.fromkeys(("initial", "masks"), (str,)),
     "seconds": (int, float), "diverged": (bool,), "cores": (int, type(None)), "threads": (int,),
@@ -264,7 +264,7 @@ def _pack(masks: Masks, weights: Parameters) -> dict[str, np.ndarray]:
     return packed
 
 
-def taken(tensors: dict[str, np.ndarray], name: str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+def taken(tensors: dict[str, np.ndarray], name: str, dtype: type[Any], shape: tuple[int, ...]) -> np.ndarray:
     """An array out of `tensors`, which has to be of this kind."""
     array = tensors.pop(name)
     if array.dtype != dtype or array.shape != shape:

@@ -121,3 +121,14 @@ def test_python_of_the_howto_page_runs(tmp_path: Path, monkeypatch: pytest.Monke
             assert len(space["table"]) == len(space["rows"]) > 0
         else:  # a network of one's own
             assert len(space["found"].cells) == 3 * (2 + 2 * 2)
+
+
+NAMED = re.compile(r"`((?:benchmarks|book|findings|lth_companion|lth_core|notebooks|results|tests|workflow)/[\w./-]*)`")
+
+
+def test_files_that_pages_name_are_there() -> None:
+    """Whole paths, in pages and in the notebooks' prose; a pattern such as NAME.sh is none."""
+    pages = [*PAGES, *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "notebooks").rglob("*.ipynb")))]
+    named = {(page, path) for page in pages for path in NAMED.findall((ROOT / page).read_text("utf-8"))}
+    gone = {(page, path) for page, path in named if not any((ROOT / f"{path}{end}").exists() for end in ("", ".py"))}
+    assert len(named) > 50 and {(page, path) for page, path in gone if "NAME" not in path} == set()

@@ -27,7 +27,7 @@ WIDE, NARROW = IMAGES * TILE, IMAGES * 2  # lanes of a tile's row
 RAW, NORMED, KEPT, ADDED, PROJECTED = range(5)  # kinds of inputs, see `forward.Source`
 
 
-def inlined(function: Callable) -> Any:
+def inlined(function: Callable[..., Any]) -> Any:
     """A `kernel` that becomes part of those that call it."""
     return kernel(function, forceinline=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ COHORT = ("dataset", "inputs", "arch", "optimizer", "batch_size", "iterations", 
           "dropout")  # fmt: skip
 
 
-def cohort_of(spec: Spec) -> tuple:
+def cohort_of(spec: Spec) -> tuple[Any, ...]:
     """Rows with equal values train together."""
     return tuple("sgd" if getattr(spec, f) == "momentum" else getattr(spec, f) for f in COHORT)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -71,7 +72,7 @@ def train_all(
     shelf: Shelf | None = None,
 ) -> Iterator[tuple[Network, Trained]]:
     """Train networks cohort by cohort, from where `shelf` keeps each; yields each as it is done."""
-    cohorts: dict[tuple, dict[int, list[Network]]] = {}
+    cohorts: dict[tuple[Any, ...], dict[int, list[Network]]] = {}
     for n in networks:
         at = shelf.iteration(n.spec) if shelf else 0
         cohorts.setdefault(cohort_of(n.spec), {}).setdefault(at, []).append(n)

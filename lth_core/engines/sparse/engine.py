@@ -149,7 +149,7 @@ def _train_one(
     }
     net = _laid_out(network.weights, network.masks, pool, train_index, spec.batch_size)
     rule, order = rule_of(spec), BatchOrder(spec, train_index)
-    found: list[tuple] = []
+    found: list[tuple[Any, ...]] = []
     for iteration in range(0, spec.iterations + 1, spec.eval_every):
         for first in range(max(0, iteration - spec.eval_every), iteration, CHUNK):
             if ending.is_set():
@@ -224,9 +224,9 @@ class _Shared:
     def __init__(self, data: Dataset) -> None:
         self.data = data
         self._lock = threading.Lock()
-        self._made: dict[tuple, Any] = {}
+        self._made: dict[tuple[Any, ...], Any] = {}
 
-    def _once(self, key: tuple, make: Callable[[], Any]) -> Any:
+    def _once(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         with self._lock:
             if key not in self._made:
                 self._made[key] = make()

@@ -28,10 +28,10 @@ class Sealed(IndexDataCacheFile):
             return b""
         return data if hashlib.sha256(data).digest() == seal else b""
 
-    def _save_index(self, overloads: dict) -> None:
+    def _save_index(self, overloads: dict[Any, Any]) -> None:
         self._put(self._index_path, pickle.dumps((self._version, self._source_stamp, self._dump(overloads))))
 
-    def _load_index(self) -> dict:
+    def _load_index(self) -> dict[Any, Any]:
         if not (data := self._taken(self._index_path)):
             return {}
         version, stamp, overloads = pickle.loads(data)

@@ -24,13 +24,13 @@ SOURCES = sorted(Path(__file__).resolve().parents[1].rglob("*.py"))  # of all en
 STAMP = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()
 
 
-def _stamp(function: Callable) -> str:
+def _stamp(function: Callable[..., Any]) -> str:
     """Of all sources that a kernel may be compiled from: the engines', and its own file where it is none of these."""
     own = Path(function.__code__.co_filename).resolve()
     return STAMP if own in SOURCES else hashlib.sha256(STAMP.encode() + own.read_bytes()).hexdigest()
 
 
-def kernel(function: Callable, **options: Any) -> Any:
+def kernel(function: Callable[..., Any], **options: Any) -> Any:
     """`numba.njit` without the interpreter's lock, kept on disk until any of `SOURCES`, or its own file, changes.
 
     No "nnan" or "ninf": a diverged network must stay NaN. No "reassoc": `exp` needs its order, sums have `total`.
@@ -50,7 +50,7 @@ def kernel(function: Callable, **options: Any) -> Any:
     return made
 
 
-def inlined(function: Callable) -> Any:
+def inlined(function: Callable[..., Any]) -> Any:
     """A `kernel` that becomes part of those that call it: vectors passed to a real call would go through memory."""
     return kernel(function, forceinline=True)
 
