@@ -73,7 +73,7 @@ def scopes(study: Study, figure: str) -> Lines:
 
 
 def checkpoints(study: Study, figure: str, at: tuple[int, ...], part: str = "test") -> dict[str, str]:
-    """Columns of accuracy at the paper's iterations `at`, by which `bench.with_curves` asks for them, each with the
+    """Columns of accuracy at the paper's iterations `at`, by which `claim_networks.with_curves` asks for them, each with the
     iteration of this profile that it finds there: as much sooner as the profile trains for fewer."""
     share = study.scale(figure).iterations / catalogue.FIGURES[figure].paper.iterations
     long = {"test": "test", "val": "validation"}[part]
@@ -84,7 +84,7 @@ def checkpoints(study: Study, figure: str, at: tuple[int, ...], part: str = "tes
 def grid(study: Study, figure: str, rows: Rows, columns: list[str] | dict[str, str], **words: Any) -> Picture:
     """For each of `rows` a panel a column, side by side (four two by two), against how much of the network remains.
 
-    `columns`: of `results.table` or `bench.with_curves`, with labels where these are not the usual ones."""
+    `columns`: of `results.table` or `claim_networks.with_curves`, with labels where these are not the usual ones."""
     view = View(**words)
     table = with_curves(table_of(study, figure, view), list(columns), study.source, study.possible(figure))
     labels = columns if isinstance(columns, dict) else {c: AXES[c] for c in columns}

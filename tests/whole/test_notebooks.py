@@ -100,7 +100,7 @@ def test_papermill_lists_every_parameter(path: Path) -> None:
 @each
 def test_parameters_are_looked_at_before_anything_heavy(path: Path) -> None:
     after = cells(path)[cells(path).index(parameters(path)[0]) + 1]
-    assert after["source"][-1] == "parameters.take(globals())" and len(after["source"]) == 3
+    assert after["source"][-1] == "notebook_parameters.take(globals())" and len(after["source"]) == 3
 
 
 WRONG = {

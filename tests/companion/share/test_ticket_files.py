@@ -337,5 +337,5 @@ def test_five_lines_of_pytorch_train_to_the_stored_accuracy(iterations: int, mni
 
 def test_the_page_shows_these_lines() -> None:
     page = ROOT / "notebooks" / "iclr_f_examining.ipynb"
-    assert "inside.recipe(" in page.read_text("utf-8")
+    assert "opened_tickets.recipe(" in page.read_text("utf-8")
     assert len(opened_tickets.RECIPE.splitlines()) == 5 and os.linesep in opened_tickets.RECIPE
