@@ -73,7 +73,7 @@ def scopes(study: Study, figure: str) -> Lines:
 
 
 def checkpoints(study: Study, figure: str, at: tuple[int, ...], part: str = "test") -> dict[str, str]:
-    """Columns of accuracy at the paper's iterations `at`, by which `claim_networks.with_curves` asks for them, each with the
+    """Columns of accuracy at the paper's iterations `at`, as `claim_networks.with_curves` asks for them, each with the
     iteration of this profile that it finds there: as much sooner as the profile trains for fewer."""
     share = study.scale(figure).iterations / catalogue.FIGURES[figure].paper.iterations
     long = {"test": "test", "val": "validation"}[part]
