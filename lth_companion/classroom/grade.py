@@ -97,7 +97,7 @@ def _why(answers: Sequence[Ended | None], check: Ended | None, limits: Limits) -
 def _error(ended: Ended) -> str:
     if ended.error in (TOO_LONG, ENDED) and ended.message.startswith("it "):
         return ended.message
-    return f"{ended.error}: {ended.message[:LONGEST]}".rstrip(". ")
+    return f"{ended.error}: {ended.message[:LONGEST]}".rstrip(".: ")
 
 
 def write(grades: Sequence[Grade], target: Path) -> None:

@@ -130,6 +130,23 @@ def test_what_is_no_exercise_is_told(content: str, said: str, tmp_path: Path) ->
     assert (found.points, found.of) == (0, 0) and said in found.remarks[0]
 
 
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_notebook_is_read_in_the_coding_that_an_editor_gave_it(coding: str, tmp_path: Path) -> None:
+    (tmp_path / "a.ipynb").write_text(json.dumps(solved(), ensure_ascii=False), coding)
+    assert handed_in.read(tmp_path / "a.ipynb") == solved()
+
+
+def test_an_error_without_text_is_named_alone() -> None:
+    """As `sys.exit()` ends a cell."""
+    exercise = KNOWN[BUGS]
+    notebook = handed_in.assembled(exercise, solved())
+    (asked, *_) = [c["id"] for c in notebook["cells"] if "exercise" in without_solutions.tags(c)]
+    stopped = {asked: Ended(asked, "SystemExit"), check_ids()[0]: Ended(check_ids()[0], "NameError", "x")}
+    ended = [stopped.get(c["id"], Ended(c["id"])) for c in notebook["cells"]]
+    _, _, (remark,) = grade.judged(notebook, exercise, ended, LIMITS)
+    assert remark.endswith("the answer itself does not run, SystemExit.")
+
+
 @pytest.mark.parametrize("name", KNOWN)
 def test_answers_go_between_the_exercises_own_cells(name: str) -> None:
     """Whatever became of ids, order and checks."""
