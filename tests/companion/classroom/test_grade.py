@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,18 @@ def test_files_are_found_in_folders(tmp_path: Path) -> None:
         grade.files([tmp_path / "b" / ".ipynb_checkpoints"])
     with pytest.raises(UsageError, match="does not exist"):
         grade.files([tmp_path / "gone.ipynb"])
+
+
+def test_what_nobody_can_read_stops_no_class(tmp_path: Path) -> None:
+    """A link to nothing, a pipe, a folder that is named as a notebook: a row each, and nothing waits."""
+    (tmp_path / "1.ipynb").symlink_to(tmp_path / "gone")
+    os.mkfifo(tmp_path / "2.ipynb")
+    (tmp_path / "3.ipynb").mkdir()
+    (tmp_path / "4.ipynb").write_text(f'{{"nbformat": 4, "cells": [], "metadata": {"[" * 9_999 + "]" * 9_999}}}')
+    assert grade.main([str(tmp_path), "--out", str(tmp_path / "grades.csv")]) == 0
+    rows = list(csv.DictReader((tmp_path / "grades.csv").read_text("utf-8").splitlines()))
+    assert [row["file"] for row in rows] == [f"{i}.ipynb" for i in range(1, 5)]
+    assert all("no notebook that can be read" in row["remarks"] for row in rows)
 
 
 @pytest.mark.parametrize("name", KNOWN)
