@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lth_companion.classroom import grade, handed_in, without_solutions
+from lth_companion.classroom import grade, handed_in, sandbox, without_solutions
 from lth_companion.classroom.sandbox import Ended, Limits
 from lth_core.errors import UsageError
 
@@ -107,6 +107,16 @@ def test_a_wrong_hand_in_gets_its_points_and_a_sentence(what: str, tmp_path: Pat
     remarks = " ".join(found.remarks)
     assert all(text in remarks for text in said), remarks
     assert [p.name for p in tmp_path.iterdir()] == ["=Übung 4 (fertig).ipynb"]
+
+
+@pytest.mark.slow
+def test_a_cell_that_cannot_be_sent_is_its_own_error() -> None:
+    """Half a character, which no UTF-8 has: the cells after it run, and no time is blamed."""
+    sources = {"a": "x = 1", "b": "x = 2  # \ud800", "c": "assert x == 1"}
+    code = [dict(id=i, source=s, cell_type="code", metadata={}, outputs=[], execution_count=None)
+            for i, s in sources.items()]  # fmt: skip
+    ended = sandbox.run({"cells": code, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, LIMITS)
+    assert [(e.cell, e.error) for e in ended] == [("a", ""), ("b", "UnicodeEncodeError"), ("c", "")]
 
 
 @pytest.mark.slow
