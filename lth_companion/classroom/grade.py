@@ -98,7 +98,7 @@ def _why(answers: Sequence[Ended | None], check: Ended | None, limits: Limits) -
 def _error(ended: Ended) -> str:
     if ended.error in (TOO_LONG, ENDED) and ended.message.startswith("it "):
         return ended.message
-    return f"{ended.error}: {ended.message[:LONGEST]}".rstrip(". ")
+    return f"{ended.error}: {ended.message[:LONGEST]}".rstrip(".: ")
 
 
 def write(grades: Sequence[Grade], target: Path) -> None:
@@ -113,11 +113,12 @@ def write(grades: Sequence[Grade], target: Path) -> None:
 
 
 def files(given: Sequence[Path]) -> list[Path]:
-    """Notebooks, and those of folders; UsageError where there are none."""
+    """Notebooks, and those of folders; UsageError where there are none, or one that was named is not there. What a
+    folder has and nobody can read, such as a link to nothing, is graded as such: it is one student's."""
+    if missing := [str(one) for one in given if not one.exists()]:
+        raise UsageError(f"{missing[0]} does not exist.")
     found = [p for one in given for p in (sorted(one.rglob("*.ipynb")) if one.is_dir() else [one])]
     found = [p for p in found if ".ipynb_checkpoints" not in p.parts]
-    if missing := [str(p) for p in found if not p.exists()]:
-        raise UsageError(f"{missing[0]} does not exist.")
     if not found:
         raise UsageError(f"{', '.join(map(str, given))}: there is no notebook (*.ipynb) in it.")
     return found

@@ -30,7 +30,7 @@ def read(path: Path) -> Notebook:
     try:
         refuse_others(path)
         with open(path, "rb") as file:
-            made = json.loads(file.read(MOST).decode("utf-8"))
+            made = json.loads(file.read(MOST))  # in UTF-8 or UTF-16, with a mark of it or without: by its first bytes
         if not made["nbformat"] >= 4 or not all(map(_is_cell, made["cells"])):
             raise KeyError
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

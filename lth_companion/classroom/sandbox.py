@@ -127,6 +127,7 @@ def execute(notebook: dict[str, Any], limits: Limits, tell: Path) -> None:
             startup_timeout=min(limits.total, 120),
         )
         done: list[Ended] = []
+        at_work = ""
         try:
             with client.setup_kernel(cwd=str(tell.parent / "work")):
                 for i, cell in enumerate(made.cells):
@@ -139,6 +140,10 @@ def execute(notebook: dict[str, Any], limits: Limits, tell: Path) -> None:
             stopped[at_work] = Ended(at_work, TOO_LONG, f"it took longer than {limits.seconds} s")
         except DeadKernelError:
             stopped[at_work] = Ended(at_work, ENDED, "it ended Python, as does exit() or too much memory")
+        except Exception as error:  # of this process: a cell that cannot be sent, or that prints more than fits here
+            if not at_work or at_work in stopped:
+                raise
+            stopped[at_work] = Ended(at_work, type(error).__name__, str(error))
 
 
 def _ended(cell: Any) -> Ended:

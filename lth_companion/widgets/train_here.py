@@ -19,6 +19,7 @@ from lth_companion.figures.vocabulary import NAMES
 from lth_companion.widgets import train_your_own
 from lth_companion.widgets.base import Widget, require, text
 from lth_core import data, plot
+from lth_core.errors import UsageError
 from lth_core.models import Trained
 from lth_core.prune import density
 from lth_core.spec import Spec
@@ -40,7 +41,9 @@ def chains(
 ) -> list[Chain]:  # fmt: skip
     """The rows that the control trains with these settings: a chain of rounds for each trial, and for each round its
     ticket (with `between` = "continue" the network whose training went on) and, unless `beside` is "nothing", a
-    reinitialised copy."""
+    reinitialised copy. UsageError for a rate by which nothing or everything is pruned."""
+    if not 0 < rate < 1:
+        raise UsageError(f"rate = {rate!r} is not between 0 and 1: give a fraction, such as 0.3.")
     search, arm = {"rewind": ("reset", "ticket"), "continue": ("continued", "continued")}[between]
     made = []
     for trial in range(trials):

@@ -99,13 +99,25 @@ def load(name: str, data_dir: str | Path | None = None) -> Dataset:
         parts = _read(facts, where)
     except OSError as error:
         raise UsageError(f"the {name} files in {where} cannot be read ({error}).") from error
+    _official(facts, parts, where)
+    return Dataset(name, *parts)
+
+
+def _official(facts: Facts, parts: Parts, where: Path) -> None:
+    """Refuse what is another data set than the official one, in shape or in a single bit."""
+    for images, labels in (parts[:2], parts[2:]):
+        if images.shape != (len(labels), *facts.shape) or labels.ndim != 1:
+            raise UsageError(
+                f"the {facts.name} files in {where} have images of shape {images.shape} and labels of shape "
+                f"{labels.shape}; wanted are (image, {', '.join(map(str, facts.shape))}) and (image,)."
+            )
     found = hashlib.sha256(b"".join(np.ascontiguousarray(p).tobytes() for p in parts)).hexdigest()[:16]
     if found != facts.checksum:
         raise UsageError(
-            f"the {name} files in {where} are damaged (checksum {found}, expected {facts.checksum}): "
-            "delete them, or name another folder with data_dir or LTH_DATA_DIR."
+            f"the {facts.name} files in {where} are damaged (checksum {found}, expected {facts.checksum}), or changed, "
+            "or another data set with the same names: move them away, or name another folder with data_dir or "
+            "LTH_DATA_DIR."
         )
-    return Dataset(name, *parts)
 
 
 def _read(facts: Facts, where: Path) -> Parts:
@@ -125,3 +137,7 @@ def _read(facts: Facts, where: Path) -> Parts:
             return facts.fetch(where)
     except UsageError as error:
         raise UsageError(f"{str(error).rstrip('.')}; {facts.wanted(where)}.") from error
+    except OSError as error:
+        raise UsageError(
+            f"{facts.title} is not in {where}, and cannot be put there ({error}); {facts.wanted(where)}."
+        ) from error

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from lth_core.errors import UsageError
 # Pool images `(image, feature)` or `(image, channel, row, column)`, pool labels, test images, test labels: all uint8.
 Parts = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 SHOWN = 8  # names of what was found instead, in a refusal
+MOST_FOLDERS = 200  # in which a refusal looks for files that lie elsewhere
 
 
 @dataclass(frozen=True)
@@ -60,13 +63,31 @@ class Facts:
     fetch: Callable[[Path], Parts]
 
     def find(self, where: Path) -> tuple[Layout, list[Path]] | None:
-        """The first layout whose files all lie in one of the places below `where`, and these files; reads none."""
+        """The first layout whose files all lie in one of the places below `where`, and these files; reads none. Their
+        names may be in capital letters or small ones: some disks keep only one sort."""
+        listed = cache(_listed)
         for layout in self.layouts:
             for place in self.places:
-                files = [next((p for n in names if (p := where / place / n).is_file()), None) for names in layout.files]
+                files = [
+                    next((p for n in names if (p := _inside(where, Path(place) / n, listed)).is_file()), None)
+                    for names in layout.files
+                ]
                 there = [f for f in files if f]
                 if len(there) == len(files) and layout.suits(there):
                     return layout, there
+        return None
+
+    def near(self, where: Path) -> Path | None:
+        """A folder that has the files though `where` has not: the one above it, or one up to three below."""
+        folders = [where.resolve().parent]
+        level = [where]
+        for _ in range(3):
+            level = [p for folder in level for p in _folders(folder)][: MOST_FOLDERS - len(folders)]
+            folders += level
+        for folder in folders:
+            with suppress(OSError):
+                if self.find(folder):
+                    return folder
         return None
 
     def wanted(self, where: Path) -> str:
@@ -79,11 +100,50 @@ class Facts:
         for place in self.places:
             folder = where / place
             if folder.is_dir():
-                files = (p for p in sorted(folder.iterdir()) if not p.is_dir() and p.name[0] != ".")
-                found += [(Path(place) / p.name).as_posix() for p in files]
+                files = (p for p in sorted(folder.iterdir()) if p.name[0] != "." and (not place or not p.is_dir()))
+                found += [(Path(place) / p.name).as_posix() + "/" * p.is_dir() for p in files]
         there = ", ".join(found[:SHOWN]) + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
         sub = ", ".join(p for p in self.places if p)
-        return f"wanted are {names}, there or in {sub}; " + (f"found were {there}" if found else "nothing was found")
+        near = self.near(where)
+        return (
+            f"wanted are {names}, there or in {sub}; "
+            + (f"found were {there}" if found else "nothing was found")
+            + (f"; files of these names lie in {near}, which can be named" if near else "")
+        )
+
+
+def _listed(folder: Path) -> Mapping[str, Path]:
+    """What a folder holds, by names in small letters; nothing of what is no folder."""
+    return {p.name.lower(): p for p in sorted(folder.iterdir())} if folder.is_dir() else {}
+
+
+def _inside(where: Path, name: Path, listed: Callable[[Path], Mapping[str, Path]]) -> Path:
+    """`where / name`, or where that is not there, the same in other capital and small letters."""
+    here = where
+    for part in name.parts:
+        exact = here / part
+        here = exact if exact.exists() else listed(here).get(part.lower(), exact)
+    return here
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders in one that are not hidden; none in what cannot be read."""
+    try:
+        return [p for p in sorted(folder.iterdir()) if p.name[0] != "." and p.is_dir()]
+    except OSError:
+        return []
+
+
+def pixels(values: Any) -> NDArray[np.uint8]:
+    """Numbers from 0 to 255 as uint8; a ValueError where one is none, as where pixels were scaled."""
+    given = np.asarray(values)
+    if given.dtype.kind not in "biuf":
+        raise TypeError("no numbers")
+    with np.errstate(invalid="ignore"):
+        made = given.astype(np.uint8)
+    if not np.array_equal(made, given):
+        raise ValueError("values are not whole numbers from 0 to 255")
+    return made
 
 
 def downloaded(title: str, where: Path, get: Callable[[], object]) -> object:
@@ -106,39 +166,57 @@ def aside(where: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def from_parquet(files: list[Path], column: str) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Images `(image, row, column[, channel])` and labels `(image,)` of each Parquet file, as the Hugging Face hub
-    keeps them: `column` holds `{"bytes": a PNG, …}`, "label" a number. A file that is not so is a `UsageError`."""
+def from_tables(files: list[Path], column: str) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Images `(image, row, column[, channel])` and labels `(image,)` of each Parquet or Arrow file, as the Hugging Face
+    hub and its library keep them: `column` holds `{"bytes": a PNG, …}`, "label" a number. A file that is not so is a
+    `UsageError`."""
     import io
 
-    import pyarrow.parquet as pq
     from PIL import Image
 
     made = []
     for file in files:
         try:
-            table = pq.read_table(file, columns=[column, "label"])
+            table = _table(file, [column, "label"])
             coded = table[column].combine_chunks().field("bytes").to_pylist()
             images = np.stack([np.asarray(Image.open(io.BytesIO(b), formats=["PNG"])) for b in coded])
+            if images.ndim not in (3, 4):
+                raise TypeError("no images")
             labels = table["label"].to_numpy()
             if labels.dtype.kind not in "iu":
                 raise TypeError("labels are whole numbers")
-            made.append((images, labels.astype(np.uint8)))
-        except Exception as error:  # whatever readers of Parquet and PNG make of bytes of unknown origin
-            raise UsageError(f"{file} is not a Parquet file of images and labels ({type(error).__name__}).") from error
+            made.append((images, pixels(labels)))
+        except Exception as error:  # whatever readers of tables and PNG make of bytes of unknown origin
+            raise UsageError(f"{file} is no table of images and labels ({type(error).__name__}).") from error
     return made
 
 
+def _table(file: Path, columns: list[str]) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if file.suffix.lower() != ".arrow":
+        return pq.read_table(file, columns=columns)
+    with pa.memory_map(str(file)) as held, pa.ipc.open_stream(held) as stream:
+        return stream.read_all().select(columns)
+
+
 def has_column(column: str) -> Callable[[list[Path]], bool]:
-    """Whether Parquet files hold a column: both data sets' have the same names."""
+    """Whether Parquet or Arrow files hold a column: both data sets' have the same names."""
 
     def suits(files: list[Path]) -> bool:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        try:
-            return all(column in pq.read_schema(f).names for f in files)
-        except (pa.ArrowException, OSError):
-            return False
+        def names(file: Path) -> list[str]:
+            try:
+                if file.suffix.lower() != ".arrow":
+                    return pq.read_schema(file).names
+                with pa.memory_map(str(file)) as held, pa.ipc.open_stream(held) as stream:
+                    return stream.schema.names
+            except (pa.ArrowException, OSError):
+                return []
+
+        return all(column in names(f) for f in files)
 
     return suits

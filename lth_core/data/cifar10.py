@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import pickle
 import tarfile
 import zlib
 from pathlib import Path
@@ -12,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lth_core.data.base import Facts, Layout, Parts, aside, downloaded, from_parquet, has_column
+from lth_core.data.base import Facts, Layout, Parts, aside, downloaded, from_tables, has_column
 from lth_core.errors import UsageError
 
 BINARY = [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"]
 PYTHON = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
 RECORD, EACH = 3_073, 10_000  # bytes of an image with its label; images of a file
+MOST_PACKED = 200_000_000  # bytes of an archive
 BLOCKS = (  # SHA-256 (first 16 hex digits) of the images of each training file: the hub keeps these in another order
     "a50e8b48728e1667", "0b825e5592c3b72e", "c6ee1dd4601a69ec", "1f6b6c799cff375a", "58e3bbf713e28357",
 )  # fmt: skip
@@ -71,10 +74,8 @@ def _torchvision(root: Path, base: str, *, download: bool, asked: Path | None = 
 
 
 def _fetch(where: Path) -> Parts:
-    base, archive = "cifar-10-batches-py", "cifar-10-python.tar.gz"
+    base = "cifar-10-batches-py"
     with aside(where) as folder:
-        if (where / archive).exists():  # torchvision unpacks it without a network
-            (folder / archive).symlink_to((where / archive).resolve())
         parts = _torchvision(folder, base, download=True, asked=where)
         (where / base).mkdir(exist_ok=True)
         for file in (folder / base).iterdir():
@@ -87,9 +88,32 @@ def _from_python(files: list[Path]) -> Parts:
     return _torchvision(folder.parent, folder.name, download=folder.name == "cifar-10-batches-py")
 
 
+def _from_python_archive(files: list[Path]) -> Parts:
+    """The Python version as it is downloaded, by torchvision or Keras. Its pickles are opened only if the whole has the
+    official MD5, out of the bytes that were compared."""
+    from torchvision.datasets import CIFAR10 as Files
+
+    with open(files[0], "rb") as held:
+        content = held.read(MOST_PACKED)
+    if hashlib.md5(content).hexdigest() != Files.tgz_md5:
+        raise UsageError(
+            f"{files[0]} is damaged, or not CIFAR-10's archive (another MD5 than {Files.tgz_md5}): delete it to have "
+            "it downloaded again, or name another folder with data_dir or LTH_DATA_DIR."
+        )
+    found = []
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+        for name in PYTHON:
+            member = archive.extractfile(f"cifar-10-batches-py/{name}")
+            assert member is not None  # the MD5 says so
+            found.append(pickle.load(member, encoding="latin1"))
+    images = np.concatenate([f["data"] for f in found]).reshape(-1, 3, 32, 32)
+    labels = np.concatenate([f["labels"] for f in found]).astype(np.uint8)
+    return images[: 5 * EACH], labels[: 5 * EACH], images[5 * EACH :], labels[5 * EACH :]
+
+
 def _from_hub(files: list[Path]) -> Parts:
     (images, labels), (test_images, test_labels) = [
-        (np.ascontiguousarray(x.transpose(0, 3, 1, 2)), y) for x, y in from_parquet(files, "img")
+        (np.ascontiguousarray(np.moveaxis(x, -1, 1)), y) for x, y in from_tables(files, "img")
     ]
     starts = range(0, len(images), EACH)
     found = [hashlib.sha256(images[i : i + EACH].tobytes()).hexdigest()[:16] for i in starts]
@@ -108,8 +132,20 @@ CIFAR10 = Facts(
         Layout("the Python version", tuple((n,) for n in [*PYTHON, "batches.meta"]), _from_python),
         Layout("the binary version's archive", (("cifar-10-binary.tar.gz",),), _from_archive),
         Layout(
+            "the Python version's archive", (("cifar-10-python.tar.gz", "cifar-10-batches-py.tar.gz"),),
+            _from_python_archive,
+        ),
+        Layout(
             "Parquet files of the Hugging Face hub",
-            (("train-00000-of-00001.parquet",), ("test-00000-of-00001.parquet",)), _from_hub, has_column("img"),
+            (("train-00000-of-00001.parquet", "train/0000.parquet"),
+             ("test-00000-of-00001.parquet", "test/0000.parquet")),
+            _from_hub, has_column("img"),
+        ),
+        Layout(
+            "Arrow files of the Hugging Face library",
+            (("cifar10-train.arrow", "train/data-00000-of-00001.arrow"),
+             ("cifar10-test.arrow", "test/data-00000-of-00001.arrow")),
+            _from_hub, has_column("img"),
         ),
     ),
 )  # fmt: skip

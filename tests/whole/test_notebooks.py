@@ -110,7 +110,18 @@ WRONG = {
     "seed": (-3, "0 or a positive"),
     "data_dir": ("/no/such/folder", "one that exists"),
     "dataset": ("cats", "digits"),
+    "rate": (1.5, "between 0 and 1"),
+    "lr": (-0.5, "a positive number"),
+    "iterations": (0, "at least 1"),
 }
+
+
+def declared(path: Path) -> list[str]:
+    """The names of a notebook's parameters."""
+    (cell,) = parameters(path)
+    found = [s.target.id for s in ast.parse("".join(cell["source"])).body if isinstance(s, ast.AnnAssign)]  # type: ignore[union-attr]
+    assert found
+    return found
 
 
 def first_cells(path: Path, **values: Any) -> dict[str, Any]:
@@ -124,8 +135,7 @@ def first_cells(path: Path, **values: Any) -> dict[str, Any]:
     return space
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("path", [p for p in TRAINED if p.stem not in UNUSED], ids=lambda p: p.stem)
+@pytest.mark.parametrize(("path", "name"), [pytest.param(p, n, id=f"{n}-{p.stem}") for p in ALL for n in declared(p)])
 def test_a_wrong_value_stops_the_first_cell_with_one_sentence(path: Path, name: str) -> None:
     value, allowed = WRONG[name]
     with pytest.raises(UsageError) as error:

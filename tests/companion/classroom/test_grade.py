@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import csv
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lth_companion.classroom import grade, handed_in, without_solutions
+from lth_companion.classroom import grade, handed_in, sandbox, without_solutions
 from lth_companion.classroom.sandbox import Ended, Limits
 from lth_core.errors import UsageError
 
@@ -109,6 +110,16 @@ def test_a_wrong_hand_in_gets_its_points_and_a_sentence(what: str, tmp_path: Pat
 
 
 @pytest.mark.slow
+def test_a_cell_that_cannot_be_sent_is_its_own_error() -> None:
+    """Half a character, which no UTF-8 has: the cells after it run, and no time is blamed."""
+    sources = {"a": "x = 1", "b": "x = 2  # \ud800", "c": "assert x == 1"}
+    code = [dict(id=i, source=s, cell_type="code", metadata={}, outputs=[], execution_count=None)
+            for i, s in sources.items()]  # fmt: skip
+    ended = sandbox.run({"cells": code, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, LIMITS)
+    assert [(e.cell, e.error) for e in ended] == [("a", ""), ("b", "UnicodeEncodeError"), ("c", "")]
+
+
+@pytest.mark.slow
 def test_a_right_one_gets_all_under_any_name_and_without_ids(tmp_path: Path) -> None:
     found = grade.graded(handed(tmp_path, anonymous(solved())), KNOWN, LIMITS)
     assert (found.points, found.of, found.remarks) == (12, 12, ())
@@ -128,6 +139,23 @@ def test_what_is_no_exercise_is_told(content: str, said: str, tmp_path: Path) ->
     (tmp_path / "a.ipynb").write_text(content)
     found = grade.graded(tmp_path / "a.ipynb", KNOWN, LIMITS)
     assert (found.points, found.of) == (0, 0) and said in found.remarks[0]
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_notebook_is_read_in_the_coding_that_an_editor_gave_it(coding: str, tmp_path: Path) -> None:
+    (tmp_path / "a.ipynb").write_text(json.dumps(solved(), ensure_ascii=False), coding)
+    assert handed_in.read(tmp_path / "a.ipynb") == solved()
+
+
+def test_an_error_without_text_is_named_alone() -> None:
+    """As `sys.exit()` ends a cell."""
+    exercise = KNOWN[BUGS]
+    notebook = handed_in.assembled(exercise, solved())
+    (asked, *_) = [c["id"] for c in notebook["cells"] if "exercise" in without_solutions.tags(c)]
+    stopped = {asked: Ended(asked, "SystemExit"), check_ids()[0]: Ended(check_ids()[0], "NameError", "x")}
+    ended = [stopped.get(c["id"], Ended(c["id"])) for c in notebook["cells"]]
+    _, _, (remark,) = grade.judged(notebook, exercise, ended, LIMITS)
+    assert remark.endswith("the answer itself does not run, SystemExit.")
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -181,6 +209,18 @@ def test_files_are_found_in_folders(tmp_path: Path) -> None:
         grade.files([tmp_path / "b" / ".ipynb_checkpoints"])
     with pytest.raises(UsageError, match="does not exist"):
         grade.files([tmp_path / "gone.ipynb"])
+
+
+def test_what_nobody_can_read_stops_no_class(tmp_path: Path) -> None:
+    """A link to nothing, a pipe, a folder that is named as a notebook: a row each, and nothing waits."""
+    (tmp_path / "1.ipynb").symlink_to(tmp_path / "gone")
+    os.mkfifo(tmp_path / "2.ipynb")
+    (tmp_path / "3.ipynb").mkdir()
+    (tmp_path / "4.ipynb").write_text(f'{{"nbformat": 4, "cells": [], "metadata": {"[" * 9_999 + "]" * 9_999}}}')
+    assert grade.main([str(tmp_path), "--out", str(tmp_path / "grades.csv")]) == 0
+    rows = list(csv.DictReader((tmp_path / "grades.csv").read_text("utf-8").splitlines()))
+    assert [row["file"] for row in rows] == [f"{i}.ipynb" for i in range(1, 5)]
+    assert all("no notebook that can be read" in row["remarks"] for row in rows)
 
 
 @pytest.mark.parametrize("name", KNOWN)
