@@ -21,6 +21,10 @@ PLAIN = (bool, int, float, complex, str, bytes, type(None))
 DEEPEST = 60  # values in values, functions that call functions: how far they are followed
 LIBRARIES = tuple({sysconfig.get_path(n) for n in ("stdlib", "platstdlib", "purelib", "platlib")})
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+SKIPPED = {  # of a class: what Python keeps there for itself, some of it only when it is first needed
+    "__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__firstlineno__", "__static_attributes__",
+    "__slotnames__",
+}  # fmt: skip
 OF_TORCH = frozenset(vars(nn.Module()))  # what torch keeps in a module: registries, of which some are looked at below
 
 
@@ -94,8 +98,7 @@ class Facts:
     def _class(self, kind: type, depth: int) -> list[str]:
         if of_library(kind.__module__):
             return [f"{kind.__module__}.{kind.__qualname__}"]
-        skipped = ("__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__firstlineno__", "__static_attributes__")
-        own = {n: getattr(v, "__func__", v) for n, v in sorted(vars(kind).items()) if n not in skipped}
+        own = {n: getattr(v, "__func__", v) for n, v in sorted(vars(kind).items()) if n not in SKIPPED}
         own = {n: [v.fget, v.fset] if isinstance(v, property) else v for n, v in own.items()}
         bases = [self.of(b, depth) for b in kind.__bases__]
         return [kind.__qualname__, *bases, *(f"{n}={self.of(v, depth)}" for n, v in own.items())]
@@ -103,6 +106,8 @@ class Facts:
     def _module(self, module: nn.Module, depth: int) -> list[str]:
         """A module: its class, whatever it keeps as plain attributes, its tensors and parts, and its hooks."""
         own = {n: v for n, v in vars(module).items() if n not in OF_TORCH}
+        if all(c.__module__.partition(".")[0] in ("torch", "builtins") for c in type(module).__mro__):
+            own = {n: v for n, v in own.items() if isinstance(v, (*PLAIN, list, tuple)) and n[0] != "_"}  # not a compiler's
         hooks = [f for name in HOOKS for f in getattr(module, name).values()]
         parts = (own, module.training, module._parameters, module._buffers, module._modules, hooks)
         return [self.of(type(module), depth), *(self.of(p, depth) for p in parts)]

@@ -79,7 +79,7 @@ def from_zeros(found: Found, names: list[str] | None) -> Masks:
         if whole := [n for n, m in masks.items() if not bool(m.any())]:
             raise UsageError(
                 f"{named(whole)} is 0 throughout, by pruning or from the start (a layer that begins at 0): say by name "
-                f"what is pruned, as zeros={[n for n in masks if n not in whole][:SHOWN]}."
+                f"what is pruned, as zeros={([n for n in masks if n not in whole] or whole)[:SHOWN]}."
             )
     if all(bool(m.all()) for m in masks.values()):
         raise UsageError(
