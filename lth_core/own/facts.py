@@ -107,14 +107,15 @@ class Facts:
         """A module: its class, whatever it keeps as plain attributes, its tensors and parts, and its hooks."""
         own = {n: v for n, v in vars(module).items() if n not in OF_TORCH}
         if all(c.__module__.partition(".")[0] in ("torch", "builtins") for c in type(module).__mro__):
-            own = {n: v for n, v in own.items() if isinstance(v, (*PLAIN, list, tuple)) and n[0] != "_"}  # not a compiler's
+            plain = (*PLAIN, list, tuple)  # what else a module of torch keeps, as a compiler does, is of this process
+            own = {n: v for n, v in own.items() if isinstance(v, plain) and not n.startswith("_")}
         hooks = [f for name in HOOKS for f in getattr(module, name).values()]
         parts = (own, module.training, module._parameters, module._buffers, module._modules, hooks)
         return [self.of(type(module), depth), *(self.of(p, depth) for p in parts)]
 
     def _object(self, value: Any, depth: int) -> list[str]:
         """Any other object: its class, and what a copy of it would be made of."""
-        if (inner := getattr(value, "__wrapped__", None)) is not None:  # a function behind a cache
+        if (inner := inspect.getattr_static(value, "__wrapped__", None)) is not None:  # a function behind a cache
             return [type(value).__qualname__, self.of(inner, depth)]
         kind = self.of(type(value), depth)
         try:

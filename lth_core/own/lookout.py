@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -85,9 +86,10 @@ def _check_loss(experiment: Experiment, module: nn.Module, part: str) -> None:
         why = f"example {odd[0]:,} holds a number that is not finite" if odd else "before any training"
         raise UsageError(f"the loss on {part} is {float(loss.detach())} ({why}): nothing can be learnt from that.")
     _check_likelihood(experiment, outputs)
-    if not torch.isclose(loss.detach(), again.detach(), rtol=1e-4):
+    first, second = float(loss.detach()), float(again.detach())
+    if not math.isclose(first, second, rel_tol=1e-4, abs_tol=1e-8):
         raise UsageError(
-            f"the loss of the same outputs and targets is {float(loss.detach()):.6g}, then {float(again.detach()):.6g}: "
+            f"the loss of the same outputs and targets is {first:.6g}, then {second:.6g}: "
             "it keeps something from call to call, which one network would hand on to the next. Make that part of the "
             "model."
         )

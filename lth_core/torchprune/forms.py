@@ -174,7 +174,9 @@ def _only_masks(tensors: Mapping[str, Tensor]) -> bool:
     """Whether a dict holds masks and nothing else: 0 and 1 alone. Of floats, some with two axes: a normalisation's
     state is all 0 and 1 too when it is new."""
     plain = all(not t.is_complex() and t.dim() > 0 for t in tensors.values())
-    typed = plain and (all(not t.is_floating_point() for t in tensors.values()) or any(t.dim() > 1 for t in tensors.values()))
+    typed = plain and (
+        all(not t.is_floating_point() for t in tensors.values()) or any(t.dim() > 1 for t in tensors.values())
+    )
     return bool(tensors) and typed and all(bool(((t == 0) | (t == 1)).all()) for t in tensors.values())
 
 

@@ -54,7 +54,7 @@ def apply(module: nn.Module, ticket: Ticket, form: str = "parametrization") -> n
     if not isinstance(module, nn.Module):
         raise UsageError(f"apply takes a module, not a {type(module).__name__}.")
     if isinstance(module, torch.jit.ScriptModule):
-        raise UsageError("TorchScript's weights cannot be masked: apply to the module it was made of, then compile that.")
+        raise UsageError("weights of TorchScript cannot be masked: apply to the module that it was made of.")
     if torch_prune.is_pruned(module):
         raise UsageError("the module is pruned by torch already: give a new one, or call prune.remove first.")
     if held := [n for n, m in module.named_modules() if isinstance(m, Mask)]:

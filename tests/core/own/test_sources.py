@@ -55,7 +55,10 @@ FORMS: dict[str, Any] = {
     "a model's name beside it": {"model": {"name": "mine"}, "net": pruned()},
     "of DataParallel": {f"module.{n}": t for n, t in pruned().items()},
     "of torch.compile": {f"_orig_mod.{n}": t for n, t in pruned().items()},
-    "of a step that is compiled": {"module._orig_mod." + n: t for n, t in pruned().items()},
+    "of a network compiled in DataParallel": {f"module._orig_mod.{n}": t for n, t in pruned().items()},
+    "of FSDP, with checkpoints": {
+        "_fsdp_wrapped_module." + n.replace(".", "._checkpoint_wrapped_module."): t for n, t in pruned().items()
+    },
 }
 
 
@@ -109,7 +112,7 @@ def test_a_part_of_a_network_is_refused() -> None:
     part = {n: t for n, t in pruned(permanent=True).items() if n.startswith("0")}
     with pytest.raises(UsageError, match=r"lacks 2\.weight"):
         torchprune.ticket_of(part, KEPT, zeros=True)
-    assert set(torchprune.ticket_of({"0.weight": MASKS["0.weight"]}, KEPT).masks) == {"0.weight"}, "masks alone are none"
+    assert set(torchprune.ticket_of({"0.weight": MASKS["0.weight"]}, KEPT).masks) == {"0.weight"}, "of masks alone"
 
 
 def test_quantised_weights_are_refused() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import warnings
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,6 +103,18 @@ def test_masks_of_a_module_are_its_own() -> None:
     one.load_state_dict({n: torch.ones_like(t) for n, t in one.state_dict().items()})
     assert torch.equal(given.masks["0.weight"], MADE.masks["0.weight"]), "the ticket's"
     assert torch.equal(torchprune.masks_of(other)["0.weight"], MADE.masks["0.weight"]), "another module's"
+
+
+def test_a_plain_module_goes_where_torch_takes_no_parametrised_one(tmp_path: Path) -> None:
+    module = torchprune.plain(torchprune.apply(net(), MADE))
+    torch.save(module, tmp_path / "whole.pt")
+    back = torch.load(tmp_path / "whole.pt", weights_only=False)
+    assert torch.equal(back[0].weight, MADE.weights["0.weight"]) and type(back[0]) is nn.Linear
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        small = torch.ao.quantization.quantize_dynamic(back, {nn.Linear}, dtype=torch.qint8)
+    with pytest.raises(UsageError, match="quantised"):
+        torchprune.ticket_of(small, MADE.weights, zeros=True)
 
 
 def test_a_ticket_is_a_copy_that_no_training_changes() -> None:

@@ -1,8 +1,8 @@
 """What the scripts beside this file have in common. They run in a process without `lth_core`, with another library:
 
-    python NAME.py make FOLDER    prunes a small network as that library does; leaves its own file, and beside it
-                                  initial.pt, and made.pt: outputs and masks as the library itself had them
-    python NAME.py take FOLDER    loads given.pt in that library's way; leaves outputs and masks as taken.pt
+python NAME.py make FOLDER    prunes a small network as that library does; leaves its own file, and beside it
+                              initial.pt, and made.pt: outputs and masks as the library itself had them
+python NAME.py take FOLDER    loads given.pt in that library's way; leaves outputs and masks as taken.pt
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def train(module: nn.Module, steps: int = 8) -> None:
 def effective(module: nn.Module) -> dict[str, Tensor]:
     """Weights as the network computes with them."""
     module(numbers()[0])  # torch.nn.utils.prune multiplies when a layer is called
-    return {n: getattr(module[int(n[0])], "weight").detach().clone() for n in WEIGHTS}
+    return {n: module[int(n[0])].weight.detach().clone() for n in WEIGHTS}
 
 
 def left(module: nn.Module) -> dict[str, object]:
