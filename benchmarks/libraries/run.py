@@ -107,8 +107,9 @@ def main() -> None:
             parser.error(f"{args.open_lth} is at {at or 'no commit'}: git -C {args.open_lth} checkout {OPEN_LTH}")
         packages = LIBRARIES[name]
         python = Path(sys.executable) if packages is None else environment(folder / name, packages)
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
+        if name != "open_lth":  # which goes on in its folder where it was broken off
+            shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True, exist_ok=True)
         env = {**os.environ, **one_thread, "PYTHONPATH": str(ROOT if packages is None else HERE)}
         if name == "open_lth":
             env |= {"OPEN_LTH": str(args.open_lth.resolve()), "OPEN_LTH_COMMIT": OPEN_LTH}

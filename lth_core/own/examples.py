@@ -69,7 +69,7 @@ def joined(parts: list[Several]) -> Several:
     """Examples of several pieces as one: along their first axis."""
     if len(parts) == 1 or all(p is None for p in parts):
         return parts[0]
-    if dataclasses.is_dataclass(parts[0]) and not isinstance(parts[0], Mapping):
+    if dataclasses.is_dataclass(parts[0]) and not isinstance(parts[0], Mapping | type):
         names = [f.name for f in dataclasses.fields(parts[0])]
         return dataclasses.replace(parts[0], **{n: joined([getattr(p, n) for p in parts]) for n in names})
     if isinstance(parts[0], Mapping):

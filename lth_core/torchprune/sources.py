@@ -124,7 +124,7 @@ def _arrays(what: str | Path, given: Any, depth: int = 0) -> dict[str, Any]:
     inside = [n for n in (*INSIDE, *MASKS) if _holds_tensors(given.get(n), depth)]
     if inside:
         made = _arrays(what, given[inside[0]], depth + 1)
-        beside = next((given[n] for n in inside[1:] if n in MASKS), {})
+        beside: Mapping[str, Any] = next((given[n] for n in inside[1:] if n in MASKS), {})
         return made | {f"{n}.mask": _tensor(m) for n, m in beside.items()}
     if not _holds_tensors(given, DEEPEST):
         raise UsageError(f"{what} holds no tensors, only {named(map(str, given))}: give its state dict.")
