@@ -75,6 +75,11 @@ def environment(folder: Path, packages: list[str]) -> Path:
     return python
 
 
+def commit(clone: Path) -> str:
+    """The commit that a clone has checked out."""
+    return subprocess.run(["git", "-C", clone, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(LIBRARIES)}; default: all")
@@ -98,13 +103,17 @@ def main() -> None:
         if name == "open_lth" and args.open_lth is None:
             print("open_lth: left out, since --open-lth names no clone")
             continue
+        if name == "open_lth" and (at := commit(args.open_lth)) != OPEN_LTH:
+            parser.error(f"{args.open_lth} is at {at or 'no commit'}: git -C {args.open_lth} checkout {OPEN_LTH}")
         packages = LIBRARIES[name]
         python = Path(sys.executable) if packages is None else environment(folder / name, packages)
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
+        if name != "open_lth":  # which goes on in its folder where it was broken off
+            shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True, exist_ok=True)
         env = {**os.environ, **one_thread, "PYTHONPATH": str(ROOT if packages is None else HERE)}
         if name == "open_lth":
-            env |= {"OPEN_LTH": str(args.open_lth.resolve()), "MNIST": str(data.folder() / "MNIST")}
+            env |= {"OPEN_LTH": str(args.open_lth.resolve()), "OPEN_LTH_COMMIT": OPEN_LTH}
+            env |= {"MNIST": str(data.folder() / "MNIST")}
         print(f"{name}: {measured.TRIALS} searches of {measured.ROUNDS} rounds", flush=True)
         script = HERE / SCRIPTS.get(name, f"run_{name}.py")
         subprocess.run([python, script, start, out], cwd=work, env=env, check=True)

@@ -3,7 +3,8 @@
 It is on no package index: $OPEN_LTH is a clone, $MNIST torchvision's folder of the data. Its network, initial weights
 and images (standardised, all 60,000 for training) are its own. Its class for several machines cannot be made with
 torch from 1.10 on (two orders of its bases), so that nothing of it is imported; torch's class for several cards stands
-in its place, and neither is used here. Reads what it left on the disk."""
+in its place, and neither is used here. Reads what it left on the disk, where it goes on if it
+was broken off."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ STARTED = (
     "import runpy, sys, torch; torch.nn.parallel.DistributedDataParallel = torch.nn.DataParallel; "
     "sys.path.insert(0, '.'); sys.argv[0] = 'open_lth.py'; runpy.run_path('open_lth.py', run_name='__main__')"
 )
-STEPS = EPOCHS * -(-55_000 // BATCH)
+STEPS, PER_EPOCH = EPOCHS * -(-55_000 // BATCH), -(-60_000 // BATCH)
+LAST = f"model_ep{STEPS // PER_EPOCH}_it{STEPS % PER_EPOCH}.pth"
 OPTIONS = [
     "--default_hparams=mnist_lenet_300_100", "--optimizer_name=adam", f"--lr={LR}", f"--batch_size={BATCH}",
     f"--training_steps={STEPS}it", f"--pruning_fraction={RATE}", f"--levels={ROUNDS}", "--evaluate_only_at_end",
@@ -38,37 +40,52 @@ def read(file: Path) -> dict[str, np.ndarray]:
 
 
 home = Path("home").resolve()
-(home / "open_lth_datasets" / "mnist").mkdir(parents=True)
-(home / "open_lth_datasets" / "mnist" / "MNIST").symlink_to(os.environ["MNIST"])
+(home / "open_lth_datasets" / "mnist").mkdir(parents=True, exist_ok=True)
+if not (home / "open_lth_datasets" / "mnist" / "MNIST").exists():
+    (home / "open_lth_datasets" / "mnist" / "MNIST").symlink_to(os.environ["MNIST"])
+
+
+def trained(trial: int) -> list[Path]:
+    """The folders of levels that are finished, in order."""
+    levels = [
+        next(iter(home.glob(f"open_lth_data/*/replicate_{trial + 1}/level_{level}/main")), None)
+        for level in range(ROUNDS + 1)
+    ]
+    return [level for level in levels if level is not None and (level / LAST).exists()]
+
+
 record = Record(
     library="OpenLTH",
     call="open_lth.py lottery " + " ".join(OPTIONS[:1] + OPTIONS[-2:-1]) + " ...",
     optimizer="Adam, new each round",
     packages=["torch", "torchvision"],
 )
-for split in ("test_images",):
-    setattr(record.given, split, (getattr(record.given, split) - np.float32(0.1307)) / np.float32(0.3081))
+record.given.test_images = (record.given.test_images - np.float32(0.1307)) / np.float32(0.3081)
+spent = home / "seconds.json"  # of calls that ended: processor time, and the levels that it went into
 for trial in range(TRIALS):
+    there = len(trained(trial))
     command = [sys.executable, "-c", STARTED, "lottery", *OPTIONS, f"--replicate={trial + 1}", "--quiet"]
     began = os.times()
     subprocess.run(command, cwd=os.environ["OPEN_LTH"], env={**os.environ, "HOME": str(home)}, check=True)
     ended = os.times()
-    each = (ended.children_user + ended.children_system - began.children_user - began.children_system) / (ROUNDS + 1)
-    (levels,) = home.glob(f"open_lth_data/*/replicate_{trial + 1}")
-    files = [levels / f"level_{level}" / "main" for level in range(ROUNDS + 1)]
-    per_epoch = -(-60_000 // BATCH)
-    last = f"model_ep{STEPS // per_epoch}_it{STEPS % per_epoch}.pth"
+    seconds = ended.children_user + ended.children_system - began.children_user - began.children_system
+    files = trained(trial)
+    calls = [*(json.loads(spent.read_text()) if spent.exists() else []), [seconds, len(files) - there]]
+    spent.write_text(json.dumps([call for call in calls if call[1]]))
     found = record.trial(read(files[0] / "model_ep0_it0.pth"))
     for level in files:
         masks = {n: m != 0 for n, m in read(level / "mask.pth").items()}
-        begin, end = read(level / "model_ep0_it0.pth"), read(level / last)
+        begin, end = read(level / "model_ep0_it0.pth"), read(level / LAST)
         found.begin({n: begin[n] * masks[n] if n in WEIGHTS else begin[n] for n in (*WEIGHTS, *BIASES)}, masks)
         # a forward pass multiplies by the mask, so that a weight is used pruned even where a step moved it
         used = {n: end[n] * masks[n] if n in WEIGHTS else end[n] for n in (*WEIGHTS, *BIASES)}
         found.end(used, sum(int((end[n][~masks[n]] != 0).sum()) for n in WEIGHTS))
-        found.rounds[-1]["seconds"] = round(each, 2)
         says = json.loads((level / "sparsity_report.json").read_text())
         found.file(
             "mask", round(says["unpruned"] / says["total"], 4), {n: masks[n] for n in WEIGHTS}, found.rounds[-1]["kept"]
         )
+seconds, levels = (sum(call[i] for call in json.loads(spent.read_text())) for i in (0, 1))
+for found in record.trials:
+    for level in found.rounds:  # all take the same: a mask is multiplied in
+        level["seconds"] = round(seconds / levels, 2)
 record.write(commit=os.environ["OPEN_LTH_COMMIT"], read=time.strftime("%Y-%m-%d", time.gmtime()))

@@ -5,6 +5,7 @@ Inputs are one tensor, or several as a tuple or dict, which the module gets as `
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -66,8 +67,11 @@ def through(module: nn.Module, inputs: Several) -> Any:
 
 def joined(parts: list[Several]) -> Several:
     """Examples of several pieces as one: along their first axis."""
-    if len(parts) == 1:
+    if len(parts) == 1 or all(p is None for p in parts):
         return parts[0]
+    if dataclasses.is_dataclass(parts[0]) and not isinstance(parts[0], Mapping | type):
+        names = [f.name for f in dataclasses.fields(parts[0])]
+        return dataclasses.replace(parts[0], **{n: joined([getattr(p, n) for p in parts]) for n in names})
     if isinstance(parts[0], Mapping):
         return type(parts[0])(**{n: joined([p[n] for p in parts]) for n in parts[0]})
     if isinstance(parts[0], tuple | list):
@@ -81,6 +85,9 @@ def split_of(part: str, given: Any, dtype: torch.dtype | None = None) -> Split:
     in targets as int64, as torch's losses want them; what cannot be taken is a `UsageError`."""
     inputs, targets = _pair(part, given)
     inputs, targets = _tensors(part, "inputs", inputs), _tensors(part, "targets", targets)
+    for what, values in (("inputs", inputs), ("targets", targets)):
+        for t in leaves(values):
+            _check_plain(part, what, t)
     if any(t.dim() == 0 for t in leaves((inputs, targets))) or not leaves(inputs) or not leaves(targets):
         raise UsageError(f"{part} has a number where examples belong: {TAKEN}, first axis the example.")
     n, m = {len(t) for t in leaves(inputs)}, {len(t) for t in leaves(targets)}
@@ -142,6 +149,8 @@ def _tensors(part: str, what: str, values: Any) -> Several:
         return {n: _tensors(part, what, v) for n, v in values.items()}
     if isinstance(values, Tensor):
         return values.detach()
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise UsageError(f"{what} of {part} are a masked array with values left out: fill them first (.filled(...)).")
     if isinstance(values, tuple) and values and all(hasattr(v, "shape") or isinstance(v, Mapping) for v in values):
         return tuple(_tensors(part, what, v) for v in values)
     try:
@@ -153,7 +162,23 @@ def _tensors(part: str, what: str, values: Any) -> Several:
         raise UsageError(f"{what} of {part} are no numbers ({said(error)}): {TAKEN}.") from error
 
 
+def _check_plain(part: str, what: str, t: Tensor) -> None:
+    """Refuse tensors of which no examples can be picked."""
+    if t.is_nested:
+        kind, remedy = "nested", "pad them to one length, and give their lengths as another input"
+    elif t.layout != torch.strided:
+        kind, remedy = "sparse", "give .to_dense() of them"
+    elif t.is_quantized:
+        kind, remedy = "quantised", "give .dequantize() of them"
+    elif t.is_meta:
+        kind, remedy = "without values (device meta)", "load them first"
+    else:
+        return
+    raise UsageError(f"{what} of {part} are {kind}: {remedy}.")
+
+
 def _target(values: Tensor) -> Tensor:
-    if values.dtype in (torch.int8, torch.int16, torch.int32, torch.uint8, torch.uint16, torch.uint32):
+    whole = (torch.int8, torch.int16, torch.int32, torch.uint8, torch.uint16, torch.uint32, torch.bool)
+    if values.dtype in whole:
         return values.long()
     return values.float() if values.dtype == torch.float64 else values

@@ -14,6 +14,7 @@ from torch.nn.parameter import is_lazy
 from lth_core.errors import UsageError
 from lth_core.own.chance import chance
 from lth_core.own.examples import divided, split_of
+from lth_core.own.rates import check_pruned
 from lth_core.own.states import named, said
 from lth_core.spec import numeric
 
@@ -105,6 +106,7 @@ class Experiment:
         self._check_kinds()
         module = self._model()
         self._check_rates(dict(module.named_parameters()))
+        check_pruned(module, self.rates)
         self._check_lengths()
         floats = {p.dtype for p in module.parameters() if p.is_floating_point()}
         dtype = floats.pop() if len(floats) == 1 else None
@@ -157,6 +159,10 @@ class Experiment:
                 f"{named(lazy)} of model() has no shape yet: run one batch through the module in model(), before it "
                 "returns it."
             )
+        if odd := [n for n, t in (*module.named_parameters(), *module.named_buffers()) if t.is_meta]:
+            raise UsageError(f"{named(odd)} of model() has no values (device meta): build it on a device.")
+        if not any(True for _ in module.parameters()):
+            raise UsageError("model() has no parameters to train (of a quantised network they are packed away).")
         return module
 
     def _check_rates(self, parameters: Mapping[str, nn.Parameter]) -> None:

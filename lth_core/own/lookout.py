@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -23,11 +24,25 @@ def check_experiment(experiment: Experiment) -> None:
     """Try the model, the loss and `right` of an experiment on a few examples of each part; whatever would train or
     count another thing than was meant is a `UsageError`. (Optimizers are looked at when they are made.)"""
     check_device(experiment.device)
+    if not torch.is_grad_enabled():
+        raise UsageError("gradients are switched off here (torch.no_grad or inference_mode): call it outside of that.")
+    _check_stateless(experiment)
     with chance(seeded(experiment, "look"), experiment.device):
         module = built(experiment, 0, "init").to(experiment.device)
         module.eval()  # a look moves no running statistics
         for part in ("train", "val", "test"):
             _check_loss(experiment, module, part)
+
+
+def _check_stateless(experiment: Experiment) -> None:
+    """Refuse a loss with parameters: they are drawn once, and each network would go on with those of the one before."""
+    for field in ("loss", "right"):
+        value = getattr(experiment, field)
+        if isinstance(value, nn.Module) and (own := [n for n, p in value.named_parameters() if p.requires_grad]):
+            raise UsageError(
+                f"{field} has parameters of its own ({named(own)}), which no network would start anew: make them part "
+                "of what model() returns, and give them out with the outputs."
+            )
 
 
 def check_device(device: str) -> None:
@@ -54,6 +69,8 @@ def check_answers(right: Any, n: int) -> Tensor:
 def _check_loss(experiment: Experiment, module: nn.Module, part: str) -> None:
     inputs, targets = getattr(experiment, part)
     which = torch.linspace(0, count(inputs) - 1, min(LOOKED_AT, count(inputs))).long()
+    odd = _not_finite((inputs, targets))
+    which = torch.cat([which, torch.tensor(odd[:1], dtype=torch.long)])
     x, y = (put(pick(values, which), experiment.device) for values in (inputs, targets))
     try:
         outputs = through(module, x)
@@ -63,8 +80,19 @@ def _check_loss(experiment: Experiment, module: nn.Module, part: str) -> None:
         kinds = named(list(dict.fromkeys(f"{t.dtype} {tuple(t.shape[1:])}" for t in leaves(x))))
         raise UsageError(f"the model does not take an example of {part} ({kinds}): {said(error)}.") from error
     _check_labels(experiment, part, outputs, targets)
-    loss = _loss(experiment, part, outputs, y)
+    loss, again = (_seeded_loss(experiment, part, outputs, y) for _ in "12")
     check_answers(_right(experiment, part, outputs, y), len(which))
+    if torch.isnan(loss) or (part == "train" and not torch.isfinite(loss)):
+        why = f"example {odd[0]:,} holds a number that is not finite" if odd else "before any training"
+        raise UsageError(f"the loss on {part} is {float(loss.detach())} ({why}): nothing can be learnt from that.")
+    _check_likelihood(experiment, outputs)
+    first, second = float(loss.detach()), float(again.detach())
+    if not math.isclose(first, second, rel_tol=1e-4, abs_tol=1e-8):
+        raise UsageError(
+            f"the loss of the same outputs and targets is {first:.6g}, then {second:.6g}: "
+            "it keeps something from call to call, which one network would hand on to the next. Make that part of the "
+            "model."
+        )
     if part == "train" and not loss.requires_grad and not _learns(experiment, module, x, y):
         raise UsageError("the loss does not depend on any parameter that can be trained: nothing would be learnt.")
     try:
@@ -78,6 +106,29 @@ def _check_loss(experiment: Experiment, module: nn.Module, part: str) -> None:
         )
 
 
+def _not_finite(values: Several) -> list[int]:
+    """Places of examples that hold a number that is none, or is infinite."""
+    odd = torch.zeros(count(values), dtype=torch.bool)
+    for t in leaves(values):
+        if t.is_floating_point() or t.is_complex():
+            odd |= ~torch.isfinite(t).reshape(len(t), -1).all(1).cpu()
+    return odd.nonzero().flatten().tolist()
+
+
+def _check_likelihood(experiment: Experiment, outputs: Any) -> None:
+    """Refuse outputs that are no logarithms of probabilities where the loss takes them for such: the more they grow,
+    the smaller it would be."""
+    loss = experiment.loss
+    if not (loss is functional.nll_loss or type(loss) is nn.NLLLoss) or not isinstance(outputs, Tensor):
+        return
+    total = outputs.detach().float().exp().sum(1)
+    if not torch.allclose(total, torch.ones_like(total), atol=1e-2):
+        raise UsageError(
+            "nll_loss takes logarithms of probabilities, and those of the model's outputs do not add up to 1: end the "
+            "model with LogSoftmax, or use cross_entropy."
+        )
+
+
 def _learns(experiment: Experiment, module: nn.Module, inputs: Any, targets: Any) -> bool:
     """Whether the loss has a gradient in training mode, where it has none in evaluation mode: a model may answer by an
     average of its weights there."""
@@ -86,6 +137,11 @@ def _learns(experiment: Experiment, module: nn.Module, inputs: Any, targets: Any
         return bool(experiment.loss(through(module, inputs), targets).requires_grad)
     finally:
         module.eval()
+
+
+def _seeded_loss(experiment: Experiment, part: str, outputs: Any, targets: Several) -> Tensor:
+    with chance(seeded(experiment, "look"), experiment.device):  # a loss may draw
+        return _loss(experiment, part, outputs, targets)
 
 
 def _loss(experiment: Experiment, part: str, outputs: Any, targets: Several) -> Tensor:

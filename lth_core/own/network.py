@@ -62,7 +62,9 @@ def trained(experiment: Experiment, ticket: Ticket, key: tuple[int | str, ...]) 
     """`train`, of an experiment that has been looked at."""
     e, where = experiment, torch.device(experiment.device)
     with chance(seeded(e, *key, "train"), e.device):
-        module = ticket.into(e.model()).to(where)
+        module = e.model()
+        ticket = ticket.fits(module)
+        module = ticket.into(module).to(where)
         masks = {n: m.to(where) for n, m in ticket.masks.items()}
         inputs, targets = put(e.train, where)
         optimizers, schedules = optimizers_of(e, module)

@@ -29,6 +29,12 @@ def optimizers_of(experiment: Experiment, module: nn.Module) -> tuple[list[Optim
             f"the optimizer gets nothing of {named(left)}: give it all parameters, or set requires_grad of those that "
             "stay as they are to False in model()."
         )
+    own = {id(p) for p in module.parameters()}
+    if others := len(given - own):
+        raise UsageError(
+            f"the optimizer has {others} parameters that are not the module's (of a loss, or another module): training "
+            "would carry them from one network to the next. Make them part of what model() returns."
+        )
     if experiment.schedule is None:
         return optimizers, []
     schedule, of = experiment.schedule, optimizers[0] if len(optimizers) == 1 else optimizers

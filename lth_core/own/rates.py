@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -40,9 +42,50 @@ def rates_of(module: nn.Module, rate: float = 0.2, last: float = 0.5) -> dict[st
     if lazy := [n for n, p in module.named_parameters() if is_lazy(p)]:
         raise UsageError(f"{named(lazy)} has no shape yet: run one batch through the module first.")
     owners = dict(module.named_modules())
-    names = [name for name, p in module.named_parameters() if p.requires_grad and _is_weight(owners, name, p)]
+    names = [
+        name for name, p in module.named_parameters()
+        if p.requires_grad and _is_weight(owners, name, p) and keeps_zeros(module, name)
+    ]  # fmt: skip
     output = _output(module, names)
     return {name: rate * (last if name == output else 1) for name in names}
+
+
+def check_pruned(module: nn.Module, names: Iterable[str]) -> None:
+    """Refuse parameters in which pruning by magnitude would not prune what the network computes with."""
+    parameters = dict(module.named_parameters())
+    at: dict[int, list[str]] = {}
+    for name, p in parameters.items():
+        at.setdefault(p.data_ptr(), []).append(name)
+    for name in names:
+        p = parameters[name]
+        if not (p.is_floating_point() or p.is_complex()):
+            raise UsageError(f"{name} holds {p.dtype}, which has no magnitudes to prune by: leave it out of rates.")
+        if not keeps_zeros(module, name):
+            raise UsageError(
+                f"a weight that is computed from {name} is not 0 where that is, so pruning it would prune nothing: "
+                "leave it out of rates."
+            )
+        if p.numel() and len(at[p.data_ptr()]) > 1:
+            raise UsageError(
+                f"{named(at[p.data_ptr()])} are several parameters in one memory, where masks would overwrite each "
+                "other: make one parameter of them, and read it in each place."
+            )
+
+
+def keeps_zeros(module: nn.Module, name: str) -> bool:
+    """Whether a parametrised weight is 0 where the original `name` is, as under weight or spectral normalisation, and
+    not where it is made an orthogonal matrix. Of what is not parametrised it is."""
+    path, own = _owner(name)
+    parts: Any = getattr(dict(module.named_modules())[path], "parametrizations", {})
+    if own not in parts or not name.rpartition(".")[2].startswith("original"):
+        return True
+    tried = copy.deepcopy(parts[own])
+    original = getattr(tried, name.rpartition(".")[2])
+    with torch.no_grad():
+        odd = (torch.rand(original.shape, generator=torch.Generator().manual_seed(0)) < 0.5).to(original.device)
+        original.masked_fill_(odd, 0)
+        made = tried()
+    return made.shape != original.shape or not bool(made[odd].nan_to_num(0).any())
 
 
 def _is_weight(owners: dict[str, nn.Module], name: str, p: nn.Parameter) -> bool:

@@ -221,9 +221,8 @@ def _starts(experiment: Experiment, start: Ticket | Mapping[int, Ticket] | None,
     if missing := [t for t in trials if t not in given]:
         raise UsageError(f"start lacks a ticket for trial {missing[0]}; it has {', '.join(map(str, given)) or 'none'}.")
     module = built(experiment, 0, "init")
-    for trial in trials:
-        given[trial].fits(module)
-    return {trial: given[trial] for trial in trials}
+    fitting = {id(given[trial]): given[trial].fits(module) for trial in trials}
+    return {trial: fitting[id(given[trial])] for trial in trials}
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, Mapping, Set
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +17,9 @@ State = dict[str, Tensor]  # a module's state dict: parameters and buffers by na
 Masks = dict[str, Tensor]  # parameter name -> bool of its shape, True = kept
 SHOWN = 4  # names in a refusal
 LONG = 100  # characters of a name that a sentence repeats
+# What wrappers put into names: torch.compile, FSDP, activation checkpoints; DataParallel and AveragedModel in front.
+WRAPPED = re.compile(r"(?:(?<=\.)|^)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.|^(?:module\.)+")
+Value = TypeVar("Value")
 
 
 def masked(weights: State, masks: Masks) -> State:
@@ -49,7 +53,7 @@ def hold(module: nn.Module, masks: Masks, *, gradients: bool = False) -> None:
     0.0
     """
     every = dict(module.named_parameters(remove_duplicate=False))  # a tied one by each of its names
-    for name, mask in masks.items():
+    for name, mask in renamed(masks, every).items():
         if name not in every:
             raise UsageError(f"there is a mask of {name} and no such parameter; there are {named(every)}.")
         p = every[name]
@@ -69,7 +73,11 @@ def mask_like(name: str, mask: Any, weight: Tensor) -> Tensor:
     """`mask` as bool, `name` being the parameter that it belongs to and whose shape it has to have."""
     made = as_mask(name, mask)
     if made.shape != weight.shape:
-        raise UsageError(f"the mask of {name} has shape {tuple(made.shape)}, the weights have {tuple(weight.shape)}.")
+        turned = made.dim() > 1 and tuple(reversed(made.shape)) == tuple(weight.shape)
+        why = ", the same axes in another order (Keras: torchprune.from_keras turns them)" if turned else ""
+        raise UsageError(
+            f"the mask of {name} has shape {tuple(made.shape)}, the weights have {tuple(weight.shape)}{why}."
+        )
     return made
 
 
@@ -87,6 +95,19 @@ def as_mask(name: str, mask: Any) -> Tensor:
             f"the mask of {name} holds {odd[0].item():.6g}: give bool, or exactly 0 where pruned and 1 where kept."
         )
     return mask.detach() != 0
+
+
+def renamed(values: Mapping[str, Value], like: Mapping[str, Any]) -> dict[str, Value]:
+    """`values` by the names that `like` has, where these differ only in what wrappers put into names; else as they are.
+
+    >>> renamed({"0.weight": 1}, {"_orig_mod.0.weight": 0, "_orig_mod.0.bias": 0})
+    {'_orig_mod.0.weight': 1}
+    """
+    if values.keys() <= like.keys():
+        return dict(values)
+    bare = {WRAPPED.sub("", n): n for n in like}
+    made = {bare.get(WRAPPED.sub("", n), n): v for n, v in values.items()}
+    return made if len(made) == len(values) and len(bare) == len(like) else dict(values)
 
 
 def module_state(module: nn.Module) -> State:

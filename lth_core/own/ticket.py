@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from lth_core.atomic_files import refuse_others, replaced
 from lth_core.errors import UsageError
-from lth_core.own.states import Masks, State, hold, mask_like, named, said
+from lth_core.own.states import Masks, State, hold, mask_like, named, renamed, said
 from lth_core.store.cell import digest_of_ticket
 
 FORMAT = "lth-own-ticket-1"
@@ -26,8 +27,9 @@ READ = (FORMAT, "lth-ticket-1")  # the latter: `python -m lth_core export`
 class Ticket:
     """A mask with the weights to start from: `weights` is a whole state dict, 0 where `masks` is False.
 
-    Masks are kept as bool. Given may be numbers of any type that are exactly 0 and 1; anything else, a mask of another
-    shape than its weights, or of none, is a `UsageError`. Without masks it is the whole network.
+    Both are copies, which no training changes. Masks are kept as bool. Given may be numbers of any type that are
+    exactly 0 and 1; anything else, a mask of another shape than its weights, or of none, is a `UsageError`. Without
+    masks it is the whole network.
 
     >>> layer = torch.nn.Linear(2, 1)
     >>> ticket = Ticket({"weight": torch.tensor([[0.0, 2.0]]), "bias": torch.zeros(1)},
@@ -47,31 +49,34 @@ class Ticket:
         if missing := self.masks.keys() - weights.keys():
             raise UsageError(f"there are masks of {named(missing)} and no such weights; there are {named(weights)}.")
         object.__setattr__(self, "weights", weights)
-        object.__setattr__(self, "masks", {n: mask_like(n, m, weights[n]) for n, m in self.masks.items()})
+        object.__setattr__(self, "masks", {n: mask_like(n, m, weights[n]).clone() for n, m in self.masks.items()})
 
     def into(self, module: nn.Module) -> nn.Module:
         """`module` with the ticket's weights; to train it, hold its masks too (`hold`, or `torchprune.apply`).
 
-        Weights that are not the module's, by name and shape, are a `UsageError`."""
-        self.fits(module)
+        Weights that are not the module's, by name and shape, are a `UsageError`; what torch.compile or DataParallel
+        put into names does not count."""
+        ticket = self.fits(module)
         try:
-            module.load_state_dict(self.weights)
+            module.load_state_dict(ticket.weights)
         except RuntimeError as error:  # what a module of its own makes of its state
             raise UsageError(f"the module does not take the ticket's weights ({said(error)}).") from error
         with torch.no_grad():  # a tied weight is loaded by each of its names, of which the masked one has to be last
             for name, p in module.named_parameters(remove_duplicate=False):
-                if name in self.masks:
-                    p.copy_(self.weights[name])
-        hold(module, self.masks)
+                if name in ticket.masks:
+                    p.copy_(ticket.weights[name])
+        hold(module, ticket.masks)
         return module
 
-    def fits(self, module: nn.Module) -> None:
-        """Refuse a module whose state dict has other names or shapes than the ticket's weights."""
+    def fits(self, module: nn.Module) -> Ticket:
+        """The ticket by the module's own names; a module whose state dict has other names or shapes is refused."""
         if lazy := [n for n, p in module.named_parameters() if torch.nn.parameter.is_lazy(p)]:
             raise UsageError(f"{named(lazy)} has no shape yet: run one batch through the module first.")
         if odd := [n for n, p in module.named_parameters() if p.is_meta]:
             raise UsageError(f"{named(odd)} of the module has no values (device meta): build it on a device first.")
         own = module.state_dict()
+        if self.weights.keys() != own.keys() and (found := renamed(self.weights, own)).keys() == own.keys():
+            return Ticket(found, renamed(self.masks, own)).fits(module)
         lacks, more = own.keys() - self.weights.keys(), self.weights.keys() - own.keys()
         if lacks or more:
             raise UsageError(
@@ -85,6 +90,7 @@ class Ticket:
                     f"the ticket is of another module: {name} has shape {tuple(there.shape)} in it and "
                     f"{tuple(w.shape)} in the module."
                 )
+        return self
 
     def save(self, file: str | Path) -> None:
         """One safetensors file in the layout of `python -m lth_core export`: each entry of the state dict by its name,
@@ -189,5 +195,7 @@ def home(file: str | Path) -> Path:
 
 
 def _tensor(value: object) -> Tensor:
-    """numpy arrays as tensors; all else as it is, such as the extra state of a module."""
-    return torch.from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value  # type: ignore
+    """A copy: of numpy arrays as tensors, of tensors where they are, of all else, such as a module's extra state."""
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(np.array(value, order="C"))
+    return value.detach().clone() if isinstance(value, Tensor) else copy.deepcopy(value)  # type: ignore[return-value]

@@ -7,13 +7,14 @@ whoever prunes. These functions take masks across, so that either side can go on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from lth_core.errors import UsageError
 from lth_core.own import Ticket, masked
-from lth_core.own.states import Masks, State, named
+from lth_core.own.states import Masks, State, named, renamed
 from lth_core.torchprune.forms import from_zeros, read, unread, written
 from lth_core.torchprune.kernels import from_keras, to_keras
 from lth_core.torchprune.modules import apply, plain
@@ -79,6 +80,11 @@ def ticket_of(source: Source, initial: Source, *, zeros: bool | Sequence[str] = 
     >>> ticket_of(pruned, initial).weights["weight"].tolist()
     [[0.0, 4.0]]
     """
+    if initial is source or (isinstance(initial, str | Path) and initial == source):
+        raise UsageError(
+            "initial is the pruned network itself, so it holds trained values: keep a copy before training."
+        )
+    source, initial = (found(s).tensors if isinstance(s, str | Path) else s for s in (source, initial))  # read once
     masks = masks_of(source, zeros=zeros)
     if not masks:
         raise UsageError(f"the network has no masks, so the whole of it would pass as a ticket: {AS_ZEROS}.")
@@ -86,26 +92,38 @@ def ticket_of(source: Source, initial: Source, *, zeros: bool | Sequence[str] = 
         raise UsageError("the masks prune nothing, so the whole network would pass as a ticket.")
     _check_kept(source, initial)
     weights = state_of(initial)
+    masks = renamed(masks, weights)
+    if all(n not in weights and f"{n}.weight" in weights for n in masks):  # by layer
+        masks = {f"{n}.weight": m for n, m in masks.items()}
     if missing := masks.keys() - weights.keys():
         raise UsageError(
             f"the initial weights lack {named(missing)}: give the module's whole state dict{_prefix(masks, weights)}."
         )
+    if not isinstance(source, nn.Module):
+        _check_whole(source, weights, masks)
     return Ticket(masked(weights, masks), masks)
+
+
+def _check_whole(source: Source, initial: State, masks: Masks) -> None:
+    """Refuse a part of a network: its masks would leave the rest of it whole. (Masks alone come without weights.)"""
+    initial = {n: w for n, w in initial.items() if _there(w) and w.dim() > 1}
+    state = renamed(state_of(source), initial)
+    if state and (missing := initial.keys() - state.keys() - masks.keys()):
+        raise UsageError(
+            f"the pruned network lacks {named(missing)}, which the initial weights have: give all of it (of a network "
+            "in several files, the one that ends in .index.json)."
+        )
 
 
 def _check_kept(source: Source, initial: Source) -> None:
     """Refuse initial weights in the memory of the pruned network."""
     theirs = {t.data_ptr(): n for n, t in found(source).tensors.items() if _there(t)}
     for name, t in found(initial).tensors.items():
-        if _there(t) and t.data_ptr() in theirs and initial is not source and not isinstance(initial, str):
+        if _there(t) and t.data_ptr() in theirs:
             raise UsageError(
                 f"initial has {name} in the very memory of the pruned network, so it holds trained values: keep a copy "
                 "before training, as copy.deepcopy(module.state_dict())."
             )
-    if initial is source:
-        raise UsageError(
-            "initial is the pruned network itself, so it holds trained values: keep a copy before training."
-        )
 
 
 def _there(value: Any) -> bool:
@@ -117,6 +135,7 @@ def _prefix(masks: Masks, weights: State) -> str:
     for long, short, whose in ((masks, weights, "the masks"), (weights, masks, "the initial weights")):
         for name in long:
             for other in short:
-                if name.endswith(f".{other}"):
-                    return f" ({whose} have {name.removesuffix(other)!r} before each name: take it off)"
+                before = name.removesuffix(other)
+                if before != name and not before[-1].isalnum():
+                    return f" ({whose} have {before!r} before each name: take it off)"
     return ""

@@ -3,7 +3,7 @@
 X_orig, X_mask                                            torch.nn.utils.prune, and Lightning's ModelPruning on it
 parametrizations.X.original, parametrizations.X.N.mask    torch.ao, torchao, `apply` here
 X, X.mask                                                 `Ticket.save`, `python -m lth_core export`
-X (integers or bool, all 0 or 1)                          masks alone, as OpenLTH's mask.pth
+X, or X.mask or X_mask in all names (all 0 or 1)          masks alone, as OpenLTH's mask.pth
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lth_core.errors import UsageError
 from lth_core.own import Ticket
-from lth_core.own.states import Masks, State, as_mask, copied, named
+from lth_core.own.states import SHOWN, Masks, State, as_mask, copied, named
 from lth_core.torchprune.sources import Found
 
 ORIG, MASK = "_orig", "_mask"
@@ -51,12 +52,15 @@ def read(found: Found) -> tuple[Masks, State]:
                 gone.add(name)
     state = {renamed.get(n, n): t for n, t in found.tensors.items() if n not in gone}
     if not masks and _only_masks(tensors):
-        return {n: as_mask(n, t).cpu().clone() for n, t in tensors.items()}, {}
+        suffix = next((s for s in (".mask", MASK) if all(n.endswith(s) for n in tensors)), "")
+        return {n.removesuffix(suffix): as_mask(n, t).cpu().clone() for n, t in tensors.items()}, {}
     return {n: m.cpu().clone() for n, m in masks.items()}, copied(state)
 
 
 def from_zeros(found: Found, names: list[str] | None) -> Masks:
-    """Masks that prune what is exactly 0: of the `names` given, else of each weight with two axes or more and a 0."""
+    """Masks that prune what is exactly 0: of the `names` given, else of each weight with two axes or more and a 0.
+
+    A weight that is 0 throughout is a `UsageError` where it is not named: it may have been so from the start."""
     tensors = {n: t for n, t in found.tensors.items() if isinstance(t, Tensor)}
     if found.live is not None:  # as the module computes with them, whatever holds them at 0
         tensors |= _effective(found)
@@ -69,7 +73,14 @@ def from_zeros(found: Found, names: list[str] | None) -> Masks:
         and not (found.live is not None and PARAMETRISED.fullmatch(n))
     ]  # fmt: skip
     masks = {n: (tensors[n] != 0).detach().cpu() for n in chosen}
-    masks = {n: m for n, m in masks.items() if names is not None or not bool(m.all())}
+    if names is None:
+        padding = padding_of(found)
+        masks = {n: m for n, m in masks.items() if not bool(m.all()) and not _only_row(m, padding.get(n))}
+        if whole := [n for n, m in masks.items() if not bool(m.any())]:
+            raise UsageError(
+                f"{named(whole)} is 0 throughout, by pruning or from the start (a layer that begins at 0): say by name "
+                f"what is pruned, as zeros={([n for n in masks if n not in whole] or whole)[:SHOWN]}."
+            )
     if all(bool(m.all()) for m in masks.values()):
         raise UsageError(
             "no weight is 0, so zeros tell of no pruning: the network is whole, or its masks lie elsewhere."
@@ -88,13 +99,7 @@ def unread(found: Found) -> str:
         effective = _effective(found)
         if pruned := [n for n, t in effective.items() if bool(((t == 0) & (_origin(tensors, n) != 0)).any())]:
             return f"{named(pruned)} is held at 0 by a parametrisation without a buffer `mask`"
-    padded: set[str] = set()
-    if found.live is not None:  # a row of zeros is how an embedding pads
-        padded = {
-            f"{n}.weight".lstrip(".")
-            for n, m in found.live.named_modules()
-            if getattr(m, "padding_idx", None) is not None
-        }
+    padded = padding_of(found)
     for name, t in tensors.items():
         weight = t.is_floating_point() and t.dim() > 1 and (found.weights is None or name in found.weights)
         zeros = int((t == 0).sum()) if weight and name not in padded else 0
@@ -149,10 +154,30 @@ def _parametrised_mask(tensors: Mapping[str, Tensor], root: str, weight: Tensor)
     return there[0] if there else None
 
 
+def padding_of(found: Found) -> dict[str, int]:
+    """Embeddings of a live module that pad: the name of the weight, and the row that is 0 for that reason."""
+    if found.live is None:
+        return {}
+    padding = {f"{n}.weight".lstrip("."): getattr(m, "padding_idx", None) for n, m in found.live.named_modules()}
+    return {n: row for n, row in padding.items() if row is not None}
+
+
+def _only_row(mask: Tensor, row: int | None) -> bool:
+    """Whether a mask prunes one row and nothing else."""
+    if row is None:
+        return False
+    others = torch.arange(len(mask)) != row
+    return bool(mask[others].all())
+
+
 def _only_masks(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether a dict holds masks and nothing else: 0 and 1 alone, of a type in which no weights are kept."""
-    whole = all(not t.is_floating_point() and not t.is_complex() and t.dim() > 0 for t in tensors.values())
-    return bool(tensors) and whole and all(bool(((t == 0) | (t == 1)).all()) for t in tensors.values())
+    """Whether a dict holds masks and nothing else: 0 and 1 alone. Of floats, some with two axes: a normalisation's
+    state is all 0 and 1 too when it is new."""
+    plain = all(not t.is_complex() and t.dim() > 0 for t in tensors.values())
+    typed = plain and (
+        all(not t.is_floating_point() for t in tensors.values()) or any(t.dim() > 1 for t in tensors.values())
+    )
+    return bool(tensors) and typed and all(bool(((t == 0) | (t == 1)).all()) for t in tensors.values())
 
 
 def _effective(found: Found) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ conv      (*window, in, out)       (out, in, *window)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,10 @@ def from_keras(arrays: Mapping[str, Any]) -> State:
     torch.Size([2, 3])
     """
     made = {}
-    for name, array in arrays.items():
+    for name, array in _given(arrays):
         values = np.asarray(array)
+        if values.dtype.kind not in "biufc":
+            raise UsageError(f"{name} is an array of {values.dtype}, and no kernel.")
         own = name.split(":")[0].replace("/", ".")
         if "depthwise" in own:
             raise UsageError(f"{name} is a depthwise kernel, whose axes are others: turn it by hand.")
@@ -48,8 +50,17 @@ def to_keras(state: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     (3, 2)
     """
     made = {}
-    for name, t in state.items():
+    for name, t in _given(state):
         values = t.detach().cpu()
         array = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
         made[name] = np.array(np.moveaxis(array, (0, 1), (-1, -2)) if array.ndim > 1 else array, order="C")
     return made
+
+
+def _given(values: Any) -> Iterable[tuple[str, Any]]:
+    if not isinstance(values, Mapping):
+        raise UsageError(
+            f"a {type(values).__name__} has no names: give a dict, such as "
+            "{w.path: w.numpy() for w in model.weights}."
+        )
+    return values.items()

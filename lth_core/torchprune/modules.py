@@ -51,11 +51,15 @@ def apply(module: nn.Module, ticket: Ticket, form: str = "parametrization") -> n
     """
     if form not in ("parametrization", "prune"):
         raise UsageError(f"form = {form!r} does not exist; allowed: parametrization, prune.")
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"apply takes a module, not a {type(module).__name__}.")
+    if isinstance(module, torch.jit.ScriptModule):
+        raise UsageError("weights of TorchScript cannot be masked: apply to the module that it was made of.")
     if torch_prune.is_pruned(module):
         raise UsageError("the module is pruned by torch already: give a new one, or call prune.remove first.")
     if held := [n for n, m in module.named_modules() if isinstance(m, Mask)]:
         raise UsageError(f"the module holds masks already ({named(held)}): give a new one, or call plain first.")
-    ticket.fits(module)
+    ticket = ticket.fits(module)
     every = dict(module.named_parameters(remove_duplicate=False))
     if odd := [n for n in ticket.masks if n not in every]:
         raise UsageError(f"{named(odd)} is no parameter of the module: a mask cannot hold it.")
@@ -70,7 +74,7 @@ def apply(module: nn.Module, ticket: Ticket, form: str = "parametrization") -> n
                 weight = every[name]
                 torch_prune.custom_from_mask(owner, own, mask.to(weight.device, weight.dtype))
             else:
-                _parametrise(owner, own, mask.to(every[name].device))
+                _parametrise(owner, own, mask.to(every[name].device, copy=True))  # not the ticket's
     return module
 
 
