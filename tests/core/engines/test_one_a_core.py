@@ -65,11 +65,13 @@ def test_once_it_has_to_stop_nothing_unfinished_is_yielded() -> None:
 
 
 def test_an_error_is_raised_where_the_caller_waits_and_ends_the_others() -> None:
-    ended = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
 
     def job(index: int, ending: threading.Event, report: Told, keep: Told) -> Trained:
         if index:
+            assert begun.wait(30)
             raise MemoryError("no room")
+        begun.set()
         if ending.wait(30):
             ended.set()
         return trained(index)
@@ -80,14 +82,17 @@ def test_an_error_is_raised_where_the_caller_waits_and_ends_the_others() -> None
 
 
 def test_who_takes_no_more_ends_the_others() -> None:
-    seen = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
 
     def job(index: int, ending: threading.Event, report: Told, keep: Told) -> Trained:
-        if index and ending.wait(30):
-            seen.set()
+        if index:
+            begun.set()
+            if ending.wait(30):
+                ended.set()
+        assert begun.wait(30)
         return trained(index)
 
     results = side_by_side(job, [1.0, 1.0], name="a", threads=2)
     assert next(results)[0] == 0
     results.close()  # type: ignore[attr-defined]
-    assert seen.is_set()
+    assert ended.is_set()
