@@ -201,7 +201,7 @@ def needed(project: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment that holds this tree's wheel, made from its source archive as `python -m build` makes
+    """The Python of an environment that holds this tree's wheel, made from its source archive as `python -m build` does
     it, and the core's dependencies, which are links to those installed here: nothing of the book's or this checkout."""
     folder = tmp_path_factory.mktemp("bare")
     tree, packages = folder / "tree", folder / "packages"
