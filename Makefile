@@ -55,7 +55,7 @@ $(VENV)/.lab: notebooks/requirements.lock | $(READY)
 
 class: _build/class/.ready  ## the exercises in Jupyter, in a minute and 400 MB: neither numba nor torch
 	_build/class/bin/python -m lth_companion.classroom.without_solutions --keep exercises
-	cd exercises && ../_build/class/bin/jupyter nbclassic $(ROOT_TOO)
+	cd exercises && ../_build/class/bin/jupyter nbclassic --NotebookApp.show_banner=False $(ROOT_TOO)
 
 # The installers go when their work is done: 30 MB.
 _build/class/.ready: notebooks/teach/requirements.lock

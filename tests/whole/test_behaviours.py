@@ -15,7 +15,7 @@ import numpy as np
 import papermill
 import pytest
 import torch
-from ipywidgets.embed import embed_minimal_html
+from ipywidgets.embed import dependency_state, embed_minimal_html
 from nbclient import NotebookClient
 from papermill.exceptions import PapermillExecutionError
 from places import ROOT
@@ -131,7 +131,8 @@ def test_a_page_with_a_widget_of_ours_needs_the_network(tmp_path: Path):
     class Here(anywidget.AnyWidget):
         _esm = "export default {render({el}) {el.textContent = 'here'}}"
 
-    embed_minimal_html(tmp_path / "a.html", views=[Here()], title="a")
+    shown = Here()
+    embed_minimal_html(tmp_path / "a.html", views=[shown], title="a", state=dependency_state([shown]))  # no others'
     page = (tmp_path / "a.html").read_text("utf-8")
     scripts = re.findall(r'<script[^>]*\ssrc="([^"]+)"', page)
     assert scripts and all(s.startswith("https://") for s in scripts)

@@ -201,8 +201,8 @@ def needed(project: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment that holds the wheel of this tree and the core's dependencies, which are links to
-    those installed here: nothing of the book's, nothing of this checkout."""
+    """The Python of an environment that holds this tree's wheel, made from its source archive as `python -m build` does
+    it, and the core's dependencies, which are links to those installed here: nothing of the book's or this checkout."""
     folder = tmp_path_factory.mktemp("bare")
     tree, packages = folder / "tree", folder / "packages"
     for package in ("lth_core", "lth_companion"):
@@ -210,7 +210,10 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, tree]
+    archive = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", archive, folder], cwd=tree, check=True, capture_output=True)
+    (source,) = folder.glob("*.tar.gz")
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, source]
     subprocess.run(build, check=True, capture_output=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "env"], check=True)
     python = folder / "env" / "bin" / "python"
@@ -255,6 +258,8 @@ def test_the_wheel_alone_judges_and_says_what_it_has(bare: Path, tmp_path: Path)
     assert found and found == {name: accepted[name] for name in found}
     ran = in_bare(bare, ["-m", "lth_core", "status", "iclr-fig04", "--json"], tmp_path)
     assert ran.returncode == 1 and json.loads(ran.stdout)[0]["have"] == 0, ran.stderr
+    ran = in_bare(bare, ["-m", "lth_core", "data", "digits", "--no-fetch"], tmp_path)
+    assert ran.returncode == 0 and "comes along" in ran.stdout, ran.stderr
 
 
 def test_no_path_of_one_machine_is_committed() -> None:

@@ -53,8 +53,9 @@ def test_it_solves_and_grades_the_exercises(python: Path, name: str, tmp_path: P
 
 @contextmanager
 def classic(python: Path, folder: Path) -> Iterator[str]:
-    """The address that the class's Jupyter says when it is started in a folder."""
-    command = [python.parent / "jupyter", "nbclassic", "--allow-root", "--no-browser"]
+    """The address that Jupyter says when it is started in a folder as `make class` does."""
+    (words,) = re.findall(r"/jupyter (nbclassic.*?) \$\(ROOT_TOO\)$", (ROOT / "Makefile").read_text(), re.M)
+    command = [python.parent / "jupyter", *words.split(), "--allow-root", "--no-browser"]
     process = subprocess.Popen(
         command, cwd=folder, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -94,6 +95,7 @@ def test_an_exercise_is_solved_in_it(python: Path, browser: Any, tmp_path: Path)
         page.goto(address.replace("/tree", f"/notebooks/{name}.ipynb", 1))
         page.locator("#notebook-container .cell").first.wait_for()
         page.locator(".kernel_idle_icon").wait_for()
+        assert not page.get_by_text("migration plan").count(), "a banner about other versions than the class's"
         page.evaluate(ANSWER, answers)
         until(page, DONE)
         assert not page.evaluate(FAILED)
