@@ -24,7 +24,7 @@ from bs4 import BeautifulSoup
 from places import SHARED
 from scipy import stats
 
-from lth_companion.claims import bounds, curves, families, printed_settings, statements, xor
+from lth_companion.claims import bounds, curves, multiple_testing, printed_settings, statements, xor
 from lth_companion.claims import opened_tickets as insides
 from lth_companion.claims import sizes as sweeps
 from lth_companion.claims import tests as claim_tests
@@ -541,7 +541,7 @@ def test_our_own_statistics_are_those_of_scipy() -> None:
     rng = np.random.default_rng(1)
     for n in (1, 4, 30):
         p = rng.integers(0, 20, n) / 100  # with ties
-        assert families.benjamini_hochberg(p) == pytest.approx(stats.false_discovery_control(p), rel=1e-14)
+        assert multiple_testing.benjamini_hochberg(p) == pytest.approx(stats.false_discovery_control(p), rel=1e-14)
     for above, size in ((0, 9), (9, 9), (4, 9), (640, 1200), (130_000, 261_000)):
         own, theirs = insides.mirrored(0.0, above, size), stats.binomtest(above, size)
         assert (own.low, own.high) == pytest.approx([100 * x - 50 for x in theirs.proportion_ci()], abs=1e-9)
