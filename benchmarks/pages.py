@@ -44,9 +44,9 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
+def served(folder: Path, files: type[Files] = Files) -> Iterator[str]:
     """The address of a local server of a folder."""
-    server = Server(("127.0.0.1", 0), functools.partial(Files, directory=str(folder)))
+    server = Server(("127.0.0.1", 0), functools.partial(files, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

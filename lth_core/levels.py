@@ -96,10 +96,9 @@ def curve(table: pd.DataFrame, column: str, arm: str = "ticket", **fields: Any) 
     np.add.at(total, (row[there], level[there]), values[there])
     np.add.at(count, (row[there], level[there]), 1)
     means = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
-    made = pd.DataFrame(means, index=trials, columns=depths)
-    if 0.0 in made and not np.isfinite(made[0.0]).any():
+    if depths[0] == 0 and not np.isfinite(means[:, 0]).any():
         raise Lacking(f"the unpruned network has no {column} (it never gets there)")
-    return made
+    return pd.DataFrame(means, index=trials, columns=depths)
 
 
 def cut_off(table: pd.DataFrame, column: str, **side: Any) -> pd.DataFrame | None:
@@ -160,10 +159,11 @@ def along(c: Curve, depths: NDArray, at: float | str | None) -> Curve:
     return pd.DataFrame([read(v) for v in c.to_numpy(float)], index=c.index, columns=depths)
 
 
-def mean(values: NDArray) -> NDArray:
+def mean(values: NDArray, axis: int = 0) -> NDArray:
     """Mean over trials, of those that have a value (a network may never converge)."""
-    count = np.isfinite(values).sum(0)
-    return np.where(count > 0, np.nansum(values, axis=0) / np.maximum(count, 1), np.nan)
+    there = np.isfinite(values)
+    count = there.sum(axis)
+    return np.where(count > 0, np.where(there, values, 0).sum(axis) / np.maximum(count, 1), np.nan)
 
 
 def extreme(values: NDArray, high: bool) -> float:
@@ -191,5 +191,10 @@ def rank_correlation(x: NDArray, y: NDArray) -> float:
 
 def ranks(values: NDArray) -> NDArray[np.float64]:
     """Ranks from 1, equal values at their mean rank. (`scipy.stats.rankdata` takes a millisecond for 20 numbers.)"""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - (count - 1) / 2)[place]
+    order = np.argsort(values)
+    rising = values[order]
+    starts = np.flatnonzero(np.r_[True, rising[1:] != rising[:-1]])  # of equal values
+    count = np.diff(starts, append=len(values))
+    made = np.empty(len(values))
+    made[order] = np.repeat(starts + (count + 1) / 2, count)
+    return made

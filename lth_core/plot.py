@@ -157,7 +157,8 @@ def svg(fig: Figure, *, name: str, alt: str) -> str:
         body = body.replace(color, css(arm))
     body = body.replace(PAGE, "var(--lth-page, Canvas)")
     width, height = 72 * fig.get_size_inches()
-    style = f"max-width: {1.45 * width:.0f}px; height: auto; stroke-linejoin: round; stroke-linecap: butt"
+    size = f"max-width: {1.45 * width:.0f}px; height: auto; aspect-ratio: {width:g} / {height:g}"
+    style = f"{size}; stroke-linejoin: round; stroke-linecap: butt"
     return (
         f'<svg class="lth" role="img" aria-label="{escape(alt)}" viewBox="0 0 {width:g} {height:g}" width="100%" '
         f'style="{style}" xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'

@@ -132,17 +132,23 @@ class Spec:
             changes = {**changes, **UNPRUNED}
         if unknown := changes.keys() - KINDS.keys():
             raise TypeError(f"a row has no field {min(unknown)!r}")
-        made = object.__new__(Spec)  # most fields are this row's, which were looked at: a figure has thousands of rows
-        vars(made).update(vars(self), round=round, **changes)
+        made = self._but({"round": round, **changes})
         made._check(("round", *changes))
         return made
 
-    def in_trial(self, trial: int) -> Spec:
-        """This row in another trial."""
+    def _but(self, changes: dict[str, Any]) -> Spec:
+        """This row with other fields, not looked at: the rest were, and a figure has thousands of rows."""
         made = object.__new__(Spec)
-        vars(made).update(vars(self), trial=trial)
-        if type(trial) is not int or not 0 <= trial < LARGE:
-            made._check(("trial",))
+        object.__setattr__(made, "__dict__", vars(self) | changes)
+        return made
+
+    def with_counts(self, **counts: int) -> Spec:
+        """This row in another trial, at another round above 0, or another redraw (replicate) of it."""
+        if counts.get("round") == 0 or not counts.keys() <= {"trial", "round", "replicate"}:
+            raise TypeError(f"{counts} are no such counts; the unpruned network is at_round(0).")
+        made = self._but(counts)
+        if any(type(n) is not int or not 0 <= n < LARGE for n in counts.values()):
+            made._check(counts)
         return made
 
     @property

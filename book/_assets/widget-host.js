@@ -76,8 +76,7 @@
     model.on("change", () => { clearTimeout(waiting); waiting = setTimeout(write, 150); });
   }
 
-  async function show(place, saved, number) {
-    const id = JSON.parse(place.textContent).model_id;
+  async function show(place, id, number) {
     const el = document.createElement("div");
     place.after(el);
     try {
@@ -100,16 +99,24 @@
     }
   }
 
-  function start() {
-    const states = [...document.querySelectorAll(`${WIDGET}state+json"]`)].map((s) => JSON.parse(s.textContent).state);
-    const saved = Object.assign({}, ...states);
-    const linked = [];
-    for (const place of document.querySelectorAll(`${WIDGET}view+json"]`)) {
+  // Whether the parser has left an element: until then its text may be half there.
+  function whole(element) {
+    for (let e = element; e; e = e.parentNode) if (e.nextSibling) return true;
+    return document.readyState !== "loading";
+  }
+
+  // As soon as a control's place is there it is shown: readers of a long page need not wait for its end.
+  const saved = {}, linked = [], seen = new WeakSet();
+  function look() {
+    const fresh = (kind) => [...document.querySelectorAll(`${WIDGET}${kind}+json"]`)].filter((e) => !seen.has(e) && whole(e));
+    for (const states of fresh("state")) Object.assign(saved, JSON.parse(states.textContent).state), seen.add(states);
+    for (const place of fresh("view")) {
       const id = JSON.parse(place.textContent).model_id;
+      seen.add(place);
       if (saved[id]?.state.linked?.length && !linked.includes(id)) linked.push(id);
-      show(place, saved, linked.indexOf(id) + 1);
+      show(place, id, linked.indexOf(id) + 1);
     }
   }
-  if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
-  else start();
+  new MutationObserver(look).observe(document, { childList: true, subtree: true });
+  look();
 })();

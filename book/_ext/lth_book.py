@@ -21,6 +21,11 @@ from lth_companion.pages import download, figure_index
 LOG = logging.getLogger(__name__)
 PLACE = re.compile(r"<!-- lth: ([\w.]+)\.(\w+) -->")  # a function of a module of lth_companion that gives Markdown
 
+NOW = r'[^"]*(?:documentation_options|widget-host)\.js'
+DATA = r'data-[\w-]+="[^"]*"'
+# The theme's search while you type, which is switched off: a fifth of a megabyte on every page.
+SEARCH = re.compile(r'\s*<script (?:defer )?src="[^"]*(?:searchtools|language_data|searchindex)\.js"></script>')
+
 # Theme and bibliography write roles that ARIA does not allow where they stand, or names that differ from what is shown.
 # Versions of both are pinned; tests/whole/test_site.py runs axe-core on every page.
 REPAIRS = [
@@ -34,6 +39,8 @@ REPAIRS = [
     (r'<th(?: class="head")?>\s*(?:<p>\s*</p>)?\s*</th>', "<td></td>"),  # the corner of a data frame heads nothing
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
     (r'<button onclick="(?:window\.print|toggleFullScreen)\(\)"', "<button"),  # book.js does their work
+    # Scripts wait for the page, not the page for them: but what later ones in the page read, and our host of controls.
+    (rf'<script((?: {DATA})*) src="((?!{NOW})[^"]*)"></script>', r'<script defer\1 src="\2"></script>'),
     (r'<script type="text/x-thebe-config">[^<]*</script>\s*<script>kernelName = [^<]*</script>', ""),
     (
         r'<div class="sidebar-primary-item">(\s*<a class="navbar-brand)',
@@ -160,6 +167,8 @@ def finish(app, exception):
         before = text = path.read_text("utf-8")
         for pattern, replacement in REPAIRS:
             text = re.sub(pattern, replacement, text)
+        if path.name != "search.html":
+            text = SEARCH.sub("", text)
         if "<head>" in text:  # else a fragment that no reader opens
             text, strange = guarded(text, scripts, modules)
             for beginning in strange:

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lth_companion.claims.printed_settings import declared
-from lth_companion.claims.readings import ALONE, CONVERGENCE, Reading, Settles, changed, inner_columns
+from lth_companion.claims.readings import ALONE, Reading, Settles, changed, converging
 from lth_companion.claims.statements import Claim, Part, columns_of
 from lth_companion.claims.tests import named, traits
 from lth_companion.experiments import catalogue
@@ -27,7 +28,8 @@ from lth_core.store.cell import MADE, key_of
 
 NEEDS_NO_RESULTS = ("xor", "settings")  # needs of tests that no published network serves
 TOLD = ("dataset", "arch", "optimizer", "lr", "batch_size", "iterations", "round", "arm", "trial")  # of a network
-_told = attrgetter(*TOLD)
+CHAIN = ("dataset", "arch", "optimizer", "lr", "batch_size", "iterations", "trial")  # the same in all rounds of one
+_told, _chain = attrgetter(*TOLD), attrgetter(*CHAIN)
 
 
 def with_curves(
@@ -77,10 +79,11 @@ def told_warmup(spec: Spec) -> int:
 
 
 def read_by_tests(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with its levels, without the columns that no test reads. Texts become objects: tests compare them row by
-    row, and Arrow's would be unpacked each time."""
+    """A table with its levels, without the columns that no test reads. Texts and names become objects: tests compare
+    them row by row, and Arrow's would be unpacked each time."""
     table = with_depth(table[[c for c in table if c not in MADE or c in SUMMARY]])
-    return table.astype({c: object for c in table if isinstance(table[c].dtype, pd.StringDtype)}).copy()
+    table = table.astype({c: object for c in table if isinstance(table[c].dtype, pd.StringDtype)})
+    return table.set_axis(table.columns.astype(object), axis=1)
 
 
 class Declared:
@@ -137,6 +140,7 @@ class Bench:
     def __init__(self, source: Source, profiles: Sequence[str], options: dict[str, Any]) -> None:
         self.source, self.profiles, self.options = source, profiles, options  # options: trials, seed, dataset
         self.cache: dict[tuple[str, str], Rows] = {}
+        self.asked: dict[tuple[str, str], Asked] = {}
         self.keys = set(source.keys())
 
     def table(self, specs: list[Spec]) -> pd.DataFrame:
@@ -163,11 +167,16 @@ class Bench:
         return set(self.source.cells[list(TOLD)].itertuples(index=False, name=None))
 
     @cached_property
-    def chains_end(self) -> bool:
-        """Whether any measured network diverged, so that rows may be impossible."""
-        if isinstance(self.source, results.Published) and "diverged" in self.source.cells:
-            return bool(self.source.cells["diverged"].any())
-        return True
+    def ended(self) -> set[tuple] | None:
+        """What the measured networks that diverged are like, where a table tells it at once: only rows that are like
+        one of them may be impossible."""
+        if not isinstance(self.source, results.Published) or not {*CHAIN, "diverged"} <= set(self.source.cells):
+            return None
+        gone = self.source.cells[self.source.cells["diverged"]]
+        return set(gone[list(CHAIN)].itertuples(index=False, name=None))
+
+    def _may_have_ended(self, spec: Spec) -> bool:
+        return self.ended is None or _chain(spec) in self.ended
 
     def key(self, spec: Spec) -> str | None:
         """A row's key where it is measured."""
@@ -190,15 +199,22 @@ class Bench:
             own = profile != "paper" or not usual
             specs = catalogue.rows(figure, profile, **self.options) if own else list(declared(figure))
             keys = [self.key(s) for s in specs]
-            if self.chains_end and any(k is None for k in keys) and any(k is not None for k in keys):
-                possible = set(results.possible(specs, self))
-                pairs = [(s, k) for s, k in zip(specs, keys, strict=True) if s in possible]
+            open_ = [s for s, k in zip(specs, keys, strict=True) if k is None and self._may_have_ended(s)]
+            if open_ and any(keys):
+                lost = {*open_}.difference(results.possible(open_, self))
+                pairs = [(s, k) for s, k in zip(specs, keys, strict=True) if s not in lost]
                 specs, keys = [s for s, _ in pairs], [k for _, k in pairs]
             self.cache[figure, profile] = Rows(specs, keys, self)
         return self.cache[figure, profile]
 
-    def ask(self, figure: str, where: dict[str, Any]) -> tuple[Rows, np.ndarray]:
-        """A figure's rows at the scale at which those that fit `where` are measured, and which those are."""
+    def ask(self, figure: str, where: dict[str, Any]) -> Asked:
+        """A figure's rows that fit `where`, at the scale at which these are measured; each question answered once."""
+        question = figure, repr(where)
+        if question not in self.asked:
+            self.asked[question] = self._found(figure, where)
+        return self.asked[question]
+
+    def _found(self, figure: str, where: dict[str, Any]) -> Asked:
         if figure not in catalogue.FIGURES:
             raise Lacking(f"{figure} is not declared yet")
         shares = []  # measured of each profile that declares such networks
@@ -209,7 +225,7 @@ class Bench:
                 continue
             shares.append(rows.have[fit].mean())
             if rows.have[fit].all():
-                return rows, fit
+                return Asked(figure, rows, where, fit)
         if not shares:
             raise Lacking(f"{figure} declares no networks with {where}")
         best = max(shares)
@@ -222,21 +238,49 @@ def in_full(figure: str) -> Declared:
     return Declared(declared(figure))
 
 
-def shortfall(figure: str, rows: Sequence[Spec], where: dict[str, Any]) -> str:
-    """What of the paper's scale is missing: nothing, or "10,000 of 50,000 iterations, 3 of 5 trials"."""
-    full, data = in_full(figure), catalogue.FIGURES[figure].paper.dataset
-    fit = fits(full, **where)
-    if not fit.any():
-        return "settings that the paper does not have"
-    whole = {name: full[name][fit] for name in ("iterations", "trial", "replicate", "round")}
-    counts = {
-        "iterations": (max(s.iterations for s in rows), int(whole["iterations"].max())),
-        "trials": (len({s.trial for s in rows}), len(np.unique(whole["trial"]))),
-        "redraws": (1 + max(s.replicate for s in rows), 1 + int(whole["replicate"].max())),
-        "rounds": (max(s.round for s in rows), int(whole["round"].max())),
-    }
-    short = [f"{here:,} of {there:,} {name}" for name, (here, there) in counts.items() if here < there]
-    return ", ".join([*short, *([f"{rows[0].dataset} for {data}"] if rows[0].dataset != data else [])])
+class Asked:
+    """A figure's measured networks that fit a query: what all tests that ask for them read."""
+
+    def __init__(self, figure: str, rows: Rows, where: dict[str, Any], fit: NDArray[np.bool_]) -> None:
+        self.figure, self.rows, self.where, self.fit = figure, rows, where, fit
+        self.read: dict[tuple[Settles | None, tuple[str, ...]], pd.DataFrame] = {}
+
+    @cached_property
+    def specs(self) -> list[Spec]:
+        return [s for s, f in zip(self.rows.specs, self.fit, strict=True) if f]
+
+    @cached_property
+    def short(self) -> str:
+        """What of the paper's scale is missing: nothing, or "10,000 of 50,000 iterations, 3 of 5 trials"."""
+        full, data = in_full(self.figure), catalogue.FIGURES[self.figure].paper.dataset
+        fit = fits(full, **self.where)
+        if not fit.any():
+            return "settings that the paper does not have"
+        own, whole = (
+            {
+                "iterations": int(rows["iterations"][those].max()),
+                "trials": len(np.unique(rows["trial"][those])),
+                "redraws": 1 + int(rows["replicate"][those].max()),
+                "rounds": int(rows["round"][those].max()),
+            }
+            for rows, those in ((self.rows.declared, self.fit), (full, fit))
+        )
+        short = [f"{own[name]:,} of {whole[name]:,} {name}" for name in whole if own[name] < whole[name]]
+        dataset = self.specs[0].dataset
+        return ", ".join([*short, *([f"{dataset} for {data}"] if dataset != data else [])])
+
+    def table(self, reading: Reading, columns: Sequence[str], source: Source) -> pd.DataFrame:
+        """What tests read of these networks, v1's convergence under a reading, with those of `columns` that need whole
+        curves."""
+        whole = tuple(c for c in columns if re.search("[@<]|^loss_rise$", c))
+        if not converging(columns):
+            reading = ALONE[0]
+        if (reading.rule, whole) not in self.read:
+            table = select(self.rows.under(reading), **self.where)
+            if whole:
+                table = with_curves(table, whole, source, self.specs, self.rows.curves)
+            self.read[reading.rule, whole] = table
+        return self.read[reading.rule, whole]
 
 
 def test_one(bench: Bench, claim: Claim, part: Part, reading: Reading = ALONE[0]) -> tuple[Result, str]:
@@ -246,20 +290,10 @@ def test_one(bench: Bench, claim: Claim, part: Part, reading: Reading = ALONE[0]
     test, needs = named(part.test), traits(part).needs
     if needs in NEEDS_NO_RESULTS:
         return test(**part.arguments), ""
-    tables, specs, short = [], [], ""
-    converges = any(c in CONVERGENCE for c in inner_columns(part))
-    for figure in (part.figure, *claim.also):
-        rows, fit = bench.ask(figure, part.where)
-        own = [s for s, f in zip(rows.specs, fit, strict=True) if f]
-        short = short or shortfall(figure, own, part.where)
-        specs += own
-        if needs == "tickets":
-            continue
-        table = rows.under(reading) if converges else rows.table
-        table = select(table, **part.where)
-        curves = rows.curves if any(re.search("[@<]|^loss_rise$", c) for c in columns_of(part.arguments)) else None
-        tables.append(with_curves(table, columns_of(part.arguments), bench.source, own, curves))
+    asked = [bench.ask(figure, part.where) for figure in (part.figure, *claim.also)]
+    short = next((a.short for a in asked if a.short), "")
     if needs == "tickets":
-        return test(bench.source, specs, **part.arguments), short
+        return test(bench.source, [s for a in asked for s in a.specs], **part.arguments), short
+    tables = [a.table(reading, columns_of(part.arguments), bench.source) for a in asked]
     whole = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True).drop_duplicates("key")
     return test(whole, **part.arguments), short

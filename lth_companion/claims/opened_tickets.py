@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
+from scipy import special
 
 from lth_companion.experiments import opened_tickets as ex
 from lth_core import models, results
@@ -154,11 +154,13 @@ def favours(source: Source, rows: Sequence[Spec], *, signs: dict[str, int], roun
 
 
 def mirrored(points: float, above: int, size: int) -> Result:
-    """Whether more than half of a layer's weights lie on a side: an exact binomial test."""
-    p_holds, p_fails = (
-        float(scipy.stats.binomtest(above, size, alternative=side).pvalue) for side in ("greater", "less")
-    )
-    low, high = (100 * x - 50 for x in scipy.stats.binomtest(above, size).proportion_ci(LEVEL))
+    """Whether more than half of a layer's weights lie on a side: an exact binomial test, with Clopper and Pearson's
+    interval."""
+    below, tail = size - above, (1 - LEVEL) / 2
+    p_holds = float(special.betainc(above, below + 1, 0.5)) if above else 1.0
+    p_fails = float(special.betaincc(above + 1, below, 0.5)) if below else 1.0
+    low = 100 * float(special.betaincinv(above, below + 1, tail)) - 50 if above else -50.0
+    high = 100 * float(special.betaincinv(above + 1, below, 1 - tail)) - 50 if below else 50.0
     word = "holds" if low > 0 else "fails" if high < 0 else "undecided"
     return Result(points, low, high, 1, word, p_holds=p_holds, p_fails=p_fails)  # type: ignore[arg-type]
 

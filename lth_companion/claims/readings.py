@@ -101,15 +101,16 @@ ALONE = (Reading("", ""),)  # nothing is left open
 def readings_of(parts: Iterable[Part]) -> tuple[Reading, ...]:
     """The readings that touch a claim's tests."""
     parts = list(parts)
-    if any(c in CONVERGENCE for part in parts for c in inner_columns(part)):
+    if any(converging(columns_of(part.arguments)) for part in parts):
         return RULES
     if any(part.arguments.get("success") == "right" for part in parts):
         return TIES
     return ALONE
 
 
-def inner_columns(part: Part) -> list[str]:
-    return [re.split("[@<]", c)[0] for c in columns_of(part.arguments)]
+def converging(columns: Iterable[str]) -> bool:
+    """Whether v1's rule makes any of these columns (of learning curves: of their own column)."""
+    return any(re.split("[@<]", c)[0] in CONVERGENCE for c in columns)
 
 
 def changed(part: Part, reading: Reading) -> Part:

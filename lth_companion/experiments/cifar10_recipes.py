@@ -66,7 +66,7 @@ def unpruned(net: Net, scale: Scale, **changes: Any) -> list[Spec]:
         dataset=scale.dataset, arch=net.arch, iterations=iterations, eval_every=scale.eval_every or net.eval_every,
         precision=scale.precision, seed=scale.seed, **fields,
     )  # fmt: skip
-    return [base.at_round(0).in_trial(t) for t in range(scale.trials)]
+    return [base.at_round(0).with_counts(trial=t) for t in range(scale.trials)]
 
 
 def grown(

@@ -51,7 +51,7 @@ class Figure:
 def unpruned(scale: Scale, **changes: Any) -> list[Spec]:
     """Unpruned LeNet-300-100 of ICLR section 2 (Adam 1.2e-3, batch 60), one row per trial."""
     base = Spec(dataset=scale.dataset, iterations=scale.iterations, seed=scale.seed, **changes)
-    return [base.at_round(0).in_trial(t) for t in range(scale.trials)]
+    return [base.at_round(0).with_counts(trial=t) for t in range(scale.trials)]
 
 
 def chains(
@@ -61,16 +61,17 @@ def chains(
     levels, arms = [r for r in rounds if r], list(arms)
 
     def grow(first: Spec) -> list[Spec]:
+        begun = [first.at_round(1, arm=arm, **pruned) for arm in arms]  # the others differ in counts alone
         return [
-            first.at_round(r, arm=arm, replicate=i, **pruned) for r in levels for arm in arms
-            for i in range(replicates if ARMS[arm].redrawn else 1)
+            row.with_counts(round=r, replicate=i) for r in levels for row in begun
+            for i in range(replicates if ARMS[row.arm].redrawn else 1)
         ]  # fmt: skip
 
     rows = list(unpruned)
     made = grow(unpruned[0]) if unpruned else []
     for first in unpruned:  # most differ from the first of all in their trial alone
-        alike = first == unpruned[0].in_trial(first.trial)
-        rows += [row.in_trial(first.trial) for row in made] if alike else grow(first)
+        alike = first == unpruned[0].with_counts(trial=first.trial)
+        rows += [row.with_counts(trial=first.trial) for row in made] if alike else grow(first)
     return rows
 
 

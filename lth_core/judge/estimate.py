@@ -12,13 +12,12 @@ With fewer than three trials there is no interval.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import scipy  # its `stats` takes a second to import, and is so where it is first used
 from numpy.typing import NDArray
 from scipy import special
 
@@ -28,6 +27,7 @@ from lth_core.levels import Curve, Lacking, mean
 LEAST = 3  # trials that give an interval
 LEVEL = 0.95
 NAN = float("nan")
+FLIPPED = 12  # trials up to which all ways to turn signs are looked at; of more, some at random
 ROUNDING = 1e-9  # numbers nearer than this are equal: what is left of arithmetic
 
 
@@ -100,15 +100,22 @@ def together(curves: Sequence[Curve]) -> list[NDArray]:
     """The curves' values, `(trial, level)` each, of the trials that all of them have."""
     trials = curves[0].index
     for c in curves[1:]:
-        trials = trials.intersection(c.index)
+        trials = trials if np.array_equal(trials, c.index) else trials.intersection(c.index)
     if len(trials) == 0:
         raise Lacking("the two sides share no trial")
     return [c.loc[trials].to_numpy(float) if len(c) != len(trials) else c.to_numpy(float) for c in curves]
 
 
-def _read(statistic: Callable[..., Any], values: Sequence[NDArray]) -> Any:
+def _read(statistic: Callable[..., Any], means: Iterable[Iterable[NDArray]]) -> NDArray:
+    """What a statistic makes of each several means `(level,)`, one a curve."""
     with np.errstate(divide="ignore", invalid="ignore"):  # a ratio to nothing has no value
-        return statistic(*[mean(v) for v in values])
+        return np.array([statistic(*m) for m in means], float)
+
+
+def _left_out(values: Sequence[NDArray]) -> Iterable[tuple[NDArray, ...]]:
+    """The curves' means without each trial in turn."""
+    kept = ~np.eye(len(values[0]), dtype=bool)[:, :, None]
+    return zip(*[mean(np.where(kept, v, np.nan), axis=1) for v in values], strict=True)
 
 
 def over_trials(
@@ -120,27 +127,26 @@ def over_trials(
     Where a statistic has no value without some trial (the others never converged), there is no interval."""
     values = together(curves)
     n = len(values[0])
-    effect = float(_read(statistic, values))
+    effect = float(_read(statistic, [map(mean, values)])[0])
     if n < LEAST:
         return told(effect, NAN, n, scale, ends)
-    rest = [[np.delete(v, i, 0) for v in values] for i in range(n)]
-    without = np.array([_read(statistic, v) for v in rest], float)
+    without = _read(statistic, _left_out(values))
     error = float(np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum()))
     found = told(effect, error, n, scale, ends)
     if not paired:
         return found
-    alone = [float(_read(statistic, [v[i : i + 1] for v in values])) for i in range(n)]
-    return replace(found, trials=tuple(x for x in alone if np.isfinite(x)))
+    alone = _read(statistic, zip(*values, strict=True))
+    return replace(found, trials=tuple(alone[np.isfinite(alone)].tolist()))
 
 
 def at_each(curves: Sequence[Curve], statistic: Callable[..., NDArray], scale: Scale = AS_IS) -> list[Estimate]:
     """The same for a statistic with a value at each of several levels: an estimate a level."""
     values = together(curves)
     n = len(values[0])
-    effect = np.asarray(_read(statistic, values), float)
+    effect = _read(statistic, [map(mean, values)])[0]
     if n < LEAST:
         return [told(float(e), NAN, n, scale) for e in effect]
-    without = np.array([_read(statistic, [np.delete(v, i, 0) for v in values]) for i in range(n)], float)
+    without = _read(statistic, _left_out(values))
     errors = np.sqrt((n - 1) / n * ((without - without.mean(0)) ** 2).sum(0))
     return [told(float(e), float(s), n, scale) for e, s in zip(effect, errors, strict=True)]
 
@@ -156,13 +162,13 @@ def placed(curves: Sequence[Curve], statistic: Callable[..., float]) -> Estimate
     """A place on the curves, sought anew in each resample of the trials; see the module for its interval."""
     values = together(curves)
     n = len(values[0])
-    effect = float(_read(statistic, values))
+    effect = float(_read(statistic, [map(mean, values)])[0])
     if n < LEAST or not np.isfinite(effect):
         return Estimate(effect, NAN, NAN, n)
     rows, counts = np.unique(resamples(n), axis=0, return_counts=True)
     if len(rows) > 500:  # many trials: a part of them says as much
         rows, counts = resamples(n)[:500], np.ones(500, int)
-    found = np.array([_read(statistic, [v[row] for v in values]) for row in rows], float)
+    found = _read(statistic, zip(*[mean(v[rows], axis=1) for v in values], strict=True))
     found, counts = found[np.isfinite(found)], counts[np.isfinite(found)]
     if counts.sum() < LEVEL * resamples(n).shape[0] and len(rows) != 500:
         return Estimate(effect, NAN, NAN, n)
@@ -182,9 +188,16 @@ def sign_flip(values: NDArray) -> float:
     """
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
-    if len(values) < 2:
+    n = len(values)
+    if n < 2:
         return NAN
     scale = float(np.abs(values).max()) or 1.0  # equal means have to be equal in floating point too
+    if n <= FLIPPED:
+        signs = 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)  # (way, trial); the first turns none
+        means = np.round(signs @ values / n / scale, 9)
+        return float(np.mean(np.abs(means) >= abs(means[0])))
+    import scipy.stats  # takes half a second, and few numbers have so many trials
+
     found = scipy.stats.permutation_test(
         (values,), lambda x, axis: np.round(np.mean(x, axis=axis) / scale, 9), permutation_type="samples",
         vectorized=True, n_resamples=5_000, alternative="two-sided", random_state=0,

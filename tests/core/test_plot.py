@@ -46,6 +46,14 @@ def test_text_is_text_in_the_pages_own_font_and_colour() -> None:
     assert "*{" not in text  # matplotlib's own sheet would restyle the whole page
 
 
+def test_the_size_of_a_figure_is_known_before_it_is_drawn() -> None:
+    """Pages draw a figure when it comes near the screen, and nothing may move then."""
+    width, height, *ratio = re.search(
+        r'viewBox="0 0 ([\d.]+) ([\d.]+)".*? style="[^"]*aspect-ratio: ([\d.]+) / ([\d.]+);', example().text
+    ).groups()  # type: ignore[union-attr]
+    assert ratio == [width, height]
+
+
 def test_ids_are_unique_on_a_page_and_references_resolve() -> None:
     text = example("one").text + example("two").text
     ids = re.findall(r'\bid="([^"]+)"', text)

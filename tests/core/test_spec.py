@@ -56,8 +56,13 @@ def test_stored_fields_are_never_filled_in(change: dict[str, Any], word: str) ->
         from_dict(fields)
 
 
-def test_a_row_in_another_trial_is_looked_at_like_any() -> None:
-    assert Spec(lr=0.1, trial=3).in_trial(5) == Spec(lr=0.1, trial=5)
-    assert Spec().in_trial(2.0) == Spec(trial=2)  # type: ignore[arg-type]
+def test_a_row_with_other_counts_is_looked_at_like_any() -> None:
+    row = Spec(lr=0.1, trial=3).at_round(1, arm="reinit")
+    assert row.with_counts(trial=5, round=4, replicate=2) == Spec(lr=0.1, trial=5, round=4, arm="reinit", replicate=2)
+    assert Spec().with_counts(trial=2.0) == Spec(trial=2)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="trial = -1 must not be negative"):
-        Spec().in_trial(-1)
+        Spec().with_counts(trial=-1)
+    with pytest.raises(TypeError, match=r"the unpruned network is at_round\(0\)"):
+        row.with_counts(round=0)
+    with pytest.raises(TypeError, match="no such counts"):
+        row.with_counts(tril=1)

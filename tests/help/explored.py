@@ -18,9 +18,9 @@ PAGE = """<!DOCTYPE html><html lang="en" data-theme="{theme}"><head><meta charse
 <meta name="viewport" content="width=device-width" /><style>body {{ margin: 0; font: 16px sans-serif }}
 article {{ max-width: 720px; margin: auto; padding: 0 16px }}
 html[data-theme="dark"] {{ background: #121212; color: #ddd; color-scheme: dark }}
-</style></head><body><main><article><h1>One control</h1>
+</style><script src="widget-host.js"></script></head><body><main><article><h1>One control</h1>
 <script type="application/vnd.jupyter.widget-state+json">{state}</script>
-{views}</article></main><script src="widget-host.js"></script></body></html>"""
+{views}<p>After it.</p></article></main></body></html>"""
 
 
 def packed(*values: int) -> str:

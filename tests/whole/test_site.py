@@ -272,6 +272,16 @@ def test_a_page_is_light_and_answers_before_all_is_there(tab: Any, name: str, bu
     assert own < 1.5 * MEGABYTE and shared < 2 * MEGABYTE, f"{name}: {own:,} bytes, shared {shared:,}"
 
 
+@pytest.mark.parametrize("name", pages())
+def test_no_page_waits_for_a_script(built_book: Path, name: str) -> None:
+    """But for two small ones: what the others read, and the host that shows controls while the page still comes."""
+    page = BeautifulSoup((built_book / f"{name}.html").read_text("utf-8"), "html.parser")
+    files = {Path(s["src"].split("?")[0]).name: s for s in page.select("script[src]")}
+    waited_for = {n for n, s in files.items() if not (s.has_attr("defer") or s.has_attr("async"))}
+    assert waited_for <= {"documentation_options.js", "widget-host.js"}
+    assert ("searchindex.js" in files) == (name == "search")
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("tab", [(375, "light"), (1280, "dark")], indirect=True, ids="{0[0]} {0[1]}".format)
 def test_search_finds_a_page(tab: Any) -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import math
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from explored import alone, packed, small
-from pages import served
+from pages import Files, served
 from waits import PATIENCE, until
 
 from lth_companion.experiments.study import Study
@@ -191,6 +195,42 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Shown]]:
     yield make
     for one in reversed(open_now):
         one.close() if hasattr(one, "close") else one.__exit__(None, None, None)
+
+
+@pytest.mark.browser
+def test_a_control_answers_before_the_end_of_its_page_has_come(browser: Any, tmp_path: Path) -> None:
+    """A page that comes in pieces, cut within the control's data and within its place."""
+    text = (alone(tmp_path, TicketExplorer(small())) / "index.html").read_bytes()
+    cuts = [text.index(b"widget-state+json") + 500, text.index(b"widget-view+json") + 30, text.index(b"</article>")]
+    pieces = [text[i:j] for i, j in pairwise([0, *cuts])]
+    moved = threading.Event()
+
+    class InPieces(Files):
+        def do_GET(self) -> None:
+            if self.path != "/":
+                return super().do_GET()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            for piece in pieces:
+                self.wfile.write(piece)
+                self.wfile.flush()
+                time.sleep(0.5)
+            moved.wait(PATIENCE)
+            self.wfile.write(text[cuts[-1] :])
+
+    with served(tmp_path, InPieces) as site, closing(browser.new_page()) as page:
+        wrong: list[str] = []
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(site, wait_until="commit")
+        slider = page.locator(".lth-widget input[type=range]").first
+        slider.wait_for(timeout=1000 * PATIENCE)
+        before = slider.input_value()
+        slider.press("ArrowRight")
+        assert slider.input_value() != before and page.evaluate("document.readyState") == "loading"
+        moved.set()
+        until(page, "document.readyState === 'complete'")
+        assert page.locator(".lth-widget").count() == 1 and wrong == []
 
 
 @pytest.mark.browser
