@@ -157,8 +157,7 @@ def mirrored(points: float, above: int, size: int) -> Result:
     """Whether more than half of a layer's weights lie on a side: an exact binomial test, with Clopper and Pearson's
     interval."""
     below, tail = size - above, (1 - LEVEL) / 2
-    p_holds = float(special.betainc(above, below + 1, 0.5)) if above else 1.0
-    p_fails = float(special.betaincc(above + 1, below, 0.5)) if below else 1.0
+    p_holds, p_fails = float(special.bdtrc(above - 1, size, 0.5)), float(special.bdtr(above, size, 0.5))
     low = 100 * float(special.betaincinv(above, below + 1, tail)) - 50 if above else -50.0
     high = 100 * float(special.betaincinv(above + 1, below, 1 - tail)) - 50 if below else 50.0
     word = "holds" if low > 0 else "fails" if high < 0 else "undecided"

@@ -22,9 +22,8 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 from places import SHARED
-from scipy import stats
 
-from lth_companion.claims import bounds, curves, multiple_testing, printed_settings, statements, xor
+from lth_companion.claims import bounds, curves, printed_settings, statements, xor
 from lth_companion.claims import opened_tickets as insides
 from lth_companion.claims import sizes as sweeps
 from lth_companion.claims import tests as claim_tests
@@ -534,33 +533,6 @@ def test_the_sign_flip_test_counts_ties_of_accuracies() -> None:
     for _ in range(50):
         a, b = 9700 + rng.integers(0, 15, 5), 9705 + rng.integers(0, 15, 5)
         assert estimate.sign_flip(a / 1e4 - b / 1e4) == estimate.sign_flip(a - b) == _by_hand(a - b)
-
-
-def test_our_own_statistics_are_those_of_scipy() -> None:
-    """They stand in its place because `scipy.stats` takes a tenth of the ledger's time to import."""
-    rng = np.random.default_rng(1)
-    for n in (1, 4, 30):
-        p = rng.integers(0, 20, n) / 100  # with ties
-        assert multiple_testing.benjamini_hochberg(p) == pytest.approx(stats.false_discovery_control(p), rel=1e-14)
-    for above, size in ((0, 9), (9, 9), (4, 9), (640, 1200), (130_000, 261_000)):
-        own, theirs = insides.mirrored(0.0, above, size), stats.binomtest(above, size)
-        assert (own.low, own.high) == pytest.approx([100 * x - 50 for x in theirs.proportion_ci()], abs=1e-9)
-        for p, side in ((own.p_holds, "greater"), (own.p_fails, "less")):
-            assert p == pytest.approx(stats.binomtest(above, size, alternative=side).pvalue, rel=1e-10)
-    accuracies = rng.integers(0, 6, (8, 2))  # of eight networks, in two columns, with ties
-    rows = [
-        {"trial": t, "round": 0, "depth": 0.0, "arm": "ticket", "lr": lr, "one": a, "two": b}
-        for t in range(3) for lr, (a, b) in enumerate(accuracies)
-    ]  # fmt: skip
-    sides = [{"lr": lr, "at": 0} for lr in range(8)]
-    found = curves.same_order(pd.DataFrame(rows), columns=["one", "two"], sides=sides)
-    assert found.effect == pytest.approx(stats.kendalltau(*accuracies.T).statistic, rel=1e-14)
-
-
-def test_judging_imports_no_large_part_of_scipy() -> None:
-    code = "import sys; from lth_companion.claims import verdicts; verdicts.judge(claims=[c for c in verdicts.load()"
-    code += " if c.id == 'iclr-f1-trials-agree']); assert 'scipy.stats' not in sys.modules, 'scipy.stats'"
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def _by_hand(counts: np.ndarray) -> float:
