@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
 
 from lth_core.judge.comparisons import refuse_cut_off
@@ -214,10 +215,6 @@ def same_order(
 
     def tau(*means: NDArray) -> float:
         read = np.array([m[i] for m, i in zip(means, places, strict=True)]).reshape(2, -1)
-        if not np.isfinite(read).all():
-            return NAN
-        first, second = np.triu_indices(read.shape[1], 1)
-        a, b = (np.sign(v[first] - v[second]) for v in read)  # of each pair, which is higher
-        return float(a @ b / np.sqrt(a @ a) / np.sqrt(b @ b))
+        return float(scipy.stats.kendalltau(*read).statistic) if np.isfinite(read).all() else NAN
 
     return bound(over_trials(curves, tau, AS_IS, (-1, 1)), least, "atleast")
