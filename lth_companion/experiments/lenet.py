@@ -167,7 +167,6 @@ def figures() -> list[Figure]:
                quick_rows=lambda s: every_rate(s, ("ticket",), rates=(20, 50, 80), down_to=0.05)),
         Figure("beyond-rates-controls", "beyond_rates", "Three controls at nine pruning rates, one-shot and iterative",
                every_rate, published=RATES, quick=QUICK_G,
-               published_rows=lambda s: every_rate(s, rates=range(20, 100, 10)),  # 10%: 44 rounds, still to train
                quick_rows=lambda s: every_rate(s, ("ticket", "reinit"), rates=(20, 50, 80), down_to=0.05)),
         Figure("beyond-rescale", "beyond_commentaries", "Initial weights enlarged for the smaller layers",
                lambda s: iterative(s, both) + iterative(s, both, rounds=some_rounds(s), each={"rescale": 0.5})),
