@@ -25,8 +25,8 @@ from lth_core.own.network import train
 from lth_core.own.rates import rates_of
 from lth_core.own.rounds import Found, cut, run
 from lth_core.own.starts import ARMS, start
+from lth_core.own.state_dicts import hold, masked
 from lth_core.own.statements import judge
-from lth_core.own.states import hold, masked
 from lth_core.own.ticket import Ticket, load
 
 __all__ = [

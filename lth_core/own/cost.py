@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import torch
 
 from lth_core.draws import generator
-from lth_core.own.chance import chance
 from lth_core.own.examples import count, pick, put
 from lth_core.own.experiment import Experiment
-from lth_core.own.initial import built, seeded
-from lth_core.own.lookout import check_experiment
+from lth_core.own.global_seeds import chance
+from lth_core.own.initial_weights import built, seeded
 from lth_core.own.network import batches, evaluate, step
 from lth_core.own.optimizers import optimizers_of
+from lth_core.own.silent_mistakes import check_experiment
 
 STEPS = 5  # that are timed, after one that is not
 

@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from lth_core.draws import generator
 from lth_core.errors import UsageError
-from lth_core.own.chance import chance
-from lth_core.own.states import said
+from lth_core.own.global_seeds import chance
+from lth_core.own.state_dicts import said
 
 Several: TypeAlias = Any  # a tensor, or a tuple or dict of such; all have the same first axis, the example
 Split = tuple[Several, Several]  # inputs and targets

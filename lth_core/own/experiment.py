@@ -12,10 +12,10 @@ from torch.nn import functional
 from torch.nn.parameter import is_lazy
 
 from lth_core.errors import UsageError
-from lth_core.own.chance import chance
 from lth_core.own.examples import divided, split_of
+from lth_core.own.global_seeds import chance
 from lth_core.own.rates import check_pruned
-from lth_core.own.states import named, said
+from lth_core.own.state_dicts import named, said
 from lth_core.spec import numeric
 
 WHOLE = ("iterations", "batch_size", "eval_every", "at_once", "rewind", "seed")

@@ -11,7 +11,7 @@ from lth_core.errors import UsageError
 from lth_core.own.examples import leaves
 from lth_core.own.experiment import Experiment
 from lth_core.own.facts import Facts
-from lth_core.own.initial import built
+from lth_core.own.initial_weights import built
 from lth_core.own.ticket import Ticket
 
 FIELDS = ("rates", "iterations", "batch_size", "eval_every", "scope", "rewind", "seed", "at_once")

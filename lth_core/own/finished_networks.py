@@ -20,10 +20,10 @@ from torch import Tensor
 from lth_core.atomic_files import unwritable
 from lth_core.errors import StoreError, UsageError
 from lth_core.own.experiment import Experiment
-from lth_core.own.identity import identity
-from lth_core.own.initial import drawn
+from lth_core.own.experiment_hash import identity
+from lth_core.own.initial_weights import drawn
 from lth_core.own.network import Trained
-from lth_core.own.states import named
+from lth_core.own.state_dicts import named
 from lth_core.own.ticket import Ticket, digest, home, read, write
 
 FORMAT = "lth-own-network-1"

@@ -7,9 +7,9 @@ from torch import nn
 
 from lth_core.draws import generator
 from lth_core.errors import UsageError
-from lth_core.own.chance import chance
 from lth_core.own.experiment import Experiment
-from lth_core.own.states import State, module_state
+from lth_core.own.global_seeds import chance
+from lth_core.own.state_dicts import State, module_state
 
 
 def seeded(experiment: Experiment, *key: int | str) -> int:

@@ -15,13 +15,13 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from lth_core.data import SAMPLE
 from lth_core.draws import generator
 from lth_core.errors import UsageError
-from lth_core.own.chance import chance
 from lth_core.own.examples import Several, Split, count, joined, pick, put, through
 from lth_core.own.experiment import Experiment
-from lth_core.own.initial import seeded
-from lth_core.own.lookout import check_answers, check_experiment
+from lth_core.own.global_seeds import chance
+from lth_core.own.initial_weights import seeded
 from lth_core.own.optimizers import optimizers_of
-from lth_core.own.states import Masks, State, hold, module_state, said
+from lth_core.own.silent_mistakes import check_answers, check_experiment
+from lth_core.own.state_dicts import Masks, State, hold, module_state, said
 from lth_core.own.ticket import Ticket
 
 
@@ -53,7 +53,7 @@ def batches(n: int, size: int, steps: int, rng: np.random.Generator) -> Iterator
 def train(experiment: Experiment, ticket: Ticket, key: tuple[int | str, ...] = (0, "ticket", 0, 0)) -> Trained:
     """Train one network to the end; its batches and whatever its module draws (dropout) follow from `key` alone.
 
-    What would go wrong in silence is looked for first, on a few examples: see `own.lookout`."""
+    What would go wrong in silence is looked for first, on a few examples: see `own.silent_mistakes`."""
     check_experiment(experiment)
     return trained(experiment, ticket, key)
 

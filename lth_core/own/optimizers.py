@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from lth_core.errors import UsageError
 from lth_core.own.experiment import Experiment, Parameters
-from lth_core.own.states import named, said
+from lth_core.own.state_dicts import named, said
 
 
 def optimizers_of(experiment: Experiment, module: nn.Module) -> tuple[list[Optimizer], list[Any]]:

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from lth_core.errors import UsageError
-from lth_core.own.states import named
+from lth_core.own.state_dicts import named
 from lth_core.spec import numeric
 
 # First parts of the name of an output layer, where its place does not tell.

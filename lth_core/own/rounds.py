@@ -20,13 +20,13 @@ from lth_core.errors import UsageError
 from lth_core.own.cost import measured
 from lth_core.own.examples import count
 from lth_core.own.experiment import Experiment
-from lth_core.own.finished import Finished
-from lth_core.own.initial import built, check_draws, drawn
-from lth_core.own.lookout import check_experiment
+from lth_core.own.finished_networks import Finished
+from lth_core.own.initial_weights import built, check_draws, drawn
 from lth_core.own.network import Trained, parts, trained
+from lth_core.own.silent_mistakes import check_experiment
 from lth_core.own.starts import ARMS
 from lth_core.own.starts import start as started
-from lth_core.own.states import Masks, State, copied, masked
+from lth_core.own.state_dicts import Masks, State, copied, masked
 from lth_core.own.ticket import Ticket
 from lth_core.spec import numeric
 

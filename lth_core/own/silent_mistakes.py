@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lth_core.errors import UsageError
-from lth_core.own.chance import chance
 from lth_core.own.examples import Several, count, joined, leaves, pick, put, through
 from lth_core.own.experiment import Experiment
-from lth_core.own.initial import built, seeded
-from lth_core.own.states import named, said
+from lth_core.own.global_seeds import chance
+from lth_core.own.initial_weights import built, seeded
+from lth_core.own.state_dicts import named, said
 
 LOOKED_AT = 64  # examples
 

@@ -7,8 +7,8 @@ import torch
 from lth_core.draws import generator
 from lth_core.errors import UsageError
 from lth_core.own.experiment import Experiment
-from lth_core.own.initial import drawn
-from lth_core.own.states import Masks, State, as_mask, masked
+from lth_core.own.initial_weights import drawn
+from lth_core.own.state_dicts import Masks, State, as_mask, masked
 from lth_core.own.ticket import Ticket
 
 ARMS = ("ticket", "reinit", "shuffle", "random_sparsity")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lth_core.atomic_files import refuse_others, replaced
 from lth_core.errors import UsageError
-from lth_core.own.states import Masks, State, hold, mask_like, named, renamed, said
+from lth_core.own.state_dicts import Masks, State, hold, mask_like, named, renamed, said
 from lth_core.store.cell import digest_of_ticket
 
 FORMAT = "lth-own-ticket-1"

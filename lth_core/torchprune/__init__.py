@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lth_core.errors import UsageError
 from lth_core.own import Ticket, masked
-from lth_core.own.states import Masks, State, named, renamed
+from lth_core.own.state_dicts import Masks, State, named, renamed
 from lth_core.torchprune.forms import from_zeros, read, unread, written
 from lth_core.torchprune.kernels import from_keras, to_keras
 from lth_core.torchprune.modules import apply, plain

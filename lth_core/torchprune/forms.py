@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lth_core.errors import UsageError
 from lth_core.own import Ticket
-from lth_core.own.states import SHOWN, Masks, State, as_mask, copied, named
+from lth_core.own.state_dicts import SHOWN, Masks, State, as_mask, copied, named
 from lth_core.torchprune.sources import Found
 
 ORIG, MASK = "_orig", "_mask"

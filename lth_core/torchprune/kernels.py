@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lth_core.errors import UsageError
-from lth_core.own.states import State
+from lth_core.own.state_dicts import State
 
 
 def from_keras(arrays: Mapping[str, Any]) -> State:

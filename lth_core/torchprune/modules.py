@@ -11,7 +11,7 @@ from torch.nn.utils import prune as torch_prune
 
 from lth_core.errors import UsageError
 from lth_core.own import Ticket
-from lth_core.own.states import named
+from lth_core.own.state_dicts import named
 
 DEEPEST = 3  # lists in lists in which a weight is looked for
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lth_core.atomic_files import refuse_others
 from lth_core.errors import UsageError
 from lth_core.own import ticket
-from lth_core.own.states import named, said
+from lth_core.own.state_dicts import named, said
 
 Source: TypeAlias = nn.Module | Mapping[str, Any] | str | Path
 INSIDE = ("state_dict", "model_state_dict", "model", "net", "module", "weights", "params", "state_dict_ema")

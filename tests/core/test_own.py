@@ -18,7 +18,7 @@ from torch.nn.utils import prune as torch_prune
 from lth_companion import figures
 from lth_core import analyse, data, own, plot, prune, torchprune
 from lth_core.errors import UsageError
-from lth_core.own import examples, initial
+from lth_core.own import examples, initial_weights
 from lth_core.own import network as plain
 
 
@@ -61,7 +61,7 @@ def test_densities_are_the_closed_form(found: own.Found) -> None:
 
 def test_masks_nest_and_tickets_go_back_bit_for_bit(found: own.Found) -> None:
     for trial in (0, 1):
-        start = initial.drawn(experiment(), trial, "init")
+        start = initial_weights.drawn(experiment(), trial, "init")
         for number in (1, 2, 3):
             ticket = found.ticket(trial, number)
             for name, mask in ticket.masks.items():
@@ -128,10 +128,10 @@ def test_late_rewinding_goes_back_to_that_iteration() -> None:
     e = experiment(rewind=7)
     late = own.run(e, rounds=1, trials=1, arms=["ticket"])
     module_at_7 = own.train(
-        experiment(iterations=7, eval_every=7), own.Ticket(initial.drawn(e, 0, "init"), {}), (0, "ticket", 0, 0)
+        experiment(iterations=7, eval_every=7), own.Ticket(initial_weights.drawn(e, 0, "init"), {}), (0, "ticket", 0, 0)
     )
     assert torch.equal(late.starts[0]["6.weight"], module_at_7.weights["6.weight"])
-    assert not torch.equal(late.starts[0]["6.weight"], initial.drawn(e, 0, "init")["6.weight"])
+    assert not torch.equal(late.starts[0]["6.weight"], initial_weights.drawn(e, 0, "init")["6.weight"])
 
 
 def test_one_cut_through_all_layers_keeps_as_many() -> None:

@@ -35,7 +35,7 @@ from lth_companion.classroom import handed_in
 from lth_companion.share import gpu_slice
 from lth_core import data, own, reference, torchprune
 from lth_core.errors import UsageError
-from lth_core.own.finished import Finished
+from lth_core.own.finished_networks import Finished
 from lth_core.own.network import Trained
 from lth_core.store import Store
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lth_core import own
-from lth_core.own.states import copied
+from lth_core.own.state_dicts import copied
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 

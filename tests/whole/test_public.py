@@ -38,7 +38,7 @@ NAMES = [(module, name) for module, names in lth_core.PUBLIC.items() for name in
 TRIED = (
     "own",
     "own.network",
-    "own.states",
+    "own.state_dicts",
     "own.ticket",
     "own.experiment",
     "own.examples",

@@ -19,7 +19,7 @@ from torch import nn
 
 from lth_core import own
 from lth_core.errors import UsageError
-from lth_core.own.identity import identity
+from lth_core.own.experiment_hash import identity
 
 X, Y = numbers()
 

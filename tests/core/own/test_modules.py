@@ -17,7 +17,7 @@ from torch.nn.utils import parametrizations
 
 from lth_core import own, torchprune
 from lth_core.errors import UsageError
-from lth_core.own.states import copied
+from lth_core.own.state_dicts import copied
 
 
 class Attention(nn.Module):

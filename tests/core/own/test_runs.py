@@ -15,7 +15,7 @@ from torch import nn
 from lth_core import own, prune
 from lth_core.errors import StoreError, UsageError
 from lth_core.own import rounds
-from lth_core.own.identity import identity
+from lth_core.own.experiment_hash import identity
 
 
 class Killed(BaseException):

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.utils import prune as torch_prune
 
 from lth_core import own, torchprune
-from lth_core.own import states
+from lth_core.own import state_dicts
 
 
 class Tied(nn.Module):
@@ -76,7 +76,7 @@ def test_a_modules_own_mask_is_none_of_pruning(tmp_path: Path) -> None:
     weights = {n: w.detach().clone() for n, w in Attention().state_dict().items()}
     masks = {"out.weight": torch.rand(2, 4) > 0.5, "att.mask": torch.eye(2, dtype=torch.bool)}
     for pruned in ({}, {"out.weight": masks["out.weight"]}, masks):
-        own.Ticket(states.masked(weights, pruned), pruned).save(tmp_path / "t.safetensors")
+        own.Ticket(state_dicts.masked(weights, pruned), pruned).save(tmp_path / "t.safetensors")
         back = own.load(tmp_path / "t.safetensors")
         assert set(back.masks) == set(pruned) and set(back.weights) == set(weights)
         assert all(torch.equal(back.masks[n], m) for n, m in pruned.items())
@@ -105,7 +105,7 @@ def test_torch_holds_a_tied_weights_mask_under_both_names() -> None:
     weights = {n: w.clone() for n, w in Tied().state_dict().items()}
     weights["decoder.weight"] = weights["encoder.weight"]
     masks = {"encoder.weight": torch.eye(8, dtype=torch.bool)}
-    module = torchprune.apply(Tied(), own.Ticket(states.masked(weights, masks), masks))
+    module = torchprune.apply(Tied(), own.Ticket(state_dicts.masked(weights, masks), masks))
     module(torch.randn(5, 8, generator=torch.Generator().manual_seed(0))).sum().backward()
     kept, other = (layer.parametrizations.weight.original for layer in (module.encoder, module.decoder))
     assert not kept.grad[~masks["encoder.weight"]].any() and kept.grad.any(), "the decoder's part too"
