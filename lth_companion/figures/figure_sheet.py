@@ -59,12 +59,22 @@ class Drawing:
         return " ".join(f"{phrase}." for phrase in self.said)
 
 
-def legend(axes: Iterable[Axes], **look: Any) -> None:
+def handles_of(axes: Iterable[Axes]) -> dict[str, Any]:
+    """What a legend of some panels has to show: matplotlib's handles by their labels."""
+    return {label: h for ax in axes for h, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+
+
+def legend(axes: Sequence[Axes], **look: Any) -> None:
     """In the first of some panels, with what only others show."""
-    first, *others = axes
-    handles = {label: h for ax in (first, *others) for h, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    if handles:
-        first.legend(handles.values(), handles.keys(), **look)
+    if handles := handles_of(axes):
+        axes[0].legend(handles.values(), handles.keys(), **look)
+
+
+def legend_above(fig: Figure, axes: Iterable[Axes], **look: Any) -> None:
+    """Over all panels, where their lines leave no room for it."""
+    if handles := handles_of(axes):
+        place: dict[str, Any] = dict(loc="outside upper left", alignment="left", fontsize=8)
+        fig.legend(handles.values(), handles.keys(), **place, **look)
 
 
 @dataclass(frozen=True)

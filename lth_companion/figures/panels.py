@@ -17,7 +17,17 @@ from matplotlib.figure import Figure
 
 from lth_companion.experiments.study import Study
 from lth_companion.figures.captions import BARS, HALF, Picture, again, measured
-from lth_companion.figures.figure_sheet import Drawing, Panel, Sheet, View, at_home, picture, table_of, width
+from lth_companion.figures.figure_sheet import (
+    Drawing,
+    Panel,
+    Sheet,
+    View,
+    at_home,
+    legend_above,
+    picture,
+    table_of,
+    width,
+)
 from lth_companion.figures.one_panel import DOTTED, SECOND, Lines, at, draw, linear, style, under_best, zoom
 from lth_companion.figures.vocabulary import AXES, FIELDS, SHADES, X, axis_of, is_time, levelled, namer, natural
 from lth_core import analyse, plot
@@ -85,11 +95,8 @@ def sweep(
             ax.text(0.5, 0.5, "no network converges", transform=ax.transAxes, ha="center")
         return drawing
 
-    def above(fig: Figure, axes: Sequence[Axes]) -> None:  # lines leave no room for a legend in the panels
-        if axes[0].lines:
-            look: dict[str, Any] = dict(loc="outside upper left", alignment="left", fontsize=8, title_fontsize=8)
-            listed = axes[0].get_legend_handles_labels()
-            fig.legend(*listed, title=FIELDS.get(field, field), ncols=1 + 2 * len(columns), **look)
+    def above(fig: Figure, axes: Sequence[Axes]) -> None:
+        legend_above(fig, axes, title=FIELDS.get(field, field), title_fontsize=8, ncols=1 + 2 * len(columns))
 
     sheet = Sheet(
         panels=[Panel(AXES[c], partial(panel, c)) for c in columns],

@@ -16,12 +16,25 @@ from lth_companion.claims.claim_networks import with_curves
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
 from lth_companion.figures.captions import BARS, Picture, measured
-from lth_companion.figures.figure_sheet import Drawing, Panel, Sheet, View, at_home, legend, picture, table_of, width
+from lth_companion.figures.figure_sheet import (
+    Drawing,
+    Panel,
+    Sheet,
+    View,
+    at_home,
+    handles_of,
+    legend,
+    legend_above,
+    picture,
+    table_of,
+    width,
+)
 from lth_companion.figures.one_panel import Lines, draw, style, under_best
 from lth_companion.figures.vocabulary import AXES, NAMES, X, called, is_time, namer, natural
 from lth_core.levels import select
 
 DASHES: dict[str, Any] = {"ticket": "-", "reinit": (0, (5, 2)), "random_sparsity": (0, (1, 1.2))}
+ROOMY = 3  # lines that leave room for a legend between them
 Rows = dict[str, tuple[dict[str, Any], Lines]]  # title of some panels: (fields of their networks, their lines)
 
 
@@ -101,6 +114,9 @@ def grid(study: Study, figure: str, rows: Rows, columns: list[str] | dict[str, s
         return drawing
 
     def in_each_row(fig: Figure, axes: Sequence[Axes]) -> None:
+        if len(rows) == 1 and len(handles_of(axes)) > ROOMY:
+            legend_above(fig, axes, ncols=len(labels))
+            return
         for i in range(0, len(axes), len(labels)):
             legend(axes[i : i + len(labels)], fontsize=8)
 
