@@ -16,7 +16,7 @@ import re, sys
 from lth_core.engines import choose
 from lth_core import starts, data, tickets
 from lth_core.spec import Spec
-networks = [arms.network(Spec(iterations=100, trial=t).at_round(0)) for t in range(int(sys.argv[1]))]
+networks = [starts.network(Spec(iterations=100, trial=t).at_round(0)) for t in range(int(sys.argv[1]))]
 for _ in choose.train_all(networks, data.load("mnist"), device="cpu", engine=sys.argv[2]):
     pass
 print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])  # ru_maxrss would count our parent too

@@ -1,6 +1,6 @@
 """Processes that end with the one that started them: `kill -9` of a build reaches no other process by itself.
 
-python -P tied.py PARENT jupyter-book ARGUMENTS...    Jupyter Book, tied to process PARENT
+python -P child_processes.py PARENT jupyter-book ARGUMENTS...    Jupyter Book, tied to process PARENT
 """
 
 from __future__ import annotations

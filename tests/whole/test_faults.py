@@ -555,7 +555,7 @@ from lth_core.engines.sparse import engine as sparse
 first = tiny_rows()[0]
 spec = replace(first, round=1, arm="random_sparsity", prune_fc=0.8, prune_out=0.5)
 few = prune.random(spec, prune.plan(spec))
-networks = [arms.start(first, prune.full(first)), arms.start(first, few)]  # by row and by weight
+networks = [starts.start(first, prune.full(first)), starts.start(first, few)]  # by row and by weight
 for _, trained in sorted(sparse.train(networks, data.load("digits")), key=lambda x: x[0]):
     numbers = [*trained.curves.values(), *trained.weights.values()]
     print(hashlib.sha256(b"".join(n.tobytes() for n in numbers)).hexdigest())

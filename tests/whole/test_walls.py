@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,11 @@ def test_the_core_loads_nothing_of_the_companion() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", WALK], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.split() == []
+
+
+def test_pytest_looks_into_every_folder_of_tests(request: pytest.FixtureRequest) -> None:
+    """Found: by default it passes over folders called `build`, and says nothing."""
+    passed_over = request.config.getini("norecursedirs")
+    folders = {part for file in (ROOT / "tests").rglob("test_*.py") for part in file.relative_to(ROOT).parts[:-1]}
+    assert "build" in folders
+    assert not [f for f in folders if any(fnmatch(f, pattern) for pattern in passed_over)]

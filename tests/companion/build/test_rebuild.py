@@ -202,9 +202,9 @@ if __name__ == "__main__":
     from multiprocessing import set_start_method
     set_start_method(sys.argv[1])
     subprocess.Popen([sys.executable, "-P", "-c", "import sys, time; sys.path.insert(0, sys.argv[2]); "
-                      "from tied import command; command(int(sys.argv[1])); print('at work', flush=True); "
-                      "time.sleep(600)", str(os.getpid()), os.path.dirname(tied.__file__), "MARK"])
-    with ProcessPoolExecutor(2, initializer=tied.worker) as pool:
+                      "from child_processes import command; command(int(sys.argv[1])); print('at work', flush=True); "
+                      "time.sleep(600)", str(os.getpid()), os.path.dirname(child_processes.__file__), "MARK"])
+    with ProcessPoolExecutor(2, initializer=child_processes.worker) as pool:
         list(pool.map(work, range(2)))
 """
 
