@@ -30,7 +30,7 @@ import xor
 from lth_core.atomic_files import replaced
 from lth_core.engines.convolutional.vectors import VECTORS
 from lth_core.results import manifest
-from lth_core.store.cell import device_details, provenance
+from lth_core.store.provenance import device_details, provenance
 
 ROOT = Path(__file__).resolve().parent.parent
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
