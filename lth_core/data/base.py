@@ -191,13 +191,21 @@ def from_tables(files: list[Path], column: str) -> list[tuple[NDArray[np.uint8],
     return made
 
 
-def _table(file: Path, columns: list[str]) -> Any:
+@contextmanager
+def _arrow(file: Path) -> Iterator[Any]:
+    """The stream of an Arrow file, read where it lies."""
     import pyarrow as pa
+
+    with pa.memory_map(str(file)) as held, pa.ipc.open_stream(held) as stream:
+        yield stream
+
+
+def _table(file: Path, columns: list[str]) -> Any:
     import pyarrow.parquet as pq
 
     if file.suffix.lower() != ".arrow":
         return pq.read_table(file, columns=columns)
-    with pa.memory_map(str(file)) as held, pa.ipc.open_stream(held) as stream:
+    with _arrow(file) as stream:
         return stream.read_all().select(columns)
 
 
@@ -212,8 +220,8 @@ def has_column(column: str) -> Callable[[list[Path]], bool]:
             try:
                 if file.suffix.lower() != ".arrow":
                     return pq.read_schema(file).names
-                with pa.memory_map(str(file)) as held, pa.ipc.open_stream(held) as stream:
-                    return stream.schema.names
+                with _arrow(file) as stream:
+                    return list(stream.schema.names)
             except (pa.ArrowException, OSError):
                 return []
 

@@ -25,19 +25,20 @@ def identity(experiment: Experiment, start: Ticket | None = None) -> str:
 
     The device is left out, and so is code of libraries. What a function reads from a file is not seen: name another
     folder when that changes."""
-    first, facts = built(experiment, 0, "init"), Facts()
-    about = [
-        *(facts.of(dict(v) if (v := getattr(experiment, f)) and f == "rates" else v) for f in FIELDS),
-        *(facts.of(leaves(getattr(experiment, part))) for part in ("train", "val", "test")),
-        *(facts.of(getattr(experiment, f)) for f in FUNCTIONS),
-        _of_module(first),
-        *((facts.of(start.weights), facts.of(start.masks)) if start else ()),
-    ]  # fmt: skip
-    if _of_module(built(experiment, 0, "init")) != about[-1 if start is None else -3]:
+    module, again = (_of_module(built(experiment, 0, "init")) for _ in "12")
+    if module != again:
         raise UsageError(
             "model() gives another module each time although it draws the same numbers (a time, a count, a name of its "
             "own in an attribute?), so that a run would not be found again: leave that out, or run without store."
         )
+    facts = Facts()
+    about = [
+        *(facts.of(dict(v) if (v := getattr(experiment, f)) and f == "rates" else v) for f in FIELDS),
+        *(facts.of(leaves(getattr(experiment, part))) for part in ("train", "val", "test")),
+        *(facts.of(getattr(experiment, f)) for f in FUNCTIONS),
+        module,
+        *((facts.of(start.weights), facts.of(start.masks)) if start else ()),
+    ]  # fmt: skip
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:20]
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lth_core.errors import UsageError
 from lth_core.own import Ticket, masked
 from lth_core.own.state_dicts import Masks, State, named, renamed
+from lth_core.own.ticket import home
 from lth_core.torchprune.forms import from_zeros, read, unread, written
 from lth_core.torchprune.kernels import from_keras, to_keras
 from lth_core.torchprune.modules import apply, plain
@@ -80,7 +81,7 @@ def ticket_of(source: Source, initial: Source, *, zeros: bool | Sequence[str] = 
     >>> ticket_of(pruned, initial).weights["weight"].tolist()
     [[0.0, 4.0]]
     """
-    if initial is source or (isinstance(initial, str | Path) and initial == source):
+    if initial is source or _one_file(source, initial):
         raise UsageError(
             "initial is the pruned network itself, so it holds trained values: keep a copy before training."
         )
@@ -102,6 +103,13 @@ def ticket_of(source: Source, initial: Source, *, zeros: bool | Sequence[str] = 
     if not isinstance(source, nn.Module):
         _check_whole(source, weights, masks)
     return Ticket(masked(weights, masks), masks)
+
+
+def _one_file(source: Source, initial: Source) -> bool:
+    """Whether both are one file, however it is named."""
+    if not isinstance(source, str | Path) or not isinstance(initial, str | Path):
+        return False
+    return home(source).resolve() == home(initial).resolve()
 
 
 def _check_whole(source: Source, initial: State, masks: Masks) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layouts import CIFAR10_LAYOUTS, MNIST_LAYOUTS, Arrays, cifar10_of_the_hub, mnist_of_the_hub
+from layouts import CIFAR10_LAYOUTS, MNIST_LAYOUTS, Arrays, cifar10_of_the_hub, mnist_of_the_hub, read_back
 from places import ROOT
 
 from lth_companion.commands import main
@@ -20,10 +20,7 @@ from lth_core.errors import UsageError
 @pytest.mark.parametrize("layout", MNIST_LAYOUTS)
 def test_mnist_in_every_layout(layout: str, tmp_path: Path, digits28: Arrays) -> None:
     MNIST_LAYOUTS[layout](tmp_path, digits28)
-    assert data.available("mnist", tmp_path)
-    found = data.load("mnist", tmp_path)
-    for have, want in zip(vars(found).values(), ["mnist", *digits28], strict=True):
-        assert np.array_equal(have, want)
+    read_back("mnist", tmp_path, digits28)
 
 
 def test_the_folder_named_may_be_the_one_that_holds_the_files(tmp_path: Path, digits28: Arrays) -> None:
@@ -35,10 +32,7 @@ def test_the_folder_named_may_be_the_one_that_holds_the_files(tmp_path: Path, di
 @pytest.mark.parametrize("layout", CIFAR10_LAYOUTS)
 def test_cifar10_in_every_layout(layout: str, tmp_path: Path, photos: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
     CIFAR10_LAYOUTS[layout](tmp_path, photos, monkeypatch)
-    assert data.available("cifar10", tmp_path)
-    found = data.load("cifar10", tmp_path)
-    for have, want in zip(vars(found).values(), ["cifar10", *photos], strict=True):
-        assert np.array_equal(have, want)
+    read_back("cifar10", tmp_path, photos)
 
 
 def test_one_folder_may_hold_both_of_the_hub(tmp_path: Path, digits28: Arrays, photos: Arrays) -> None:

@@ -151,3 +151,10 @@ CIFAR10_LAYOUTS = {
     "python, in the folder itself": pickles,
     "of the hub": lambda root, a, m: cifar10_of_the_hub(root, a),
 }
+
+
+def read_back(name: str, folder: Path, arrays: Arrays) -> None:
+    """A data set is found in a folder without a network, and is these arrays."""
+    assert data.available(name, folder)
+    for have, want in zip(vars(data.load(name, folder)).values(), [name, *arrays], strict=True):
+        assert np.array_equal(have, want)

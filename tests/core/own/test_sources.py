@@ -195,7 +195,10 @@ def test_kernels_without_names_are_one_sentence() -> None:
         torchprune.to_keras([torch.zeros(2)])  # type: ignore[arg-type]
 
 
-def test_one_file_cannot_be_both_the_network_and_its_initial_weights(tmp_path: Path) -> None:
-    torch.save(pruned(), tmp_path / "a.pt")
+@pytest.mark.parametrize("named", [lambda p: p, str, lambda p: p.parent / ".." / p.parent.name / p.name, "link"])
+def test_one_file_cannot_be_both_the_network_and_its_initial_weights(named: Any, tmp_path: Path) -> None:
+    torch.save(pruned(), file := tmp_path / "a.pt")
+    if named == "link":
+        (tmp_path / "b.pt").symlink_to(file)
     with pytest.raises(UsageError, match="the pruned network itself"):
-        torchprune.ticket_of(tmp_path / "a.pt", tmp_path / "a.pt")
+        torchprune.ticket_of(file, tmp_path / "b.pt" if named == "link" else named(file))
