@@ -191,10 +191,5 @@ def rank_correlation(x: NDArray, y: NDArray) -> float:
 
 def ranks(values: NDArray) -> NDArray[np.float64]:
     """Ranks from 1, equal values at their mean rank. (`scipy.stats.rankdata` takes a millisecond for 20 numbers.)"""
-    order = np.argsort(values)
-    rising = values[order]
-    starts = np.flatnonzero(np.r_[True, rising[1:] != rising[:-1]])  # of equal values
-    count = np.diff(starts, append=len(values))
-    made = np.empty(len(values))
-    made[order] = np.repeat(starts + (count + 1) / 2, count)
-    return made
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2)[place]
