@@ -46,6 +46,7 @@ class Figure:
     published_rows: Rows | None = None  # the same for results/
     masks: bool = False  # results/ keeps the masks of its tickets
     trained: tuple[int, ...] = ()  # results/ keeps the trained weights of its tickets at these rounds
+    illustrates: str = ""  # in a sentence, what it is only a picture of; no claim is judged on it
 
 
 def unpruned(scale: Scale, **changes: Any) -> list[Spec]:

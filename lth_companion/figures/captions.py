@@ -122,7 +122,7 @@ def missing(figure: str) -> Html:
 def scale_note(study: Study, figure: str) -> str:
     """How big the shown experiment is against the paper's, in one sentence for a caption."""
     here, there = study.scale(figure), catalogue.FIGURES[figure].paper
-    rows = study.rows(figure)
+    rows, illustrates = study.rows(figure), catalogue.FIGURES[figure].illustrates
     parts = [DATA.get(here.dataset, here.dataset), *counts(rows), *([here.precision] * (here.precision != "fp32"))]
     same = (here.trials, here.iterations, here.rounds, here.dataset, here.precision) == (
         there.trials, there.iterations, there.rounds, there.dataset, there.precision,
@@ -131,6 +131,10 @@ def scale_note(study: Study, figure: str) -> str:
     ended = len(rows) - len(study.possible(figure))
     lost = f" {ended} networks could not be made: an earlier round of theirs diverged." if ended else ""
     whole = catalogue.rows(figure)
+    if illustrates:
+        part = study.profile == "published" and len(rows) < len(whole)
+        parts += [f"{max(s.round for s in rows)} rounds", *([f"{len(rows)} of {len(whole)} networks"] * part)]
+        return f"{illustrates} Scale: {', '.join(parts)}.{lost}"
     if (some := redraws(rows)) != (every := redraws(whole)):
         lost += f" Controls: {some} of {whose} {every} redraws of each ticket."
     if same:
@@ -195,7 +199,8 @@ def waiting(study: Study, figure: str, *, again: bool = False) -> Html:
     command = f"python -m lth_core run {figure} --profile published && python -m lth_core publish {figure}"
     time = costs.estimate(s for s in rows if not study.source.has(s))
     text = (
-        f"<p>{lacking:,} of the {len(rows):,} networks of {escape(figure)} are missing ({iterations:,} iterations in "
+        f"<p>{escape(catalogue.FIGURES[figure].illustrates)}</p>" * bool(catalogue.FIGURES[figure].illustrates)
+        + f"<p>{lacking:,} of the {len(rows):,} networks of {escape(figure)} are missing ({iterations:,} iterations in "
         "all). This line measures them:</p>"
         f'<div class="highlight"><pre style="white-space: pre-wrap">{escape(command)}</pre></div>'
         f"{f'<p>{escape(time)}</p>' if time else ''}"

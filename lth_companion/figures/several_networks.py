@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from lth_companion.claims.claim_networks import with_curves
 from lth_companion.experiments import catalogue
+from lth_companion.experiments.cifar10_recipes import share
 from lth_companion.experiments.study import Study
 from lth_companion.figures.captions import BARS, Picture, measured
 from lth_companion.figures.figure_sheet import (
@@ -64,12 +65,14 @@ def swept(study: Study, figure: str, field: str) -> Rows:
 
 
 def settings(study: Study, figure: str, arms: tuple[str, ...] = ("ticket",), **fields: Any) -> Lines:
-    """One line a learning rate and warmup of a figure in each arm: solid for tickets, dashed for controls."""
-    found = sorted({(s.lr, s.warmup) for s in study.rows(figure)})
+    """One line a learning rate and warmup of a figure in each arm that it has there: solid for tickets, dashed for
+    controls."""
+    there = {(s.lr, s.warmup, s.arm) for s in study.rows(figure)}
+    found = sorted({(lr, warmup) for lr, warmup, _ in there})
     lines: Lines = {}
     for i, (lr, warmup) in enumerate(found):
         setting = f"{lr:g}" + (f", warmup {warmup:,}" if warmup else "")
-        for arm in arms:
+        for arm in (a for a in arms if (lr, warmup, a) in there):
             label = setting + (f", {NAMES[arm]}" if arm != "ticket" else "")
             look = {**style(i, len(found)), "linestyle": DASHES[arm]}
             lines[label] = (arm, {"lr": lr, "warmup": warmup, "arm": arm, **fields}, look)
@@ -87,10 +90,16 @@ def scopes(study: Study, figure: str) -> Lines:
 
 def checkpoints(study: Study, figure: str, at: tuple[int, ...], part: str = "test") -> dict[str, str]:
     """Columns of accuracy at the paper's iterations `at`, as `claim_networks.with_curves` asks for them, each with the
-    iteration of this profile that it finds there: as much sooner as the profile trains for fewer."""
-    share = study.scale(figure).iterations / catalogue.FIGURES[figure].paper.iterations
+    iteration of this profile that it finds there: as much sooner as the profile trains for fewer, and the nearest that
+    is evaluated."""
+    row = study.rows(figure)[0]
+    evaluated, part_of = range(0, row.iterations + 1, row.eval_every), share(row)
     long = {"test": "test", "val": "validation"}[part]
-    return {f"{part}@{n}": f"{long} accuracy at {round(share * n):,}" for n in at}
+
+    def nearest(n: int) -> int:
+        return min(evaluated, key=lambda i: abs(i / part_of - n))
+
+    return {f"{part}@{n}": f"{long} accuracy at {nearest(n):,}" for n in at}
 
 
 @measured
@@ -132,7 +141,7 @@ def grid(study: Study, figure: str, rows: Rows, columns: list[str] | dict[str, s
         wide=wide,
         size=(max(4.5, width(wide)), 0.5 + 2.7 * deep),
         opens=f"Values at {X[view.x]}:",
-        notes=[BARS],
+        notes=[BARS] * (table["trial"].nunique() > 1),
         after=left_out(study, figure),
         legend=in_each_row,
     )

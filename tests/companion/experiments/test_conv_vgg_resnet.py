@@ -13,6 +13,7 @@ from places import ROOT
 
 pytest.importorskip("matplotlib")
 
+from lth_companion.claims import statements
 from lth_companion.claims.claim_networks import evaluations, with_curves
 from lth_companion.experiments import catalogue, cifar10_recipes, costs
 from lth_companion.experiments import conv_vgg_resnet as cifar
@@ -274,24 +275,88 @@ def test_a_panel_of_a_shorter_schedule_shows_the_iteration_that_its_axis_names(f
         pd.testing.assert_series_equal(shown[column], named[shown.index], check_names=False)
 
 
+def test_a_panel_names_the_evaluation_that_it_shows() -> None:
+    """Of the narrow VGG-19, whose evaluations lie near the paper's iterations; and of VGG-19 itself (every 370)."""
+    study = Study(notebook="iclr_4_vgg_resnet")
+    at = (30_000, 60_000, 112_480)
+    asked = grids.checkpoints(study, "beyond-narrow-vgg", at)
+    assert [*asked.values()] == [f"test accuracy at {n}" for n in ("750", "1,500", "3,000")]
+    whole = grids.checkpoints(Study(notebook="iclr_4_vgg_resnet", profile="paper"), "iclr-fig07", at)
+    assert [*whole.values()] == [f"test accuracy at {n}" for n in ("29,970", "59,940", "112,480")]
+    rows = study.rows("beyond-narrow-vgg")
+    source = Drawn(rows, evaluations=5)
+    table = with_curves(results.table(rows, source), list(asked), source, rows).set_index("key")
+    curves = evaluations(rows, source).set_index(["iteration", "key"])["test"]
+    for column, label in asked.items():
+        named = curves.loc[int(label.rsplit(" ", 1)[1].replace(",", ""))]
+        pd.testing.assert_series_equal(table[column], named[table.index], check_names=False)
+
+
+def test_the_narrow_vgg_is_a_picture_that_judges_nothing() -> None:
+    figure = FIGURES["beyond-narrow-vgg"]
+    assert "judges nothing" in figure.illustrates and "narrow VGG-19" in figure.illustrates
+    own = set(catalogue.rows(figure.id)) | set(catalogue.rows(figure.id, "published"))
+    assert {s.arch for s in own} == {"vgg-19-16"} and {s.trial for s in own} == {0}
+    pictures = {f.id for f in catalogue.FIGURES.values() if f.illustrates}
+    for claim in statements.load():
+        asked = {claim.figure, *claim.also, *(part.figure for _, parts in claim.wordings for part in parts)}
+        assert not asked & pictures, claim.id
+        judged = {s for f in asked - {""} if f in catalogue.FIGURES for s in catalogue.rows(f, "published")}
+        assert not judged & own, claim.id
+
+
+def test_the_narrow_vgg_has_figure_7s_settings_at_the_papers_levels() -> None:
+    rows, vgg = catalogue.rows("beyond-narrow-vgg"), catalogue.rows("iclr-fig07")
+    told = {(s.lr, round(s.warmup / cifar10_recipes.share(s), -2)) for s in rows}
+    assert told == {(s.lr, s.warmup) for s in vgg}
+    levels = {round(100 * prune.density(s), 1) for s in rows if s.arm == "ticket"}
+    assert levels == {100, 51.2, 26.3, 13.5, 7.0, 3.6}  # VGG-19's, but the output layer, a larger part here, stays
+
+
+def test_a_picture_says_its_scale_where_it_is_drawn_and_where_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study(notebook="iclr_4_vgg_resnet")
+    study.__dict__["source"] = Drawn([])
+    says = FIGURES["beyond-narrow-vgg"].illustrates
+
+    def drawn() -> str:
+        lines = grids.settings(study, "beyond-narrow-vgg", ("ticket", "reinit"))
+        columns = grids.checkpoints(study, "beyond-narrow-vgg", (30_000, 60_000, 112_480))
+        return grids.grid(
+            study, "beyond-narrow-vgg", {"": ({}, lines)}, columns, reference=False, alt="Three panels.", caption=""
+        ).text
+
+    rows = study.rows("beyond-narrow-vgg")
+    assert says in drawn() and f"{len(rows)} of the {len(rows)} networks" in drawn() and "<svg" not in drawn()
+    study.__dict__["source"] = Drawn(rows, evaluations=5)
+    whole = drawn()
+    scale = "Scale: CIFAR-10, 1 trial, 3,000 iterations, bf16, 5 rounds."
+    assert f"{says} {scale}" in whole and "95% t interval" not in whole
+    some = replace(FIGURES["beyond-narrow-vgg"], published=replace(cifar.NARROW_SCALE, rounds=2, replicates=0))
+    monkeypatch.setitem(catalogue.FIGURES, some.id, some)
+    assert "2 rounds, 9 of 22 networks." in drawn() and "reinit" not in drawn().split("Values at", 1)[1].split("<", 1)[0]
+
+
 class Drawn(results.Published):
     """Invented measurements of some networks: pages can be drawn without training one."""
 
-    def __init__(self, rows: list[Spec]) -> None:
+    def __init__(self, rows: list[Spec], evaluations: int = 4) -> None:
         super().__init__()
-        cells, evaluations = [], []
+        cells, curves = [], []
         for s in rows:
             key, n = key_of(s), EVALUATED[s.dataset]
-            at = np.linspace(0, s.iterations, 4).astype(int)
-            share = np.linspace(0.1, 0.9 - 0.01 * s.round - 0.1 * (s.arm != "ticket"), 4)
+            at = np.linspace(0, s.iterations, evaluations).astype(int)
+            share = np.linspace(0.1, 0.9 - 0.01 * s.round - 0.1 * (s.arm != "ticket"), evaluations)
             curve = pd.DataFrame({"iteration": at, "key": key})
             for part, images in n.items():
                 curve[f"{part}_loss"], curve[f"{part}_correct"] = 1 - share, (images * share).astype(int)
             made = {"commit": "c", "engine": "dense-cpu", "device": "cpu", "seconds": 1.0, "diverged": False}
             cells.append({**describe(s), **made, **summary(curve, s.dataset), "spec": "", "section": ""})
-            evaluations.append(curve)
+            curves.append(curve)
+        if not rows:
+            self.__dict__["cells"] = self.cells.iloc[:0]
+            return
         self.__dict__["cells"] = pd.DataFrame(cells).set_index("key", drop=False)
-        whole = pd.concat(evaluations, ignore_index=True)
+        whole = pd.concat(curves, ignore_index=True)
         self.__dict__["_evaluations"] = {"": whole.assign(key=pd.Categorical(whole["key"]))}
 
 
