@@ -41,7 +41,7 @@ class Claim:
     importance: str  # headline, supporting or appendix
     kind: str
     statement: str
-    says: str  # the printed value
+    says: str  # what is printed: plain words, or a quantity
     tolerance: str
     why: str  # reason for the tolerance
     printed: str = ""  # the paper's figure

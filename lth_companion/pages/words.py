@@ -6,7 +6,6 @@ read or trained, and says so when that is too little.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from html import escape
 from typing import Any
@@ -63,7 +62,7 @@ def _versus(listed: pd.DataFrame, caption: str) -> str:
     rows = listed.rename(columns={"statement": "quantity"}).drop(columns=["effect", "low", "high", "unit"])
     rows[["measured", "low", "high", "unit"]] = pd.DataFrame(leads, index=rows.index)
     rows["matches"] = [ended(r) for r in listed.itertuples()]
-    rows["paper"] = [printed(r) for r in listed.itertuples()]
+    rows["paper"] = [r.says for r in listed.itertuples()]
     return html.versus(rows, caption=caption).text
 
 
@@ -71,7 +70,7 @@ def shapes(found: pd.DataFrame, *, caption: str) -> Html:
     """The claims without a number (orders, rises and falls): what is printed, the measured effect, the verdict."""
     listed = found[found["number"].isna() & (found["verdict"] != claims.CANNOT)]
     rows = [
-        (shown(r.statement), shown(printed(r)), shown(signed(statements.measured(r))) or html.DASH, ended(r))
+        (shown(r.statement), shown(r.says), shown(signed(statements.measured(r))) or html.DASH, ended(r))
         for r in listed.itertuples()
     ]
     head = ("claim", "printed", "measured", "verdict")
@@ -90,12 +89,6 @@ def ended(row: Any) -> str:
     return f"<strong>{row.verdict}</strong>" if row.verdict == claims.CONTRADICTED else row.verdict
 
 
-def printed(row: Any) -> str:
-    """What the paper prints, units written out."""
-    points = re.sub(r"\bpp\b", "points", re.sub(r"(?<![\d.])1 pp\b", "1 point", row.says))
-    return re.sub(r"(?<=\d) x\b", "×", points)
-
-
 def judged(found: pd.DataFrame) -> int:
     return int(found["verdict"].isin(claims.RANK).sum())
 
@@ -105,9 +98,9 @@ def answer(found: pd.DataFrame, id: str) -> str:
     row: Any = next(found.loc[[id]].itertuples())
     said, who = statements.measured(row), "commentary" if getattr(row, "paper", "") == "blog" else "paper"
     if not said or row.verdict == claims.UNMEASURED:
-        return f"The {who} says: {printed(row)}. Not measured here yet."
+        return f"The {who} says: {row.says}. Not measured here yet."
     scale = f" at {row.scale}" if row.scale else ""
-    return signed(f"The {who} says: {printed(row)}. Measured{scale}: {said}; {row.verdict}.")
+    return signed(f"The {who} says: {row.says}. Measured{scale}: {said}; {row.verdict}.")
 
 
 def takeaway(found: pd.DataFrame, questions: dict[str, str]) -> Markdown:
@@ -121,7 +114,7 @@ def told(row: Any) -> str:
     claim = next((c for c in statements.load() if c.id == row.id), None)
     who = "commentary" if getattr(row, "paper", "") == "blog" else "paper"
     said = statements.measured(row)
-    sentence = f"{row.statement.rstrip('.')}. The {who} prints: {printed(row)}."
+    sentence = f"{row.statement.rstrip('.')}. The {who} prints: {row.says}."
     sentence += f" We measured {shown(said)}." if said else ""
     reasons = ledger.why(claim, row) if claim else "; ".join(filter(None, [row.scale, row.reason]))
     return signed(sentence + (f" Why they may differ: {shown(reasons)}." if reasons else ""))

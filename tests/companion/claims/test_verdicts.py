@@ -69,6 +69,17 @@ def test_claims_say_what_the_papers_tables_say() -> None:
         assert number is None or f"{number:,}" in c.says or f"{number:g}" in c.says, c.id
 
 
+SYMBOLS = re.compile(r"[~<>=\[\]|^_]|->|\w\(|\d; ?\d")
+SHORT = re.compile(r"\b(reinit|orig|acc|wt|sd|pp|fc|conv|DB|ZL|x|corr|iter|nets?|[0-9]+K)\b")
+
+
+def test_what_a_paper_says_is_in_plain_words() -> None:
+    """It stands after "The paper says:" on the first screen of pages. Found there: "ticket ~ reinit"."""
+    for c in claims.load():
+        assert re.match(r"[A-Z0-9]", c.says) and not c.says.endswith((".", ":")), f"{c.id}: {c.says}"
+        assert not SYMBOLS.search(c.says) and not SHORT.search(c.says), f"{c.id}: {c.says}"
+
+
 def test_every_claim_has_a_test_or_a_reason() -> None:
     for c in claims.load():
         assert bool(c.tests) + bool(c.cannot) + bool(c.lacking) == 1, c.id
