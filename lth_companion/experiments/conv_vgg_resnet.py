@@ -67,11 +67,11 @@ REDRAWN = (2, 3, 4, 5)
 STEPS = dict(prune_conv=0.19, prune_fc=0.36, prune_out=0.19)
 ONE_TRIAL = replace(FIRST, trials=1, rounds=2)
 DROPPED_OUT = replace(ONE_TRIAL, iterations=9_000, eval_every=1_000)
-# What VGG-19's curves look like, in hours of one CPU core, chosen by cost before any of it was measured: a quarter of the
-# width takes 0.09 s a step in bf16 on a busy core, an evaluation 8 s. 2.7% of the paper's iterations, with drops and
-# warmup as much sooner and evaluations near the three iterations of Figure 7; three of its cuts in one (0.512 = 0.8³)
-# down to its 3.5%; one trial. Redraws where the tickets are few, at 0.1 and with warmup. The rounds that all three lines
-# have, and the redraws, can be published before the rest: lower `rounds` and `replicates` of NARROW_MEASURED.
+# What VGG-19's curves look like, in hours of one CPU core, chosen by cost before any of it was measured: with a quarter
+# of the width a step takes 0.09 s in bf16 on a busy core, an evaluation 8 s. 2.7% of the paper's iterations, with drops
+# and warmup as much sooner and evaluations near the three iterations of Figure 7; three of its cuts in one
+# (0.512 = 0.8³) down to its 3.5%; one trial. Redraws where tickets are small, at 0.1 and with warmup. What all three
+# lines have can be published before the rest: lower `rounds` of NARROW_MEASURED; without redraws, `replicates` to 0.
 NARROW = replace(VGG, arch="vgg-19-16", prune={**GLOBAL, "prune_conv": 0.488})
 NARROW_SCALE = replace(RESNET_SHORT, iterations=3_000, trials=1, rounds=5)
 NARROW_MEASURED = replace(NARROW_SCALE, rounds=5, replicates=1)

@@ -15,6 +15,7 @@ from lth_core.data import EVALUATED
 from lth_core.models import INPUTS, layers
 from lth_core.prune import density
 from lth_core.spec import Spec
+from lth_core.store.cell import key_of
 from lth_core.untrusted_text import shown
 
 LENET = "lenet-300-100"
@@ -210,3 +211,18 @@ def conv() -> str:
         f"The papers' {len(asked):,} would take {years:,.0f} core-years at the rate of fp32: they need GPUs."
         if np.isfinite(years) else "",
     ])  # fmt: skip
+
+
+def pictures() -> str:
+    """Figures that are only pictures of a network that was too costly: how many of their networks are measured, and
+    what these took (Markdown)."""
+    cells = results.Published().cells
+    lines = ["| figure | networks measured | iterations of each | hours of training | on |", "|---|---:|---:|---:|---|"]
+    for figure in (f for f in catalogue.FIGURES.values() if f.illustrates):
+        rows = catalogue.rows(figure.id)
+        own = cells[cells["key"].isin({key_of(s) for s in rows})]
+        hours = f"{own['seconds'].sum() / 3600:.1f}" if len(own) else "–"
+        machines = ", ".join(sorted(map(shown, set(own["device"])))) or "–"
+        name = f'<a href="{figure.notebook}.html#{figure.id}">{figure.title}</a>'
+        lines.append(f"| {name} | {len(own)} of {len(rows)} | {rows[0].iterations:,} | {hours} | {machines} |")
+    return "\n".join(lines)

@@ -199,7 +199,8 @@ def waiting(study: Study, figure: str, *, again: bool = False) -> Html:
     command = f"python -m lth_core run {figure} --profile published && python -m lth_core publish {figure}"
     time = costs.estimate(s for s in rows if not study.source.has(s))
     text = (
-        f"<p>{escape(catalogue.FIGURES[figure].illustrates)}</p>" * bool(catalogue.FIGURES[figure].illustrates)
+        f"<p>{escape(catalogue.FIGURES[figure].illustrates)}</p>"
+        * bool(catalogue.FIGURES[figure].illustrates)
         + f"<p>{lacking:,} of the {len(rows):,} networks of {escape(figure)} are missing ({iterations:,} iterations in "
         "all). This line measures them:</p>"
         f'<div class="highlight"><pre style="white-space: pre-wrap">{escape(command)}</pre></div>'

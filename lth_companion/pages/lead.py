@@ -28,11 +28,12 @@ ARMS = ("ticket", "reinit", "shuffle", "random_sparsity")
 V1: dict[str, Any] = {"accuracy": "convergence_test", "stop": "convergence_iteration", "size": "hidden"}
 
 
-def result(found: pd.DataFrame, question: str, id: str) -> Markdown:
-    """The page's main question, answered by the claim `id`; that nothing is measured where no claim can be judged."""
+def result(found: pd.DataFrame, question: str, id: str, of: str = "") -> Markdown:
+    """The page's main question, answered by the claim `id` (`of`: see `words.answer`); that nothing is measured where
+    no claim can be judged."""
     if not words.judged(found):
         return Markdown(NOTHING)
-    return Markdown(f"**{question}** {words.answer(found, id)}")
+    return Markdown(f"**{question}** {words.answer(found, id, of)}")
 
 
 def counts(study: Study, found: pd.DataFrame) -> Markdown | None:

@@ -93,13 +93,15 @@ def judged(found: pd.DataFrame) -> int:
     return int(found["verdict"].isin(claims.RANK).sum())
 
 
-def answer(found: pd.DataFrame, id: str) -> str:
-    """What a claim prints, what is measured here, and the verdict, as the end of a sentence."""
+def answer(found: pd.DataFrame, id: str, of: str = "") -> str:
+    """What a claim prints, what is measured here (`of`: what this quantity is, where its unit does not tell), and the
+    verdict, in sentences."""
     row: Any = next(found.loc[[id]].itertuples())
     said, who = statements.measured(row), "commentary" if getattr(row, "paper", "") == "blog" else "paper"
     if not said or row.verdict == claims.UNMEASURED:
         return f"The {who} says: {row.says}. Not measured here yet."
     scale = f" at {row.scale}" if row.scale else ""
+    scale += f", {of}" if of else ""
     return signed(f"The {who} says: {row.says}. Measured{scale}: {said}; {row.verdict}.")
 
 

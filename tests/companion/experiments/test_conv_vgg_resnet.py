@@ -236,6 +236,13 @@ def test_the_cost_of_conv_is_told_from_published_networks():
     assert int(re.search(r"would take (\d+) core-years", text)[1]) > 1
 
 
+def test_the_cost_of_a_picture_is_told_from_what_is_published():
+    published, rows = results.Published(), catalogue.rows("beyond-narrow-vgg")
+    there = sum(published.has(s) for s in rows)
+    assert f"| {there} of {len(rows)} | 3,000 |" in costs.pictures()
+    assert "<!-- lth: experiments.costs.pictures -->" in (ROOT / "book/scale.md").read_text()
+
+
 def test_no_estimate_for_networks_that_profit_by_zeros():
     assert costs.estimate(catalogue.rows("iclr-fig03")) == ""
     assert "one H100" in costs.estimate(catalogue.rows("iclr-fig08", "published"))
@@ -333,7 +340,8 @@ def test_a_picture_says_its_scale_where_it_is_drawn_and_where_it_waits(monkeypat
     assert f"{says} {scale}" in whole and "95% t interval" not in whole
     some = replace(FIGURES["beyond-narrow-vgg"], published=replace(cifar.NARROW_SCALE, rounds=2, replicates=0))
     monkeypatch.setitem(catalogue.FIGURES, some.id, some)
-    assert "2 rounds, 9 of 22 networks." in drawn() and "reinit" not in drawn().split("Values at", 1)[1].split("<", 1)[0]
+    part = drawn()
+    assert "2 rounds, 9 of 22 networks." in part and "reinitialised" in whole and "reinitialised" not in part
 
 
 class Drawn(results.Published):

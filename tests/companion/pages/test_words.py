@@ -51,6 +51,13 @@ def test_an_answer_reads_correctly_whatever_the_verdict(verdict):
     assert said.endswith(f"; {verdict}.")
 
 
+def test_an_answer_tells_which_quantity_was_measured_where_its_unit_does_not() -> None:
+    rounds = row(effect=9.18, low=4.8, high=13.6, unit="rounds", scale="1 of 3 redraws")
+    said = words.answer(found(rounds), "a", "how many rounds longer tickets last")
+    assert "Measured at 1 of 3 redraws, how many rounds longer tickets last: 9.18 rounds (95%" in said
+    assert "Not measured here yet" in words.answer(found(NOTHING), "a", "how many rounds longer tickets last")
+
+
 def test_a_number_of_the_other_sign_has_the_other_word():
     text = words.numbers(found(row(), row(id="b", effect=-8.0, low=-15.5, high=2.0)), caption="x").text
     assert "<td>37.5% earlier</td><td>31 to 43</td>" in text and "<td>8% later</td><td>−2 to 15.5</td>" in text
