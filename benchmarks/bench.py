@@ -1,11 +1,13 @@
 """All benchmarks in one run, as a table to read and as rows: `make bench`.
 
     python benchmarks/bench.py [--publish] [lenet] [xor] [memory] [dense] [pages] [conv-2] ... [resnet-18] [vgg-19]
+                              [open_lth]
 
 Writes _build/bench.json: benchmark, engine, setting, median, unit, ratio to the plain loop of the same run, and where
 they apply the setting's own fields: arch, density (a fraction), cohort (networks) and precision. With --publish the
 rows also go to results/bench.json, with the machine they were measured on: the book's performance page. There they
 take the place of what the same benchmarks measured before; other rows stay, with the day and commit they are of.
+`open_lth` is asked for by name, since it needs a clone of OpenLTH (see `open_lth.py`).
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import convolutional
 import dense
 import lenet
 import memory
+import open_lth
 import pages
 import xor
 
@@ -41,7 +44,9 @@ BENCHMARKS = {
     "dense": lambda: dense.rows(DEVICE),
     "pages": pages.rows,
     **{arch: partial(convolutional.rows, cases={arch: rounds}) for arch, rounds in convolutional.ROUNDS.items()},
+    "open_lth": lambda: [row for arch in open_lth.THEIRS for row in open_lth.rows(arch)],
 }
+BY_NAME = ("open_lth",)  # only where asked for
 SAID_ONCE = ("commit", "when")  # of `made`, kept beside rows that stay when others are measured
 
 
@@ -77,7 +82,7 @@ def main() -> None:
     args = parser.parse_args()
     if unknown := set(args.names) - set(BENCHMARKS):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; allowed: {', '.join(BENCHMARKS)}")
-    rows = [row for name in args.names or BENCHMARKS for row in BENCHMARKS[name]()]
+    rows = [row for name in args.names or [n for n in BENCHMARKS if n not in BY_NAME] for row in BENCHMARKS[name]()]
     print(table(rows))
     made = {**provenance(), **device_details(DEVICE), "when": time.strftime("%Y-%m-%d", time.gmtime())}
     made["vectors"] = VECTORS or "other"

@@ -16,9 +16,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from statistics import median
 
 import numpy as np
+import peak
 import torch
 import turns
 from torch.nn.functional import cross_entropy
@@ -28,7 +30,8 @@ from lth_core import prune
 from lth_core.data import Dataset
 from lth_core.draws import BatchOrder
 from lth_core.engines.sparse import engine as sparse
-from lth_core.engines.sparse.kernels import rule_of
+from lth_core.engines.sparse.by_row import ByRow
+from lth_core.engines.sparse.kernels import LANES, rule_of
 from lth_core.models import Network, initial
 from lth_core.spec import Spec
 
@@ -167,6 +170,26 @@ class SparseSteps:
         list(self.pool_of_threads.map(one, self.nets))
 
 
+def multiply_adds(steps: SparseSteps) -> float:
+    """Multiply-adds an image that the layout for dense networks makes where it evaluates: each input that any of four
+    images has meets all units, in whole vectors."""
+    net, made, images = steps.nets[0].net, 0.0, 0
+    weights = [w for w in steps.nets[0].parameters().values()]
+    lanes = [int(sum(net.lanes[a:b])) for a, b in pairwise(net.blocks)]
+    for packed in steps.sets:
+        x = packed.x.reshape(len(packed.x), -1, LANES).transpose(0, 2, 1).reshape(-1, int(net.sizes[0]))
+        x = x.astype(np.float32) * packed.factor + packed.shift
+        for layer, width in enumerate(lanes):
+            made += (
+                width * len(packed.pixel) * 4
+                if layer == 0
+                else width * 4 * (x.reshape(-1, 4, x.shape[1]) > 0).any(1).sum()
+            )
+            x = np.maximum(x @ weights[2 * layer].T + weights[2 * layer + 1], 0)
+        images += len(x)
+    return made / images
+
+
 def rate(run: Callable[[int], object], iterations: int, networks: int = 1) -> float:
     """Network-iterations per second of one call on a core for each network, by processor time as in `turns`."""
     began = time.process_time()
@@ -254,6 +277,7 @@ def rows(repetitions: int = 3, seconds: float = 0.6) -> Rows:
                 ("steps", "1"): lambda nets=one: rate(nets.run, 1000),
                 ("steps", "all"): lambda nets=all_cores: rate(nets.run, 1000, cores),
                 ("evaluation", "all"): lambda nets=all_cores: rate(nets.evaluate, 5, cores),
+                ("peak", "all"): lambda: turns.rate_of([peak.work] * cores, cores, 0.3),
             },
             repetitions,
         )
@@ -264,6 +288,9 @@ def rows(repetitions: int = 3, seconds: float = 0.6) -> Rows:
         step, evaluation = 1 / found["steps", "all"], 1 / found["evaluation", "all"] / 100
         share = evaluation / (step + evaluation)
         add("lenet evaluation share", "sparse", density, share, "of time", None, ", every 100")
+        if isinstance(all_cores.nets[0], ByRow):
+            reached = 2 * images * multiply_adds(all_cores) / 1e9 / found["peak", "all"]
+            add("lenet evaluation against the peak", "sparse", density, reached, "of the machine's multiply-adds", None)
     return made
 
 

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import open_lth  # noqa: E402
 import turns  # noqa: E402
 from bench import beside  # noqa: E402
 
@@ -72,3 +73,15 @@ def test_rates_are_by_processor_time():
         return 1
 
     assert 50 < turns.rate_of([work], 1, 0.3) < 110
+
+
+def test_openlths_step_asks_for_its_clone_and_its_rows_stand_beside_the_plain_loop(tmp_path, monkeypatch):
+    for somewhere in ("", str(tmp_path), str(ROOT)):
+        monkeypatch.setenv("OPEN_LTH", somewhere)
+        with pytest.raises(RuntimeError, match="OPEN_LTH must name a clone"):
+            open_lth.rows("resnet-18")
+    rates = {("plain loop, 1 x 2", "plain_loop/1/step"): [4.0], ("plain loop, 2 x 1", "plain_loop/1/step"): [5.0]}
+    rates |= {("OpenLTH, 2 x 1", "step"): [3.0, 4.0, 9.0], ("convolutional", "convolutional/8/step"): [10.0]}
+    made = open_lth._rows("resnet-18", rates, "0123")
+    assert [r["ratio"] for r in made] == [0.8, 1.0, 0.8, 2.0]
+    assert "commit 0123" in made[2]["setting"] and made[3]["density"] < 0.2
