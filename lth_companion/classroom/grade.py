@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import errno
+import os
+import re
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +21,15 @@ from typing import Any
 
 from lth_companion.classroom import handed_in
 from lth_companion.classroom.handed_in import Notebook
+from lth_companion.classroom.own_names import Replaced
 from lth_companion.classroom.sandbox import ENDED, TOO_LONG, Ended, Limits, run
 from lth_companion.classroom.without_solutions import tags
-from lth_core.atomic_files import replaced
+from lth_core.atomic_files import replaced, unwritable
 from lth_core.errors import StoreError, UsageError, one_line
 
 LONGEST = 300  # characters of an error's text that a remark repeats
+PACKED = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+HIDDEN = (".", "__MACOSX")  # how names of files begin that nobody handed in
 
 
 @dataclass(frozen=True)
@@ -37,17 +44,17 @@ class Grade:
     seconds: float = 0.0
 
 
-def graded(path: Path, known: Mapping[str, Notebook], limits: Limits) -> Grade:
-    """The grade of one file, whatever is in it."""
-    began = time.monotonic()
+def graded(path: Path, known: Mapping[str, Notebook], limits: Limits, shown: str = "") -> Grade:
+    """The grade of one file, whatever is in it; `shown`: what the table calls it."""
+    began, shown = time.monotonic(), shown or path.name
     try:
         made = handed_in.read(path)
         name = handed_in.which(made, known)
     except UsageError as error:
-        return Grade(path.name, "", 0, 0, (str(error),))
+        return Grade(shown, "", 0, 0, (str(error),))
     notebook = handed_in.assembled(known[name], made)
-    points, of, remarks = judged(notebook, known[name], run(notebook, limits), limits)
-    return Grade(path.name, name, points, of, tuple(remarks), round(time.monotonic() - began, 1))
+    points, of, remarks = judged(notebook, known[name], run(handed_in.guarded(notebook), limits), limits)
+    return Grade(shown, name, points, of, tuple(remarks), round(time.monotonic() - began, 1))
 
 
 def judged(
@@ -89,7 +96,7 @@ def _why(answers: Sequence[Ended | None], check: Ended | None, limits: Limits) -
             return f"the answer itself does not run, {_error(own)}"
     if check is None:
         return f"never reached within {limits.total} s"
-    if check.error == "AssertionError":
+    if check.error in ("AssertionError", Replaced.__name__):
         return check.message[:LONGEST].rstrip(".") or "wrong"
     before = ", perhaps for what failed before" if check.error == "NameError" else ""
     return f"the check stops, {_error(check)}{before}"
@@ -102,26 +109,50 @@ def _error(ended: Ended) -> str:
 
 
 def write(grades: Sequence[Grade], target: Path) -> None:
-    """A table for a spreadsheet, one row a file. No cell begins as a formula does."""
+    """A table for a spreadsheet, one row a file. No cell begins as a formula does, also where semicolons part cells."""
     with replaced(target) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["file", "exercise", "points", "of", "seconds", "remarks"])
         for g in grades:
-            name = one_line(g.file)
-            safe = f"'{name}" if name[:1] in "=+-@" else name
-            table.writerow([safe, g.exercise, g.points, g.of, g.seconds, " ".join(g.remarks)])
+            remarks = " ".join(g.remarks)
+            table.writerow([no_formula(one_line(g.file)), g.exercise, g.points, g.of, g.seconds, no_formula(remarks)])
+
+
+def no_formula(text: str) -> str:
+    """A text with a mark before what a spreadsheet would compute, where it begins or follows a semicolon."""
+    return re.sub(r"(^|;)(?=\s*\"?[=+@-])", r"\1'", text)
 
 
 def files(given: Sequence[Path]) -> list[Path]:
-    """Notebooks, and those of folders; UsageError where there are none, or one that was named is not there. What a
-    folder has and nobody can read, such as a link to nothing, is graded as such: it is one student's."""
+    """What was handed in: the files that are named, and of folders all that is or may hold a notebook. UsageError where
+    there is none, or one that was named is not there. What nobody can read, such as a link to nothing or a student's
+    folder without a notebook, is graded as such: it is one student's."""
     if missing := [str(one) for one in given if not one.exists()]:
         raise UsageError(f"{missing[0]} does not exist.")
-    found = [p for one in given for p in (sorted(one.rglob("*.ipynb")) if one.is_dir() else [one])]
-    found = [p for p in found if ".ipynb_checkpoints" not in p.parts]
+    found = [p for one in given for p in (_within(one) if one.is_dir() else [one])]
     if not found:
         raise UsageError(f"{', '.join(map(str, given))}: there is no notebook (*.ipynb) in it.")
     return found
+
+
+def _within(folder: Path) -> list[Path]:
+    """Notebooks, archives, folders that cannot be read, and students' folders that hold none of these."""
+    unread: list[OSError] = []
+    found: set[Path] = set()
+    for where, folders, names in os.walk(folder, onerror=unread.append):
+        folders[:] = [name for name in folders if not name.startswith(HIDDEN)]
+        for name in (*names, *folders):
+            if not name.startswith(HIDDEN) and (".ipynb" in name.lower() or name.lower().endswith(PACKED)):
+                found.add(Path(where, name))
+    found |= {Path(error.filename) for error in unread}
+    own = {one for one in folder.iterdir() if one.is_dir() and not one.name.startswith(HIDDEN)}
+    return sorted(found | {one for one in own if not any(p.is_relative_to(one) for p in found)})
+
+
+def shown(found: Sequence[Path]) -> list[str]:
+    """What the table calls files: their paths from the folder that they share. Two students' may have one name."""
+    shared = os.path.commonpath([os.path.abspath(p.parent) for p in found])
+    return [os.path.relpath(os.path.abspath(p), shared) for p in found]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -141,24 +172,45 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     grades: list[Grade] = []
     try:
-        _grade_all(found, known, limits, options.jobs, grades)
+        refuse_unwritable(options.out)  # now, and not when all are graded
+        try:
+            _grade_all(found, known, limits, options.jobs, grades)
+        finally:  # also what was graded before this machine failed, or somebody stopped it
+            if grades:
+                write(grades, options.out)
+                print(options.out)
     except StoreError as error:  # of this machine, not of what was handed in
         print(f"lth_core: {one_line(str(error))}", file=sys.stderr)
         return 1
-    write(grades, options.out)
-    print(options.out)
     return 0
+
+
+def refuse_unwritable(target: Path) -> None:
+    """StoreError if a table cannot be written."""
+    try:
+        if target.is_dir():
+            raise OSError(errno.EISDIR, "it is a folder")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=target.parent).close()
+    except OSError as error:
+        raise unwritable(target, error) from None
 
 
 def _grade_all(
     found: Sequence[Path], known: Mapping[str, Notebook], limits: Limits, jobs: int, grades: list[Grade]
 ) -> None:
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        for grade in pool.map(lambda path: graded(path, known, limits), found):
-            grades.append(grade)
-            remarks = "".join(f"\n  {one_line(remark)}" for remark in grade.remarks)
-            points = f"{grade.points} of {grade.of} points, {grade.exercise or 'no exercise'}"
-            print(f"{one_line(grade.file)}: {points}{remarks}", flush=True)
+        try:
+            for grade in pool.map(
+                lambda one: graded(one[0], known, limits, one[1]), zip(found, shown(found), strict=True)
+            ):
+                grades.append(grade)
+                remarks = "".join(f"\n  {one_line(remark)}" for remark in grade.remarks)
+                points = f"{grade.points} of {grade.of} points, {grade.exercise or 'no exercise'}"
+                print(f"{one_line(grade.file)}: {points}{remarks}", flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 if __name__ == "__main__":

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lth_companion.classroom import own_names
 from lth_companion.classroom.without_solutions import SOURCES, student, tags
 from lth_core.atomic_files import refuse_others
 from lth_core.errors import UsageError
 
 Notebook = dict[str, Any]  # nbformat 4 as read from JSON
 MOST = 50_000_000  # bytes of a notebook
+ARCHIVE = b"PK"  # of a ZIP file
 EXTRA = "extra"  # tag of code cells that a student added
 
 
@@ -28,11 +30,22 @@ def exercises(sources: Path = SOURCES) -> dict[str, Notebook]:
 def read(path: Path) -> Notebook:
     """A notebook from a file; UsageError where it is none."""
     try:
+        if path.is_dir():
+            raise UsageError("there is no notebook (*.ipynb) in this folder.")
         refuse_others(path)
         with open(path, "rb") as file:
-            made = json.loads(file.read(MOST))  # in UTF-8 or UTF-16, with a mark of it or without: by its first bytes
+            content = file.read(MOST + 1)
+        if not content.strip():
+            raise UsageError("this file is empty: hand it in again.")
+        if len(content) > MOST:
+            raise UsageError(f"this has more than {MOST // 1_000_000} MB: clear its outputs and save it again.")
+        if content.startswith(ARCHIVE):
+            raise UsageError("this is an archive: unpack it, and grade what is in it.")
+        made = json.loads(content)  # in UTF-8 or UTF-16, with a mark of it or without: by its first bytes
         if not made["nbformat"] >= 4 or not all(map(_is_cell, made["cells"])):
             raise KeyError
+    except UsageError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise UsageError("this is no notebook that can be read: save it again as .ipynb (format 4).") from None
     return made
@@ -60,8 +73,10 @@ def names(cell: Mapping[str, Any]) -> set[str]:
         body = ast.parse(text(cell)).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # all that Python's parser ends in
         return set()
-    functions = {s.name for s in body if isinstance(s, ast.FunctionDef)}
-    return functions | {t.id for s in body if isinstance(s, ast.Assign) for t in s.targets if isinstance(t, ast.Name)}
+    defined = {s.name for s in body if isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    targets = [t for s in body if isinstance(s, ast.Assign) for t in s.targets]
+    targets += [s.target for s in body if isinstance(s, ast.AnnAssign)]
+    return defined | {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
 
 
 def number(cell: Mapping[str, Any]) -> str:
@@ -97,23 +112,51 @@ def assembled(exercise: Notebook, made: Notebook) -> Notebook:
     """The exercise's code cells in their order with the answers of a hand-in, and the cells that a student added where
     they stood. Given cells and checks are the exercise's own, changed or not."""
     found = matched(exercise, made)
-    answers: dict[str, str] = {}
+    stubs = {cell["id"]: cell for cell in exercise["cells"] if "exercise" in tags(cell)}
+    chosen = {name: _answer(stub, made, [i for i in found if found[i] == name]) for name, stub in stubs.items()}
     added: dict[str, list[Any]] = {"": []}
     last = ""
     for i, cell in enumerate(made["cells"]):
-        if cell["cell_type"] != "code":
-            continue
-        if i in found:
-            last = found[i]
-            answers[last] = text(cell)
-        elif text(cell).strip():
+        last = found.get(i, last)
+        spare = i in found and (last not in stubs or i == chosen[last] or text(cell) == text(stubs[last]))
+        if cell["cell_type"] == "code" and text(cell).strip() and not spare:
             own = {"cell_type": "code", "id": f"{EXTRA}-{i}", "metadata": {"tags": [EXTRA]}, "source": text(cell)}
             added.setdefault(last, []).append({**own, "outputs": [], "execution_count": None})
     cells = list(added[""])
     for cell in exercise["cells"]:
         if cell["cell_type"] == "code":
             kept = copy.deepcopy(cell)
-            if "exercise" in tags(cell):
-                kept["source"] = answers.get(cell["id"], text(cell))
+            if (at := chosen.get(cell["id"])) is not None:
+                kept["source"] = text(made["cells"][at])
             cells += [kept, *added.get(cell["id"], [])]
     return {**exercise, "cells": cells, "metadata": {}}
+
+
+def _answer(stub: Mapping[str, Any], made: Notebook, places: list[int]) -> int | None:
+    """Which of these cells is the answer: copies of a cell have its number too. The last that defines what is asked."""
+    cells = {i: made["cells"][i] for i in places}
+    answered = [i for i, cell in cells.items() if text(cell) != text(stub)]
+    defining = [i for i in answered if names(cells[i]) & names(stub)]
+    return max(defining or answered or places, default=None)
+
+
+def guarded(notebook: Notebook) -> Notebook:
+    """An assembled notebook whose checks run with the names that they were written with (`own_names`)."""
+    made = copy.deepcopy(notebook)
+    given: list[ast.stmt] = []
+    for cell in made["cells"]:
+        if "check" in tags(cell):
+            cell["source"] = _call("run", text(cell), "\n".join(map(ast.unparse, given)), "globals()")
+        elif cell["cell_type"] == "code" and not tags(cell) & {"exercise", EXTRA}:
+            given += [s for s in ast.parse(text(cell)).body if isinstance(s, ast.Import | ast.ImportFrom)]
+    modules = [a.name for s in given if isinstance(s, ast.Import) for a in s.names]
+    modules += [f"{s.module}.{a.name}" for s in given if isinstance(s, ast.ImportFrom) for a in s.names]
+    first = {"cell_type": "code", "id": "first", "metadata": {}, "source": _call("note", modules)}
+    made["cells"].insert(0, {**first, "outputs": [], "execution_count": None})
+    return made
+
+
+def _call(function: str, *arguments: Any) -> str:
+    """Code that calls a function of `own_names` and defines no name."""
+    given = ", ".join(a if a == "globals()" else repr(a) for a in arguments)
+    return f"__import__('importlib').import_module({own_names.__name__!r}).{function}({given})"

@@ -15,7 +15,7 @@ export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 suite() { # in the folder $1, with the remaining words before the command (env, taskset, ...)
     local folder=$1
     shift
-    (cd "$folder" && "$@" "$python" -m pytest -q -n 1 -p no:cacheprovider -m "not slow" --rootdir "$root" \
+    (cd "$folder" && "$@" "$python" -m pytest -n 1 -p no:cacheprovider -m "not slow" --rootdir "$root" \
         -c "$root/pyproject.toml" --basetemp "$folder/pytest" $paths)
 }
 

@@ -1,11 +1,10 @@
-"""Handed-in exercises are graded whatever is in them: fourteen wrong ones, and what is put together before they run."""
+"""Handed-in exercises are graded whatever is in them: seventeen, most of them wrong, and how each cell ended."""
 
 from __future__ import annotations
 
 import copy
 import csv
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 
 from lth_companion.classroom import grade, handed_in, sandbox, without_solutions
 from lth_companion.classroom.sandbox import Ended, Limits
-from lth_core.errors import UsageError
 
 XOR, BUGS = "1_xor_lottery", "4_find_the_bug"
 KNOWN = handed_in.exercises()
@@ -62,6 +60,20 @@ def without(made: dict[str, Any], *kinds: str) -> dict[str, Any]:
     return {**made, "cells": [c for c in made["cells"] if not without_solutions.tags(c) & set(kinds)]}
 
 
+def extra(made: dict[str, Any], source: str) -> dict[str, Any]:
+    """The hand-in with a cell of the student's own behind the imports."""
+    cell = {"cell_type": "code", "id": "mine", "metadata": {}, "source": source, "outputs": [], "execution_count": None}
+    return {**made, "cells": [*made["cells"][:4], cell, *made["cells"][4:]]}
+
+
+def twice(made: dict[str, Any], which: str) -> dict[str, Any]:
+    """The hand-in with the stub that defines `which` kept below its answer, as a copy: with its number."""
+    cells = copy.deepcopy(made["cells"])
+    at = next(i for i, c in enumerate(cells) if "exercise" in without_solutions.tags(c) and which in handed_in.names(c))
+    stub = next(c for c in KNOWN[BUGS]["cells"] if c["id"] == cells[at]["id"])
+    return {**made, "cells": [*cells[: at + 1], {**stub, "id": "copied"}, *cells[at + 1 :]]}
+
+
 SMALLEST, ZERO = "the_smallest_magnitudes_go", "pruned_weights_stay_zero"
 LOOP = f"def {SMALLEST}(made):\n    while True:\n        pass"
 CRASH = f"import os\n\ndef {ZERO}(made):\n    os._exit(1)"
@@ -87,6 +99,9 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], int, tuple[str, ...]]] =
     "no end": (lambda m: answer(m, ZERO, ENDLESS), 8, ("has a mistake itself: it stops with RecursionError",)),
     "too much memory": (lambda m: answer(m, ZERO, HUNGRY), 8, ("has a mistake itself: it stops with MemoryError",)),
     "checks deleted": (lambda m: without(answer(m, ZERO, NOTHING), "check"), 8, ("implementations pass all your",)),
+    "own names": (lambda m: extra(m, "from numpy import *\nsum = len = print = 0"), 12, ()),
+    "stub kept below": (lambda m: twice(m, ZERO), 12, ()),
+    "library changed": (lambda m: extra(m, "exercises.fault = lambda test, seed: ''"), 0, ("exercises.fault, which",)),
     "wrong number": (lambda _: answer(solved(XOR), "at_least_one", SUMMED), 5, ("both fail in a quarter",)),
 }  # fmt: skip
 
@@ -117,6 +132,45 @@ def test_a_cell_that_cannot_be_sent_is_its_own_error() -> None:
             for i, s in sources.items()]  # fmt: skip
     ended = sandbox.run({"cells": code, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, LIMITS)
     assert [(e.cell, e.error) for e in ended] == [("a", ""), ("b", "UnicodeEncodeError"), ("c", "")]
+
+
+# What a cell does -> how it is said to have ended. After each the next begins as if nothing had been.
+CELLS = {
+    "import os, shutil, sys, threading": "",
+    "assert os.environ['TMPDIR'] == os.environ['HOME'] + '/work', 'not in the sandbox'": "",
+    "open('much', 'wb').write(bytes(2 * 10**8))": "OSError",
+    "shutil.rmtree(os.environ['HOME'], ignore_errors=True); open('mine', 'w')": "FileNotFoundError",
+    "exit()": "SystemExit",
+    "os.chdir('/'); os.environ.clear()": "",
+    "print('x' * 10**8)": "",
+    "sys.stdout.close()": "",
+    "for number in range(3): os.close(number)": "",
+    "threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()": "",
+    "os.kill(os.getppid(), 9)": sandbox.ENDED,
+    "os.fork()": "",
+    "import ctypes; ctypes.string_at(0)": sandbox.ENDED,
+    "%%javascript\nalert(1)": "",
+    "assert sys": "",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_what_a_cell_does_is_its_own_and_what_comes_after_runs() -> None:
+    """Nothing hangs, and a cell that ends the process above it, or removes all that it finds, spoils no other."""
+    code = [dict(id=f"c{i}", source=source, cell_type="code", metadata={}, outputs=[], execution_count=None)
+            for i, source in enumerate(CELLS)]  # fmt: skip
+    ended = sandbox.run({"cells": code, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, LIMITS)
+    assert dict(zip(CELLS, (e.error for e in ended), strict=True)) == CELLS, ended
+
+
+@pytest.mark.slow
+def test_what_a_cell_leaves_behind_ends_no_class() -> None:
+    """A thread that ends whatever runs, also the cells that were not reached."""
+    bomb = "import os, signal, threading\nthreading.Timer(1, os.kill, (os.getppid(), 9)).start()"
+    code = [dict(id=i, source=s, cell_type="code", metadata={}, outputs=[], execution_count=None)
+            for i, s in {"a": bomb, "b": "import time; time.sleep(60)", "c": "1"}.items()]  # fmt: skip
+    ended = sandbox.run({"cells": code, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, LIMITS)
+    assert [e.cell for e in ended] == ["a", "b", "c"] and ended[1].error == sandbox.ENDED
 
 
 @pytest.mark.slow
@@ -200,27 +254,10 @@ def test_the_table_has_a_row_a_file_and_no_formula(tmp_path: Path) -> None:
     assert rows[1] == ["'=1+1.ipynb", BUGS, "3", "12", "4.0", "One, two. Three."]
 
 
-def test_files_are_found_in_folders(tmp_path: Path) -> None:
-    (tmp_path / "b" / ".ipynb_checkpoints").mkdir(parents=True)
-    for name in ("b/2.ipynb", "1.ipynb", "b/.ipynb_checkpoints/2.ipynb", "notes.txt"):
-        (tmp_path / name).write_text("")
-    assert [p.name for p in grade.files([tmp_path])] == ["1.ipynb", "2.ipynb"]
-    with pytest.raises(UsageError, match="no notebook"):
-        grade.files([tmp_path / "b" / ".ipynb_checkpoints"])
-    with pytest.raises(UsageError, match="does not exist"):
-        grade.files([tmp_path / "gone.ipynb"])
-
-
-def test_what_nobody_can_read_stops_no_class(tmp_path: Path) -> None:
-    """A link to nothing, a pipe, a folder that is named as a notebook: a row each, and nothing waits."""
-    (tmp_path / "1.ipynb").symlink_to(tmp_path / "gone")
-    os.mkfifo(tmp_path / "2.ipynb")
-    (tmp_path / "3.ipynb").mkdir()
-    (tmp_path / "4.ipynb").write_text(f'{{"nbformat": 4, "cells": [], "metadata": {"[" * 9_999 + "]" * 9_999}}}')
-    assert grade.main([str(tmp_path), "--out", str(tmp_path / "grades.csv")]) == 0
-    rows = list(csv.DictReader((tmp_path / "grades.csv").read_text("utf-8").splitlines()))
-    assert [row["file"] for row in rows] == [f"{i}.ipynb" for i in range(1, 5)]
-    assert all("no notebook that can be read" in row["remarks"] for row in rows)
+def test_nor_one_where_semicolons_part_cells(tmp_path: Path) -> None:
+    grade.write([grade.Grade("a;=1+1;.ipynb", BUGS, 3, 12, ("f: ;=cmd|x;.",))], tmp_path / "grades.csv")
+    (_, row) = csv.reader((tmp_path / "grades.csv").read_text("utf-8").splitlines(), delimiter=";")
+    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row), row
 
 
 @pytest.mark.parametrize("name", KNOWN)
