@@ -1,5 +1,6 @@
 // The front end of train_here.TrainHere. ENGINE, the text of the worker's files, is put in front by train_here.py.
-const PATIENCE = 120; // milliseconds between two drawings
+const PATIENCE = 120; // milliseconds between two drawings, at least
+const REST = 3; // and at least so many times what the last one took: the page answers meanwhile
 
 /** Workers that train rows: `start(task, parent, heard)` trains one as soon as a worker is free, lower `urgency` first. */
 function crew(data) {
@@ -13,6 +14,7 @@ function crew(data) {
     worker.postMessage({ do: "data", pool: data.pool, test: data.test, levels: data.levels });
     worker.onmessage = ({ data: said }) => {
       const { heard } = worker;
+      if (said.point) worker.postMessage({ do: "heard" });
       if (said.trained) worker.heard = null;
       heard?.(said);
       next();
@@ -54,7 +56,7 @@ function judged({ task, percent: left, curve }) {
 function render({ model, el }) {
   const data = model.get("data"), { colors, names } = data;
   const SETTINGS = ["rate", "rounds", "lr", "width", "between", "beside", "trials"];
-  let team = null, networks = new Map(), total = 0, done = 0, state = "ready", followed = true, shown = 0, timer = 0, drawn = 0;
+  let team = null, networks = new Map(), total = 0, done = 0, state = "ready", followed = true, shown = 0, timer = 0, rested = 0;
 
   const root = html("div", { className: "lth lth-widget lth-train" }, el);
   const sliders = html("div", { className: "controls" }, root);
@@ -159,7 +161,7 @@ function render({ model, el }) {
   /** Draw soon: not at every evaluation of every network. */
   function later() {
     if (timer) return;
-    timer = setTimeout(() => { timer = 0; draw(); }, Math.max(0, drawn + PATIENCE - performance.now()));
+    timer = setTimeout(() => { timer = 0; draw(); }, Math.max(0, rested - performance.now()));
   }
 
   function sentence() {
@@ -233,7 +235,13 @@ function render({ model, el }) {
   }
 
   function draw() {
-    drawn = performance.now();
+    const began = performance.now();
+    drawAll();
+    const ended = performance.now();
+    rested = ended + Math.max(PATIENCE, REST * (ended - began));
+  }
+
+  function drawAll() {
     for (const [made, name, text] of [
       [rate, "rate", `${Math.round(100 * get("rate"))}% of the weights pruned per round`],
       [rounds, "rounds", `${get("rounds")} rounds: down to ${percent(data.percents[get("width")][get("rate")][get("rounds")])}`],
