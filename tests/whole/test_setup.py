@@ -60,6 +60,19 @@ def test_lock_names_no_address(name: str) -> None:
         assert sign not in lock
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_python_finds_a_wheel_of_all_that_is_locked(name: str, python: str, tmp_path: Path) -> None:
+    """As the index says; nothing is downloaded. Where no index is reached there is no answer."""
+    ask = ["install", "--dry-run", "--no-build", "--require-hashes", "--python-version", python, "--target", tmp_path]
+    uv = [sys.executable, "-m", "uv", "pip"]
+    ran = subprocess.run([*uv, *ask, "-r", ROOT / name], capture_output=True, text=True)
+    if "Failed to fetch" in ran.stderr:
+        pytest.skip("no package index is reached from here.")  # in CI too
+    assert ran.returncode == 0 and "Would install" in ran.stderr, ran.stderr
+
+
 def test_pyproject_lock_and_environment_agree() -> None:
     version = {"python_version": "3.11", "python_full_version": "3.11.9"}  # that of environment.yml
     here = [
