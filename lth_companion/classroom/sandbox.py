@@ -2,7 +2,7 @@
 
 `run` starts this module as a process that limits itself (memory, size of files, no core dumps), works in a temporary
 folder, and starts the kernel by nbclient. Where Linux lets anybody (`unshare`), it has no network and all of its
-processes end with it. A cell that takes too long or ends what runs it is noted, replaced by an error, and the rest runs
+processes end with it, and it with the grader. A cell that takes too long or ends what runs it is noted, replaced by an error, and the rest runs
 again. This keeps accidents from the grader; it is no wall against somebody who wants to read your files.
 """
 
@@ -27,7 +27,8 @@ from typing import Any
 from lth_core.errors import StoreError
 
 MB = 1_000_000
-APART = ("unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child")
+# No network, and an end with the grader, whatever ends that.
+APART = tuple("setpriv --pdeathsig=KILL unshare --user --map-root-user --net --pid --fork --kill-child".split())
 KEPT = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT")  # of the grader's environment
 TOO_LONG, ENDED = "TimeoutError", "DeadKernelError"  # names of errors that this module gives
 BROKEN_OFF, UNREACHED = "it ended what ran it", "it was never reached: an earlier cell ends Python"

@@ -5,11 +5,15 @@ from __future__ import annotations
 import copy
 import csv
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from places import ROOT
 
 from lth_companion.classroom import grade, handed_in, sandbox, without_solutions
 from lth_companion.classroom.sandbox import Ended, Limits
@@ -171,6 +175,33 @@ def test_what_a_cell_leaves_behind_ends_no_class() -> None:
             for i, s in {"a": bomb, "b": "import time; time.sleep(60)", "c": "1"}.items()]  # fmt: skip
     ended = sandbox.run({"cells": code, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, LIMITS)
     assert [e.cell for e in ended] == ["a", "b", "c"] and ended[1].error == sandbox.ENDED
+
+
+TICKING = """
+import time
+while True:
+    with open({!r}, "a") as file:
+        file.write(".")
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.slow
+def test_a_grader_that_is_killed_leaves_nothing_that_runs(tmp_path: Path) -> None:
+    ticks = tmp_path / "ticks"
+    cell = dict(id="a", source=TICKING.format(str(ticks)), cell_type="code", metadata={}, outputs=[], execution_count=0)
+    made = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    code = f"from lth_companion.classroom import sandbox; sandbox.run({made!r}, sandbox.Limits())"
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    while not ticks.exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    time.sleep(5)  # a kernel that has lost its parent without a namespace looks every second
+    size = ticks.stat().st_size
+    time.sleep(2)
+    assert ticks.stat().st_size == size
 
 
 @pytest.mark.slow
