@@ -1,9 +1,10 @@
 """A notebook run in processes of its own with limits: each cell's error, whatever the notebook does.
 
 `run` starts this module as a process that limits itself (memory, size of files, no core dumps), works in a temporary
-folder, and starts the kernel by nbclient. Where Linux lets anybody (`unshare`), it has no network and all of its
-processes end with it, and it with the grader. A cell that takes too long or ends what runs it is noted, replaced by an error, and the rest runs
-again. This keeps accidents from the grader; it is no wall against somebody who wants to read your files.
+folder, and starts the kernel by nbclient. Where Linux lets anybody (`unshare`), it has no network, and all of its
+processes end with it, and it with the grader. A cell that takes too long or ends what runs it is noted, replaced by an
+error, and the rest runs again. This keeps accidents from the grader; it is no wall against somebody who wants to read
+your files.
 """
 
 from __future__ import annotations
