@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lth_companion.classroom import grade, handed_in, sandbox, without_solutions
+from lth_companion.classroom import grade, handed_in, without_solutions
 from lth_companion.classroom.sandbox import Ended, Limits
 
 XOR, BUGS = "1_xor_lottery", "4_find_the_bug"
