@@ -49,7 +49,8 @@ tried() { # one setting by its name
         no-home) suite "$here" "${no_home[@]}" ;;
         nobody) suite "$here" "${nobody[@]}" "${no_home[@]}" ;;
         together) # in a checkout of nobody's own, where what builds the book may write
-            checkout "$here/lth" && root=$here/lth PYTHONPATH=$here/lth paths=${paths//$root/$here/lth} \
+            local own; own=$here/$(basename "$root") # a book is up to date in a folder of its own name
+            checkout "$own" && root=$own PYTHONPATH=$own paths=${paths//$root/$own} \
                 suite "$here" "${avx2[@]}" "${one_core[@]}" "${nobody[@]}" "${no_home[@]}" OMP_NUM_THREADS=1 \
                 NUMBA_CACHE_DIR="$here/kernels" ;;
         *) echo "no such setting: $1 (one of: ${all[*]})" && return 2 ;;
