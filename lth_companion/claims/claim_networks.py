@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -66,9 +69,8 @@ class Declared:
 class Rows:
     """A figure's networks at one scale: which are declared, and what is measured of them."""
 
-    def __init__(self, specs: list[Spec], keys: list[str | None], bench: Bench) -> None:
-        self.specs, self.bench = specs, bench
-        self.have = np.array([k is not None for k in keys], bool)
+    def __init__(self, specs: list[Spec], have: Sequence[bool], bench: Bench) -> None:
+        self.specs, self.bench, self.have = specs, bench, np.array(have, bool)
         self.declared = Declared(specs)
         self.read: dict[Settles, pd.DataFrame] = {}
 
@@ -95,13 +97,24 @@ class Rows:
 
 
 class Bench:
-    """Answers queries on a source (published results or a store) at the first of `profiles` that is complete."""
+    """Answers queries on a source (published results or a store) at the first of `profiles` that is complete.
+
+    `only` some trials of it are a bench too, which shares all that was read."""
+
+    whole: Bench | None = None  # of which this one shows some trials
+    trials: Mapping[str, Collection[int]] = MappingProxyType({})  # which, by figure
 
     def __init__(self, source: Source, profiles: Sequence[str], options: dict[str, Any]) -> None:
         self.source, self.profiles, self.options = source, profiles, options  # options: trials, seed, dataset
         self.cache: dict[tuple[str, str], Rows] = {}
-        self.asked: dict[tuple[str, str], Asked] = {}
+        self.asked: dict[tuple[str, str, bool], Asked] = {}
         self.keys = set(source.keys())
+
+    def only(self, trials: Mapping[str, Collection[int]]) -> Bench:
+        """The same, with some figures' networks in some trials alone: what compares networks sees no others."""
+        some = copy.copy(self)
+        some.whole, some.trials, some.asked = self, trials, {}
+        return some
 
     def table(self, specs: list[Spec]) -> pd.DataFrame:
         """One row a measured network: what tests read of it."""
@@ -164,22 +177,55 @@ class Bench:
                 lost = {*open_}.difference(results.possible(open_, self))
                 pairs = [(s, k) for s, k in zip(specs, keys, strict=True) if s not in lost]
                 specs, keys = [s for s, _ in pairs], [k for _, k in pairs]
-            self.cache[figure, profile] = Rows(specs, keys, self)
+            self.cache[figure, profile] = Rows(specs, [k is not None for k in keys], self)
         return self.cache[figure, profile]
 
-    def ask(self, figure: str, where: dict[str, Any]) -> Asked:
-        """A figure's rows that fit `where`, at the scale at which these are measured; each question answered once."""
-        question = figure, repr(where)
+    @cached_property
+    def further(self) -> dict[str, list[Spec]]:
+        """Of each figure that has further trials (`catalogue.further`) the networks in those that are there as a
+        whole."""
+        if "published" not in self.profiles or any(v not in (0, "own") for v in self.options.values()):
+            return {}
+        there: dict[str, set[int]] = {}
+        for name in {f.further for f in catalogue.FIGURES.values() if f.further}:
+            by_trial: dict[int, list[Spec]] = {}
+            for s in catalogue.rows(name, "published"):
+                by_trial.setdefault(s.trial, []).append(s)
+            there[name] = {t for t, rows in by_trial.items() if all(map(self.has, results.possible(rows, self)))}
+        found: dict[str, list[Spec]] = {}
+        for f in (f for f in catalogue.FIGURES.values() if f.further):
+            rows_of = catalogue.further(f.id)
+            found[f.id] = [s for t, rows in rows_of.items() if t in there[f.further] for s in rows if self.has(s)]
+        return found
+
+    def all_trials(self, figure: str, profile: str) -> Rows:
+        """A figure's networks at the paper's scale with those in further trials; in other profiles its own."""
+        own = self.rows(figure, profile)
+        if own is not self.cache.get((figure, "paper")) or not self.further.get(figure):
+            return own
+        if (figure, "all trials") not in self.cache:
+            more = self.further[figure]
+            self.cache[figure, "all trials"] = Rows([*own.specs, *more], [*own.have, *map(self.has, more)], self)
+        return self.cache[figure, "all trials"]
+
+    def ask(self, figure: str, where: dict[str, Any], further: bool = False) -> Asked:
+        """A figure's rows that fit `where`, at the scale at which these are measured, with those in `further` trials;
+        each question answered once."""
+        question = figure, repr(where), further
         if question not in self.asked:
-            self.asked[question] = self._found(figure, where)
+            if self.whole is None:
+                self.asked[question] = self._found(figure, where, self.all_trials if further else self.rows)
+            else:
+                asked, kept = self.whole.ask(figure, where, further), self.trials.get(figure)
+                self.asked[question] = asked if kept is None or not further else asked.only(kept)
         return self.asked[question]
 
-    def _found(self, figure: str, where: dict[str, Any]) -> Asked:
+    def _found(self, figure: str, where: dict[str, Any], of: Callable[[str, str], Rows]) -> Asked:
         if figure not in catalogue.FIGURES:
             raise Lacking(f"{figure} is not declared yet")
         shares = []  # measured of each profile that declares such networks
         for profile in self.profiles:
-            rows = self.rows(figure, profile)
+            rows = of(figure, profile)
             fit = fits(rows.declared, **where)
             if not fit.any():
                 continue
@@ -200,6 +246,9 @@ def in_full(figure: str) -> Declared:
 
 class Asked:
     """A figure's measured networks that fit a query: what all tests that ask for them read."""
+
+    whole: Asked | None = None  # of which these are some `trials`
+    trials: Collection[int] = ()
 
     def __init__(self, figure: str, rows: Rows, where: dict[str, Any], fit: NDArray[np.bool_]) -> None:
         self.figure, self.rows, self.where, self.fit = figure, rows, where, fit
@@ -229,12 +278,33 @@ class Asked:
         dataset = self.specs[0].dataset
         return ", ".join([*short, *([f"{dataset} for {data}"] if dataset != data else [])])
 
+    @cached_property
+    def beyond(self) -> str:
+        """What trials there are beyond the paper's: nothing, or "15 trials more than the paper's 5"."""
+        trial, replicate = (self.rows.declared[name][self.fit] for name in ("trial", "replicate"))
+        papers = catalogue.FIGURES[self.figure].paper
+        more = trial >= papers.trials
+        if not more.any():
+            return ""
+        said = f"{len(np.unique(trial[more]))} trials more than the paper's {papers.trials}"
+        few, many = 1 + int(replicate[more].max()), 1 + int(in_full(self.figure)["replicate"].max())
+        return said + (f", with {few} of {many} redraws of each control" if few < many else "")
+
+    def only(self, trials: Collection[int]) -> Asked:
+        """Those of some trials."""
+        some = Asked(self.figure, self.rows, self.where, self.fit & np.isin(self.rows.declared["trial"], [*trials]))
+        some.whole, some.trials = self, trials
+        return some
+
     def table(self, reading: Reading, columns: Sequence[str], source: Source) -> pd.DataFrame:
         """What tests read of these networks, v1's convergence under a reading, with those of `columns` that need whole
         curves."""
         whole = tuple(c for c in columns if re.search("[@<]|^loss_rise$", c))
         if not converging(columns):
             reading = ALONE[0]
+        if self.whole and (reading.rule, whole) not in self.read:
+            table = self.whole.table(reading, columns, source)
+            self.read[reading.rule, whole] = table[np.isin(table["trial"], [*self.trials])]
         if (reading.rule, whole) not in self.read:
             table = select(self.rows.under(reading), **self.where)
             if whole:
@@ -250,10 +320,13 @@ def test_one(bench: Bench, claim: Claim, part: Part, reading: Reading = ALONE[0]
     test, needs = named(part.test), traits(part).needs
     if needs in NEEDS_NO_RESULTS:
         return test(**part.arguments), ""
-    asked = [bench.ask(figure, part.where) for figure in (part.figure, *claim.also)]
+    compares = needs == "networks" and traits(part).total == "networks"  # what counts or opens has the paper's trials
+    asked = [bench.ask(figure, part.where, further=compares) for figure in (part.figure, *claim.also)]
     short = next((a.short for a in asked if a.short), "")
     if needs == "tickets":
         return test(bench.source, [s for a in asked for s in a.specs], **part.arguments), short
     tables = [a.table(reading, columns_of(part.arguments), bench.source) for a in asked]
     whole = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True).drop_duplicates("key")
-    return test(whole, **part.arguments), short
+    found = test(whole, **part.arguments)
+    notes = dict.fromkeys([found.note, *(a.beyond for a in asked)])
+    return replace(found, note="; ".join(filter(None, notes))), short
