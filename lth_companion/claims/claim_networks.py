@@ -175,6 +175,12 @@ class Bench:
         raise Lacking("no network is published yet" if best == 0 else f"only {best:.0%} of the networks are published")
 
 
+def compares(part: Part) -> bool:
+    """Whether a test compares networks: the more trials the better. What counts them or opens their tickets has the
+    paper's own trials alone."""
+    return traits(part).needs == "networks" and traits(part).total == "networks"
+
+
 def test_one(bench: Bench, claim: Claim, part: Part, reading: Reading = ALONE[0]) -> tuple[Result, str]:
     """One test of a claim under a reading: what it found, and what its scale lacks. Raises `Lacking` where it cannot be
     made."""
@@ -182,8 +188,7 @@ def test_one(bench: Bench, claim: Claim, part: Part, reading: Reading = ALONE[0]
     test, needs = named(part.test), traits(part).needs
     if needs in NEEDS_NO_RESULTS:
         return test(**part.arguments), ""
-    compares = needs == "networks" and traits(part).total == "networks"  # what counts or opens has the paper's trials
-    asked = [bench.ask(figure, part.where, further=compares) for figure in (part.figure, *claim.also)]
+    asked = [bench.ask(figure, part.where, further=compares(part)) for figure in (part.figure, *claim.also)]
     short = next((a.short for a in asked if a.short), "")
     if needs == "tickets":
         return test(bench.source, [s for a in asked for s in a.specs], **part.arguments), short
