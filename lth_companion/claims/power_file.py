@@ -26,14 +26,17 @@ MOST = 100_000  # draws of one claim and size
 
 def keep(power: Power, root: str | Path = HERE) -> None:
     """Publish it: all earlier ones go."""
-    ledger = power.ledger.astype({"effect": object, "p": object})
-    columns = ledger.where(ledger.notna(), None).to_dict("list")
+    columns = power.ledger.to_dict("list")
+    for name in ("effect", "p"):
+        columns[name] = [None if np.isnan(x) else x for x in columns[name]]
     drawn = [
         {"claim": claim, "size": int(size), "cut": int((own["shuffle"] == 0).sum()),
          "verdicts": "".join(own["verdict"].map(LETTERS))}
         for (claim, size), own in power.draws.groupby(["claim", "size"], sort=False)
     ]  # fmt: skip
-    text = json.dumps({"made": {"seconds": round(power.seconds)}, "ledger": columns, "draws": drawn}, indent=1)
+    text = json.dumps(
+        {"made": {"seconds": round(power.seconds)}, "ledger": columns, "draws": drawn}, indent=1, allow_nan=False
+    )
     manifest.commit(Path(root), {FILE: f"{text}\n".encode()})
 
 
@@ -43,9 +46,7 @@ def read(root: str | Path = HERE) -> Power | None:
     if (found := manifest.document(folder, FILE)) is None:
         return None
     try:
-        ledger = pd.DataFrame({name: [*found["ledger"][name]] for name in LEDGER})
-        for name, kind in LEDGER.items():
-            ledger[name] = [_as(kind, value) for value in ledger[name]]
+        ledger = pd.DataFrame({n: [_as(kind, value) for value in found["ledger"][n]] for n, kind in LEDGER.items()})
         rows = [row for one in found["draws"] for row in _drawn(one)]
         seconds = _as(float, found["made"]["seconds"])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -64,7 +65,7 @@ def _as(kind: type, value: Any) -> Any:
     """A value of this kind; ValueError for another, or for a number that is none."""
     if kind is float and value is None:
         return float("nan")
-    right = isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
+    right = isinstance(value, int | float if kind is float else kind) and not isinstance(value, bool)
     if not right or (kind is not str and not 0 <= abs(value) < 1e300):
         raise ValueError(f"{value!r} is no {kind.__name__}")
     return kind(value)
