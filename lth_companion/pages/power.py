@@ -73,9 +73,9 @@ def result(this: Told | None) -> Markdown:
     mean = float(table[list(ANSWERS)].sum(axis=1).sum())
     if not this.more:
         return Markdown(
-            f"**The {word(this.papers)} trials that the paper has decide {first} of the {n} sentences** that rest on "
-            f"its Figures 3 and 4; the others stay open. Of these trials, {word(this.size)} decide {mean:.0f} on "
-            f"average. More than {word(this.papers)} are not measured yet."
+            f"**Nothing on this page is measured yet beyond the paper's {word(this.papers)} trials.** These decide "
+            f"{first} of the {n} sentences that rest on its Figures 3 and 4; the others stay open. Any "
+            f"{word(this.size)} of them decide {mean:.0f} on average."
         )
     return Markdown(
         f"**{word(this.papers).capitalize()} trials decide {first} of the {n} sentences** that rest on the paper's "

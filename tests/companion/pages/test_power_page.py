@@ -69,7 +69,7 @@ def test_the_first_sentence_counts_what_five_and_twenty_decide(twenty: power.Tol
     )
     few = power.Told(simulated(5, (3,)), table)
     said = power.result(few).data
-    assert (few.all, few.size) == (5, 3) and "More than five are not measured yet" in said and "twenty" not in said
+    assert (few.all, few.size) == (5, 3) and "beyond the paper's five trials" in said and "twenty" not in said
 
 
 def test_sentences_that_more_trials_decide_are_listed_with_both_verdicts(
