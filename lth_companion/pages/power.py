@@ -53,6 +53,11 @@ class Told:
         self.table = rows.assign(first=drawn["first"].to_numpy()).join(own)
 
     @property
+    def own(self) -> pd.DataFrame:
+        """The paper's own sentences, of those that all trials decide."""
+        return self.table[self.table["verdict"].isin(ANSWERS) & (self.table["paper"] != "blog")]
+
+    @property
     def more(self) -> bool:
         """Whether there are trials beyond the paper's."""
         return self.all > self.papers
@@ -157,10 +162,10 @@ def settled(this: Told | None) -> Html | Markdown:
 
 
 def carried(this: Told | None) -> Html:
-    """Of each sentence that all trials decide, how often draws of the paper's size come to the same."""
+    """Of each of the paper's sentences that all trials decide, how often draws of its size come to the same."""
     if this is None:
         return Html("", "carried")
-    decided = this.table[this.table["verdict"].isin(ANSWERS)].sort_values("as_all", ascending=False, kind="stable")
+    decided = this.own.sort_values("as_all", ascending=False, kind="stable")
     against = {REPRODUCED: CONTRADICTED, CONTRADICTED: REPRODUCED}
     rows = [
         (_sentence(r), ended(r), _percent(r.as_all, r.error), _percent(row[against[r.verdict]]), _carries(r.as_all))
@@ -178,19 +183,35 @@ def summary(this: Told | None) -> Markdown:
     """The second table in words."""
     if this is None:
         return Markdown(NONE)
-    held = this.table[this.table["verdict"] == REPRODUCED]
+    table = this.own
+    held = table[table["verdict"] == REPRODUCED]
     sure, never = int((held["as_all"] >= OFTEN).sum()), int((held["as_all"] <= SELDOM).sum())
-    table = this.table[this.table["verdict"].isin(ANSWERS)]
     wrong = sum(float(r[CONTRADICTED if r["verdict"] == REPRODUCED else REPRODUCED]) for _, r in table.iterrows())
-    left = int((this.table["verdict"] == UNDECIDED).sum())
+    opposite = f"{wrong:.1f}" if wrong >= 0.05 else "none"
     return Markdown(
-        f"Of the {len(held)} sentences that {word(this.all)} trials reproduce, {word(this.size)} carry **{sure}**: at "
-        f"least 80 of 100 such experiments come to the same verdict. {never} they hardly ever carry (at most 20 of "
+        f"Of the {len(held)} sentences of the paper that {word(this.all)} trials reproduce, {word(this.size)} carry "
+        f"**{sure}**: at least 80 of 100 such experiments come to the same verdict. {never} they hardly ever carry (at most 20 of "
         f"100); the other {len(held) - sure - never} are a matter of luck. An experiment of {word(this.size)} trials "
-        f"gives {wrong:.1f} of the {len(table)} decided sentences the opposite verdict, on average; what it does not "
-        f"decide it leaves open. {left} sentence{'s' * (left != 1)} stay{'s' * (left == 1)} open even with "
-        f"{word(this.all)}."
+        f"gives {opposite} of the {len(table)} decided sentences the opposite verdict, on average; what it does not "
+        "decide it leaves open."
     )
+
+
+def still_open(this: Told | None) -> Html:
+    """The sentences that all trials together leave open, with what they measure: folded away."""
+    left = None if this is None else this.table[this.table["verdict"] == UNDECIDED]
+    if this is None or left is None or left.empty:
+        return Html("", "open")
+    rows = [
+        (_sentence(r), shown(printed(r)), signed(shown(statements.measured(r, short=True))) or html.DASH)
+        for r in left.itertuples()
+    ]
+    listed = html.table(
+        ("the sentence", "the paper prints", f"measured on {word(this.all)} (95%)"), rows, aligned=False,
+        caption="An interval that contains both answers",
+    )  # fmt: skip
+    many = f"{len(rows)} sentence{'s' * (len(rows) != 1)}"
+    return Html(html.folded(f"{many} that {word(this.all)} trials leave open", listed), "open")
 
 
 def cost(this: Told | None) -> Markdown:
@@ -211,7 +232,8 @@ def _rank(value: str) -> int:
 
 
 def _sentence(row: Any) -> str:
-    return f'<a href="claims.html#claim-{escape(row.id)}">{shown(row.statement)}</a>'
+    whose = " (commentary)" if row.paper == "blog" else ""
+    return f'<a href="claims.html#claim-{escape(row.id)}">{shown(row.statement)}</a>{whose}'
 
 
 def _percent(share: float, error: float = float("nan")) -> str:

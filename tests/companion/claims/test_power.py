@@ -223,6 +223,26 @@ def test_what_is_published_is_what_is_read(drawn: power.Power, tmp_path: Path) -
     pd.testing.assert_frame_equal(power.shares(again), power.shares(drawn))
 
 
+def test_the_command_writes_what_it_simulates(
+    drawn: power.Power, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    told: list[int] = []
+
+    def simulate(source: results.Source, progress: Callable[[int], object]) -> power.Power:
+        progress(3)
+        told.append(len(source.keys()))
+        return drawn
+
+    monkeypatch.setattr(power, "simulate", simulate)
+    assert main(["power", "--quiet", "--results", str(tmp_path)]) == 0 and told == [0]
+    assert (
+        "clear                                        5 trials: 100% reproduced, 0% contradicted"
+        in capsys.readouterr().out
+    )
+    again = power_file.read(tmp_path)
+    assert again is not None and len(again.draws) == len(drawn.draws)
+
+
 @pytest.mark.parametrize(
     "change",
     [{"draws": None}, {"ledger": {}}, {"made": {"seconds": "soon"}},

@@ -49,7 +49,7 @@ def simulated(trials: int, sizes: tuple[int, ...]) -> Power:
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
     alike = {"effect": 1.5, "low": 1.0, "high": 2.0, "n": 20, "unit": "×", "but": None, "importance": "supporting"}
-    row = {**dict.fromkeys(verdicts.Verdict.__dataclass_fields__, ""), **alike, "says": "says"}
+    row = {**dict.fromkeys(verdicts.Verdict.__dataclass_fields__, ""), **alike, "says": "says", "paper": "iclr"}
     return pd.DataFrame(
         [{**row, "id": i, "verdict": v, "statement": f"Sentence {i} & so on."} for i, v in FINAL.items()]
     )
@@ -92,9 +92,12 @@ def test_a_sentence_is_carried_by_eighty_of_a_hundred_draws(twenty: power.Told) 
         ("100", "0", "yes"), ("75 ± 25", "25", "with luck"), ("50 ± 29", "0", "with luck"), ("0", "0", "hardly"),
     ]  # fmt: skip
     said = power.summary(twenty).data
-    assert "Of the 3 sentences that twenty trials reproduce, five carry **1**" in said
+    assert "Of the 3 sentences of the paper that twenty trials reproduce, five carry **1**" in said
     assert "1 they hardly ever carry" in said and "the other 1 are a matter of luck" in said
-    assert "gives 0.2 of the 4 decided sentences the opposite verdict" in said and "1 sentence stays open" in said
+    assert "gives 0.2 of the 4 decided sentences the opposite verdict" in said
+    left = BeautifulSoup(power.still_open(twenty).text, "html.parser")
+    assert left.summary.get_text() == "1 sentence that twenty trials leave open"
+    assert [a["href"] for a in left.select("a")] == [f"claims.html#claim-{OPEN}"]
 
 
 def test_the_picture_tells_its_numbers_in_words(twenty: power.Told) -> None:
@@ -106,7 +109,12 @@ def test_the_picture_tells_its_numbers_in_words(twenty: power.Told) -> None:
 
 def test_without_a_simulation_the_page_says_so() -> None:
     assert "python -m lth_core power" in power.result(None).data
-    assert {power.picture(None).text, power.settled(None).text, power.carried(None).text} == {""}
+    assert {
+        power.picture(None).text,
+        power.settled(None).text,
+        power.carried(None).text,
+        power.still_open(None).text,
+    } == {""}
 
 
 def test_the_page_reads_what_is_published() -> None:
