@@ -190,10 +190,10 @@ def summary(this: Told | None) -> Markdown:
     opposite = f"{wrong:.1f}" if wrong >= 0.05 else "none"
     return Markdown(
         f"Of the {len(held)} sentences of the paper that {word(this.all)} trials reproduce, {word(this.size)} carry "
-        f"**{sure}**: at least 80 of 100 such experiments come to the same verdict. {never} they hardly ever carry (at most 20 of "
-        f"100); the other {len(held) - sure - never} are a matter of luck. An experiment of {word(this.size)} trials "
-        f"gives {opposite} of the {len(table)} decided sentences the opposite verdict, on average; what it does not "
-        "decide it leaves open."
+        f"**{sure}**: at least 80 of 100 such experiments come to the same verdict. {never} they hardly ever carry (at "
+        f"most 20 of 100); the other {len(held) - sure - never} are a matter of luck. An experiment of "
+        f"{word(this.size)} trials gives {opposite} of the {len(table)} decided sentences the opposite verdict, on "
+        "average; what it does not decide it leaves open."
     )
 
 
