@@ -12,7 +12,8 @@ from places import ROOT
 from lth_companion.claims import verdicts
 from lth_companion.claims.power import Power
 from lth_companion.claims.verdicts import CONTRADICTED, REPRODUCED, UNDECIDED
-from lth_companion.pages import power
+from lth_companion.experiments.study import Study
+from lth_companion.pages import power, words
 
 SURE, LUCK, NEVER, WRONG, OPEN = (
     "iclr-lenet-acc-hill", "iclr-lenet-reinit-ratio-2.51", "iclr-lenet-gap-smaller", "blog2-reinit-collapse",
@@ -115,6 +116,20 @@ def test_without_a_simulation_the_page_says_so() -> None:
         power.carried(None).text,
         power.still_open(None).text,
     } == {""}
+
+
+def test_a_page_says_where_its_sentences_rest_on_more_trials_than_it_draws() -> None:
+    study = Study(notebook="iclr_2_lenet")
+    found = pd.DataFrame(
+        {"n": [20, 5, 15]}, index=["iclr-lenet-acc-hill", "iclr-f2-settings", "iclr-lenet-reinit-15-runs"]
+    )
+    said = words.trials(study, found)
+    assert (
+        said is not None and "draw the paper's 5 trials. Sentences on Figures 3 and 4 are judged on all 20" in said.data
+    )
+    assert words.trials(study, found.assign(n=[5, 5, 15])) is None, "networks that are counted are no trials"
+    assert words.trials(Study(notebook="iclr_2_lenet", profile="quick"), found) is None
+    assert words.trials(Study(notebook="iclr_3_conv"), found) is None
 
 
 def test_the_page_reads_what_is_published() -> None:
