@@ -10,7 +10,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from lth_companion.claims.verdict_rule import VERDICTS
 from lth_companion.commands.chosen_rows import chosen
 from lth_core import results
 from lth_core.atomic_files import scratch
@@ -97,6 +96,7 @@ def power(args: argparse.Namespace) -> int:
 
     from lth_companion.claims import power as fewer
     from lth_companion.claims import power_file
+    from lth_companion.claims.verdict_rule import VERDICTS
 
     began = time.perf_counter()
     with tqdm(unit="draw", dynamic_ncols=True, disable=args.quiet) as bar:
