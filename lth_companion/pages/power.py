@@ -107,8 +107,9 @@ def picture(this: Told | None, *, name: str = "power") -> Html:
     look: dict[str, Any] = dict(x="size", palette=COLORS, legend=False)
     seaborn.lineplot(long, y="sentences", hue="verdict", style="verdict", markers=True, dashes=False, ax=left, **look)
     for verdict in verdicts:
+        falls = counted[verdict].iloc[-1] < counted[verdict].iloc[0]  # its name stands on the side where no line is
         left.annotate(
-            verdict, (sizes[-1], counted.at[sizes[-1], verdict]), xytext=(0, 6), textcoords="offset points",
+            verdict, (sizes[-1], counted.at[sizes[-1], verdict]), xytext=(0, -15 if falls else 6), textcoords="offset points",
             ha="right", color=COLORS[verdict],
         )  # fmt: skip
     decided = rows[rows["final"].isin(ANSWERS)]
@@ -117,8 +118,8 @@ def picture(this: Told | None, *, name: str = "power") -> Html:
     seaborn.lineplot(
         lines, y="percent", hue="final", units="claim", estimator=None, linewidth=1.2, alpha=0.7, ax=right, **look
     )
-    left.set(xlabel="trials", ylabel="sentences", title="how many are decided", ylim=(0, None))
-    right.set(xlabel="trials", ylabel="percent of draws", title="each sentence that is", ylim=(-3, 103))
+    left.set(xlabel="trials", ylabel="sentences", title="all sentences", ylim=(0, None))
+    right.set(xlabel="trials", ylabel="percent of draws that agree", title="those that are decided", ylim=(-3, 103))
     for ax in (left, right):
         ax.set_xticks(sizes)
     many = int(decided["claim"].nunique())
