@@ -109,8 +109,8 @@ def picture(this: Told | None, *, name: str = "power") -> Html:
     for verdict in verdicts:
         falls = counted[verdict].iloc[-1] < counted[verdict].iloc[0]  # its name stands on the side where no line is
         left.annotate(
-            verdict, (sizes[-1], counted.at[sizes[-1], verdict]), xytext=(0, -15 if falls else 6), textcoords="offset points",
-            ha="right", color=COLORS[verdict],
+            verdict, (sizes[-1], counted.at[sizes[-1], verdict]), xytext=(0, -15 if falls else 6), ha="right",
+            textcoords="offset points", color=COLORS[verdict],
         )  # fmt: skip
     decided = rows[rows["final"].isin(ANSWERS)]
     ends = decided.drop_duplicates("claim").assign(size=this.all, as_all=1.0)
