@@ -19,7 +19,7 @@ from lth_companion.claims.power import Power
 from lth_companion.claims.verdict_rule import CONTRADICTED, REPRODUCED, UNDECIDED
 from lth_companion.claims.verdicts import ledger
 from lth_companion.html import signed
-from lth_companion.pages.words import ended, printed
+from lth_companion.pages.words import ended
 from lth_core import plot
 from lth_core.plot import Html
 from lth_core.untrusted_text import shown
@@ -151,7 +151,7 @@ def settled(this: Told | None) -> Html | Markdown:
     turned = this.table[this.table["verdict"] != this.table["first"]]
     turned = turned.sort_values(["verdict", "importance"], key=lambda c: c.map(_rank), kind="stable")
     rows = [
-        (_sentence(r), shown(printed(r)), r.first, ended(r), signed(shown(statements.measured(r, short=True))))
+        (_sentence(r), shown(r.says), r.first, ended(r), signed(shown(statements.measured(r, short=True))))
         for r in turned.itertuples()
     ]
     head = (
@@ -204,7 +204,7 @@ def still_open(this: Told | None) -> Html:
     if this is None or left is None or left.empty:
         return Html("", "open")
     rows = [
-        (_sentence(r), shown(printed(r)), signed(shown(statements.measured(r, short=True))) or html.DASH)
+        (_sentence(r), shown(r.says), signed(shown(statements.measured(r, short=True))) or html.DASH)
         for r in left.itertuples()
     ]
     listed = html.table(
