@@ -56,6 +56,11 @@ class Tried:
         return float(np.minimum(1, 2 * error))
 
 
+def error_of(tried: Sequence[Tried]) -> float:
+    """Two-sided p of a claim's answer, all its tests and readings together; NaN where none asks for an interval."""
+    return float(np.max([t.p for t in tried]))
+
+
 def reasons(lacking: dict[str, str]) -> str:
     """Why networks cannot be judged: "Conv-4: level 12 is not measured; Conv-6: no network is published yet"."""
     nets: dict[str, list[str]] = {}

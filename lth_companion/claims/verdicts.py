@@ -35,6 +35,7 @@ from lth_companion.claims.verdict_rule import (
     VERDICTS,
     Tried,
     decide,
+    error_of,
     findings,
 )
 from lth_core import results
@@ -113,12 +114,12 @@ def readings(bench: Bench, claim: Claim) -> list[Tried]:
                 continue
             name = ", ".join(filter(None, (own, reading.name)))
             made.append(try_all(bench, claim, parts, reading, name))
-    return made
+    return made or [Tried("", [], {}, {}, "")]
 
 
 def judge_one(bench: Bench, claim: Claim) -> Verdict:
     """A claim's row of the ledger."""
-    tried = readings(bench, claim) or [Tried("", [], {}, {}, "")]
+    tried = readings(bench, claim)
     first = tried[0]
     verdict, reason = decide(claim, tried)
     one, but = findings(first)
@@ -131,7 +132,7 @@ def judge_one(bench: Bench, claim: Claim) -> Verdict:
         notes="; ".join(dict.fromkeys(f.note for f in first.found.values() if f.note)),
         tests=[f"{describe(part)}: {words.get(i, 'not made')}" for i, part in enumerate(first.parts)],
         readings={t.name: t.verdict for t in tried} if len(tried) > 1 else {},
-        p=float(np.max([t.p for t in tried])), flip=lead.flip if lead else np.nan,
+        p=error_of(tried), flip=lead.flip if lead else np.nan,
         total=total_of(claim), same_as=claim.same_as, figure=claim.figure,
         command="" if alone else f"python -m lth_core run {claim.figure}", notebook=claim.notebook, paper=claim.paper,
         section=claim.section, dataset=claim.dataset, importance=claim.importance, kind=claim.kind,
@@ -157,6 +158,12 @@ def corrected(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def in_families(claims: Iterable[Claim], known: Iterable[Claim]) -> list[Claim]:
+    """All claims of the families of some, without those that state another's fact."""
+    of = {(c.notebook, c.paper) for c in claims}
+    return [c for c in known if (c.notebook, c.paper) in of and not c.same_as]
+
+
 def judge(
     source: Source | None = None, claims: Iterable[Claim] | None = None, *, profile: str = "published", trials: int = 0,
     seed: int = 0, dataset: str = "own",
@@ -170,9 +177,7 @@ def judge(
     asked = list(load() if claims is None else claims)
     known = {c.id: c for c in load()} | {c.id: c for c in asked}
     facts = [known[c.same_as] if c.same_as else c for c in asked]
-    of = {(c.notebook, c.paper) for c in facts}
-    needed = [c for c in known.values() if (c.notebook, c.paper) in of and not c.same_as]
-    made = {c.id: judge_one(bench, c) for c in needed}
+    made = {c.id: judge_one(bench, c) for c in in_families(facts, known.values())}
     table = corrected(pd.DataFrame([vars(v) for v in made.values()]))
     rows = {row["id"]: Verdict(**row) for row in table.to_dict("records")}
     return pd.DataFrame([vars(linked(c, rows[c.same_as]) if c.same_as else rows[c.id]) for c in asked])

@@ -1,5 +1,5 @@
-"""The command line: python -m lth_core run | status | data | audit | merge | publish | export | import | claims, and
-book | archive | student | grade."""
+"""The command line: python -m lth_core run | status | data | audit | merge | publish | export | import | claims |
+power, and book | archive | student | grade."""
 
 from __future__ import annotations
 

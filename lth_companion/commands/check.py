@@ -1,10 +1,13 @@
-"""`audit` and `claims`: whether what is stored can be measured again, and what it says of the papers."""
+"""`audit`, `claims` and `power`: whether what is stored can be measured again, what it says of the papers, and what
+fewer trials would have said."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from lth_companion.commands.chosen_rows import chosen
@@ -46,7 +49,9 @@ def audit(args: argparse.Namespace) -> int:
 
 
 def claims(args: argparse.Namespace) -> int:
-    """The ledger as text or JSON; with --strict, 1 if a verdict fell below the accepted one."""
+    """The ledger as text or JSON; with --strict, 1 if a verdict fell below the accepted one, or what fewer trials would
+    have said was simulated beside other verdicts."""
+    from lth_companion.claims import power_file
     from lth_companion.claims import verdicts as ledger
 
     if args.verdict and args.verdict not in ledger.VERDICTS:
@@ -77,4 +82,32 @@ def claims(args: argparse.Namespace) -> int:
         ledger.text(shown)
     for name, before, now in fallen:
         print(f"lth_core: {name} was {before!r} and is now {now!r}.", file=sys.stderr)
-    return int(bool(fallen) and args.strict and not args.accept)
+    simulated = None if args.from_store else power_file.read(args.results)
+    old = power_file.stale(simulated, verdicts) if simulated else []
+    if old:
+        print(f"lth_core: {power_file.FILE} was simulated beside other verdicts on {len(old)} claims, the first is "
+              f"{old[0]}: run `python -m lth_core power`.", file=sys.stderr)  # fmt: skip
+    return int(bool(fallen or old) and args.strict and not args.accept)
+
+
+def power(args: argparse.Namespace) -> int:
+    """Simulate what fewer trials would have said, and write it to results/."""
+    from tqdm import tqdm
+
+    from lth_companion.claims import power as fewer
+    from lth_companion.claims import power_file
+    from lth_companion.claims.verdict_rule import VERDICTS
+
+    began = time.perf_counter()
+    with tqdm(unit="draw", dynamic_ncols=True, disable=args.quiet) as bar:
+
+        def progress(left: int) -> None:
+            bar.total = bar.n + left
+            bar.update()
+
+        made = fewer.simulate(results.Published(args.results), progress=progress)
+    power_file.keep(replace(made, seconds=time.perf_counter() - began), args.results)
+    for row in fewer.shares(made).itertuples():
+        said = ", ".join(f"{getattr(row, v):.0%} {v}" for v in VERDICTS[:3])
+        print(f"{row.claim:<42} {row.size:>3} trials: {said}")
+    return 0

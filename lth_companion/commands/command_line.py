@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lth_companion import commands as package
-from lth_companion.commands.check import audit, claims
+from lth_companion.commands.check import audit, claims, power
 from lth_companion.commands.data import data
 from lth_companion.commands.run import STOPPED, run, seconds, shard, status
 from lth_companion.commands.share import export, import_, merge, publish
@@ -110,6 +110,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--from-store", action="store_true", help="judge the store at --profile instead of results/")
     p.add_argument("--profile", default="paper", choices=catalogue.PROFILES)
     p.add_argument("--dataset", default="own", choices=("own", *catalogue.ALONG, "digits"), help=DATA)
+    p = command(
+        "power", power, "what fewer trials would have decided: draws of those that there are, judged anew", None
+    )
+    p.add_argument("--results", type=Path, default=results.HERE)
+    p.add_argument("--quiet", action="store_true")
     for name, help in WITH_OWN_OPTIONS.items():
         commands.add_parser(name, help=help, add_help=False)
     return top

@@ -12,7 +12,8 @@ from lth_core.errors import UsageError
 from lth_core.spec import Spec
 
 __all__ = [
-    "FIGURES", "NOTEBOOKS", "Figure", "Rows", "Scale", "figures_of", "iterative", "one_shot", "rounds_down_to", "rows",
+    "FIGURES", "NOTEBOOKS", "Figure", "Rows", "Scale", "figures_of", "further", "iterative", "one_shot",
+    "rounds_down_to", "rows",
 ]  # fmt: skip
 
 PROFILES = ("published", "quick", "paper")
@@ -58,6 +59,16 @@ def rows(name: str, profile: str = "paper", *, trials: int = 0, seed: int = 0, d
         fewer = {"quick": figure.quick_rows, "published": figure.published_rows}.get(profile)
         made.update(dict.fromkeys((fewer or figure.rows)(scale)))
     return list(made)
+
+
+def further(name: str) -> dict[int, list[Spec]]:
+    """A figure's networks in trials that the paper does not have, by trial (see `Figure.further`)."""
+    figure, found = FIGURES[name], dict[int, list[Spec]]()
+    if figure.further:
+        for row in dict.fromkeys(figure.rows(scale_of(FIGURES[figure.further], "published"))):
+            if row.trial >= figure.paper.trials:
+                found.setdefault(row.trial, []).append(row)
+    return found
 
 
 def smaller(figure: str) -> bool:

@@ -23,6 +23,7 @@ ONE_REDRAW = Scale(replicates=1)  # what results/ holds: the paper's scale, one 
 SGD: dict[str, Any] = dict(optimizer="sgd", lr=0.8)  # ICLR Appendix F's other optimizer
 F_LEVELS, V1_LEVELS = (4, 8, 12), (3, 8, 13)  # rounds at which ICLR Appendix F and v1 section 5 open their tickets
 SGD_LEVELS = range(4, 13, 2)  # rounds of Appendix F's statements about SGD that results/ holds
+TWENTY = Scale(trials=20, replicates=1)  # four times the papers' trials, to see what five can decide
 BEYOND = Scale(trials=3, replicates=1)  # the same for what goes past the papers
 RATES = Scale(trials=3, replicates=1, iterations=15_000)  # as results/ holds Appendix G, whose tickets are among them
 FIRST = Scale(trials=3, rounds=12, iterations=10_000, percent_step=12.5)  # what results/ holds until more is measured
@@ -49,9 +50,9 @@ def figures() -> list[Figure]:
                lambda s: iterative(s) + iterative(replace(s, replicates=2), ("random_sparsity",))),
         Figure("iclr-fig03", "iclr_2_lenet", "LeNet test accuracy over training",
                lambda s: iterative(s, rounds=[r for r in (3, 7, 12, 15, 18) if r <= s.rounds])
-               + iterative(s, ("reinit",), rounds=(3, 7))),
+               + iterative(s, ("reinit",), rounds=(3, 7)), further="beyond-trials"),
         Figure("iclr-fig04", "iclr_2_lenet", "LeNet early stopping and accuracy, iterative pruning (panels a, b)",
-               lambda s: iterative(s, both)),
+               lambda s: iterative(s, both), further="beyond-trials"),
         Figure("iclr-fig04c", "iclr_2_lenet", "LeNet early stopping and accuracy, one-shot beside iterative pruning",
                lambda s: iterative(s) + one_shot(s, both), published=ONE_REDRAW),
         Figure("iclr-fig09", "iclr_b_iterative_strategies", "Resetting against continued training",
@@ -168,6 +169,8 @@ def figures() -> list[Figure]:
         Figure("beyond-rates-controls", "beyond_rates", "Three controls at nine pruning rates, one-shot and iterative",
                every_rate, published=RATES, quick=QUICK_G,
                quick_rows=lambda s: every_rate(s, ("ticket", "reinit"), rates=(20, 50, 80), down_to=0.05)),
+        Figure("beyond-trials", "beyond_trials", "Tickets and one redraw of each, in twenty trials",
+               lambda s: iterative(s, both), TWENTY),
         Figure("beyond-rescale", "beyond_commentaries", "Initial weights enlarged for the smaller layers",
                lambda s: iterative(s, both) + iterative(s, both, rounds=some_rounds(s), each={"rescale": 0.5})),
         Figure("beyond-signs", "beyond_commentaries", "Signs and magnitudes of a ticket's initial weights",

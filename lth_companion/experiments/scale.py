@@ -44,6 +44,7 @@ class Figure:
     quick: Scale | None = None  # profile quick, where it is not paper.QUICK
     quick_rows: Rows | None = None  # profile quick: fewer networks, where all of them would take too long
     published_rows: Rows | None = None  # the same for results/
+    further: str = ""  # the figure whose networks are more trials of this one's: the ledger counts them, no panel does
     masks: bool = False  # results/ keeps the masks of its tickets
     trained: tuple[int, ...] = ()  # results/ keeps the trained weights of its tickets at these rounds
     illustrates: str = ""  # in a sentence, what it is only a picture of; no claim is judged on it

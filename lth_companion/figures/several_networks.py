@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lth_companion.claims.claim_networks import with_curves
+from lth_companion.claims.curve_columns import with_curves
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.cifar10_recipes import share
 from lth_companion.experiments.study import Study
@@ -89,7 +89,7 @@ def scopes(study: Study, figure: str) -> Lines:
 
 
 def checkpoints(study: Study, figure: str, at: tuple[int, ...], part: str = "test") -> dict[str, str]:
-    """Columns of accuracy at the paper's iterations `at`, as `claim_networks.with_curves` asks for them, each with the
+    """Columns of accuracy at the paper's iterations `at`, as `curve_columns.with_curves` asks for them, each with the
     iteration of this profile that it finds there: as much sooner as the profile trains for fewer, and the nearest that
     is evaluated."""
     row = study.rows(figure)[0]
@@ -106,7 +106,7 @@ def checkpoints(study: Study, figure: str, at: tuple[int, ...], part: str = "tes
 def grid(study: Study, figure: str, rows: Rows, columns: list[str] | dict[str, str], **words: Any) -> Picture:
     """For each of `rows` a panel a column, side by side (four two by two), against how much of the network remains.
 
-    `columns`: of `results.table` or `claim_networks.with_curves`, with labels where these are not the usual ones."""
+    `columns`: of `results.table` or `curve_columns.with_curves`, with labels where these are not the usual ones."""
     view = View(**words)
     table = with_curves(table_of(study, figure, view), list(columns), study.source, study.possible(figure))
     labels = columns if isinstance(columns, dict) else {c: AXES[c] for c in columns}

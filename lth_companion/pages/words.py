@@ -14,14 +14,14 @@ import pandas as pd
 from IPython.display import Markdown
 
 from lth_companion import html
-from lth_companion.claims import statements
+from lth_companion.claims import power, statements
 from lth_companion.claims import verdicts as claims
 from lth_companion.claims.tests import counted
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
 from lth_companion.figures import vocabulary
 from lth_companion.html import signed
-from lth_companion.pages import ledger
+from lth_companion.pages import ledger, status
 from lth_core.plot import Html
 from lth_core.results import Published
 from lth_core.untrusted_text import shown
@@ -169,6 +169,21 @@ def claims_of(study: Study, found: pd.DataFrame) -> Markdown:
         "read the verdicts as a demonstration of the method."
     )  # fmt: skip
     return Markdown(f"**{len(found)} claims about trained networks are tested below:** {said}.{note}")
+
+
+def trials(study: Study, found: pd.DataFrame) -> Markdown | None:
+    """On how many trials sentences are judged where that is more than the page's figures draw; else nothing."""
+    more = {f.id: f.paper.trials for f in catalogue.figures_of(study.notebook) if f.further}
+    asked = [c.id for c in power.resting_on(more) if c.id in found.index]
+    judged_on = int(found.loc[asked, "n"].max()) if asked else 0
+    if study.profile != "published" or judged_on <= max(more.values(), default=0):
+        return None
+    papers = max(more.values())
+    which = " and ".join(status.numbered(f) for f in more)
+    return Markdown(
+        f"The figures above draw the paper's {papers} trials. Sentences on Figures {which} are judged on all "
+        f"{judged_on} that are measured: [what {papers} alone could decide](beyond_trials.html)."
+    )
 
 
 def carries(readings: pd.DataFrame) -> Markdown:

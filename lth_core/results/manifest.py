@@ -26,7 +26,7 @@ from lth_core.store.cell import digest, read_bytes
 
 MANIFEST, STAGE, PLAN, LOCK = "MANIFEST.json", ".publishing", "PLAN.json", ".lock"
 NAME = re.compile(
-    r"[\w-]+/(?:cells|curves|masks|weights|outcomes)\.parquet|(?:verdicts|bench|libraries)\.json|reference/[\w-]+\.(?:json|svg)",
+    r"[\w-]+/(?:cells|curves|masks|weights|outcomes)\.parquet|(?:verdicts|bench|libraries|power)\.json|reference/[\w-]+\.(?:json|svg)",
     re.ASCII,
 )
 MOST_BYTES = 1_000_000_000  # of a file: it is read before its checksum can be compared
@@ -87,6 +87,7 @@ def remedy(name: str) -> str:
     """What makes a published file anew."""
     command = {
         "verdicts.json": "python -m lth_core claims --accept",
+        "power.json": "python -m lth_core power",
         "bench.json": "python benchmarks/bench.py --publish",
         "libraries.json": "python benchmarks/libraries/run.py --publish",
         "reference": "python -m lth_core.reference",

@@ -14,7 +14,7 @@ from places import ROOT
 pytest.importorskip("matplotlib")
 
 from lth_companion.claims import statements
-from lth_companion.claims.claim_networks import evaluations, with_curves
+from lth_companion.claims.curve_columns import evaluations, with_curves
 from lth_companion.experiments import catalogue, cifar10_recipes, costs
 from lth_companion.experiments import conv_vgg_resnet as cifar
 from lth_companion.experiments.scale import Scale
