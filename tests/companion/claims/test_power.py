@@ -27,6 +27,7 @@ from lth_core.store.cell import describe
 KNOWN = {c.id: c for c in load()}
 OWN = {"trials": 0, "seed": 0, "dataset": "own"}
 FIGURES = power.pools()["beyond-trials"]
+ALL = catalogue.scale_of(catalogue.FIGURES["beyond-trials"], "published").trials  # the paper has five of them
 GAIN = (
     "iclr-lenet-reinit-acc-half-point"  # tickets half a point above reinitialised copies, a number within a tolerance
 )
@@ -50,7 +51,7 @@ class Invented(results.Published):
 
 
 @lru_cache
-def networks(trials: int = 20) -> pd.DataFrame:
+def networks(trials: int = ALL) -> pd.DataFrame:
     """The rows of Figures 3 and 4 in the paper's trials, and of the further ones: pruning does nothing to accuracy at
     early stopping, on average over all trials not even by chance, and adds four standard deviations at the end."""
     rows = dict.fromkeys([*catalogue.rows("iclr-fig04"), *catalogue.rows("beyond-trials")])
@@ -85,7 +86,7 @@ def test_further_trials_are_the_same_networks_in_other_trials() -> None:
     own = set(catalogue.rows("beyond-trials", "published"))
     for figure in FIGURES:
         more, papers = catalogue.further(figure), set(catalogue.rows(figure))
-        assert sorted(more) == list(range(5, 20))
+        assert sorted(more) == list(range(5, ALL))
         for rows in more.values():
             assert {s.with_counts(trial=0) for s in rows} <= papers, "the same settings, with one redraw"
             assert {*rows} <= own, "trained under the figure that is named"
@@ -95,7 +96,7 @@ def test_further_trials_are_the_same_networks_in_other_trials() -> None:
 
 def test_the_ledger_compares_all_trials_and_says_so() -> None:
     (row,) = verdicts.judge(Invented(networks()), [KNOWN[GAIN]]).itertuples()
-    assert row.n == 20 and "15 trials more than the paper's 5, with 1 of 3 redraws of each control" in row.notes
+    assert row.n == ALL and f"{ALL - 5} trials more than the paper's 5, with 1 of 3 redraws of each control" in row.notes
     assert row.scale == "", "more than the paper has is not less"
     (row,) = verdicts.judge(Invented(networks(5)), [KNOWN[GAIN]]).itertuples()
     assert row.n == 5 and "trials more" not in row.notes
@@ -107,8 +108,8 @@ def test_a_trial_counts_once_all_its_networks_are_there() -> None:
     assert len(gone) == 1
     short = bench(cells.drop(gone))
     for figure in FIGURES:
-        assert {s.trial for s in short.further[figure]} == set(range(5, 20)) - {9}, figure
-    assert verdicts.judge_one(short, KNOWN[GAIN]).n == 19
+        assert {s.trial for s in short.further[figure]} == set(range(5, ALL)) - {9}, figure
+    assert verdicts.judge_one(short, KNOWN[GAIN]).n == ALL - 1
     assert Bench(Invented(cells), ("paper",), OWN).further == {}, "a store at the paper's scale is judged as such"
     assert Bench(Invented(cells), ("paper", "published"), {**OWN, "trials": 3}).further == {}
 
@@ -128,7 +129,7 @@ def test_further_trials_of_a_figure_that_is_not_whole_do_not_stand_in_for_it() -
 # --- Some trials of a bench -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("trials", [(0, 1, 2), (2, 7, 11, 19), tuple(range(20))])
+@pytest.mark.parametrize("trials", [(0, 1, 2), (2, 7, 11, ALL - 1), tuple(range(ALL))])
 def test_some_trials_of_a_bench_are_judged_as_if_there_were_no_others(trials: tuple[int, ...]) -> None:
     """Against a table from which the others were taken by hand."""
     whole = bench(networks())
@@ -139,12 +140,12 @@ def test_some_trials_of_a_bench_are_judged_as_if_there_were_no_others(trials: tu
         table = levels.with_depth(networks()[networks()["trial"].isin(trials)])
         by_hand = named(part.test)(levels.select(table, **part.where), **part.arguments)
         assert (row.n, row.effect, row.low, row.high) == (len(trials), by_hand.effect, by_hand.low, by_hand.high)
-    assert verdicts.judge_one(whole, KNOWN[GAIN]).n == 20, "the whole is as it was"
+    assert verdicts.judge_one(whole, KNOWN[GAIN]).n == ALL, "the whole is as it was"
 
 
 def test_other_figures_keep_their_trials() -> None:
     some = bench(networks()).only({"iclr-fig03": (0, 1, 2)})
-    assert verdicts.judge_one(some, KNOWN[GAIN]).n == 20, "is about Figure 4"
+    assert verdicts.judge_one(some, KNOWN[GAIN]).n == ALL, "is about Figure 4"
     assert verdicts.judge_one(some, KNOWN["iclr-lenet-51-vs-original"]).n in (0, 3)
 
 
@@ -166,10 +167,10 @@ def test_draws_are_seeded_take_no_trial_twice_and_share_none_within_a_shuffle() 
 
 def test_all_trials_give_the_ledgers_verdicts(drawn: power.Power) -> None:
     cells = Invented(networks())
-    assert (drawn.ledger["trials"] == 20).all() and (drawn.ledger["papers"] == 5).all()
+    assert (drawn.ledger["trials"] == ALL).all() and (drawn.ledger["papers"] == 5).all()
     b, asked = Bench(cells, ("paper", "published"), OWN), [NULL, CLEAR]
     family = pd.DataFrame([vars(verdicts.judge_one(b, c)) for c in asked]).set_index("id", drop=False)
-    every = power.verdicts_on(b.only(dict.fromkeys(FIGURES, range(20))), asked, family)
+    every = power.verdicts_on(b.only(dict.fromkeys(FIGURES, range(ALL))), asked, family)
     assert every.to_dict() == drawn.ledger.set_index("claim")["verdict"].to_dict()
     first = power.verdicts_on(b.only(dict.fromkeys(FIGURES, range(5))), asked, family)
     assert first.to_dict() == drawn.ledger.set_index("claim")["first"].to_dict()
