@@ -549,7 +549,7 @@ def test_the_sign_flip_test_counts_ties_of_accuracies() -> None:
 
 
 def test_the_sign_flip_test_is_exact_for_many_trials() -> None:
-    """Twenty trials have a million ways: each is one of both halves' ways. Of more than thirty trials some are drawn."""
+    """Each of the ways of twenty trials is one of both halves' ways. Of over thirty trials, some are drawn."""
     counts = 9700 + np.random.default_rng(1).integers(-15, 18, 16) - 9700
     assert estimate.sign_flip(counts / 1e4) == _by_hand(counts)
     values = np.random.default_rng(2).normal(0.4, 1, 32)
