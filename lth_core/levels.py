@@ -64,16 +64,18 @@ def unit(column: str) -> float:
 
 def fits(table: Columns, **fields: Any) -> NDArray[np.bool_]:
     """Which networks have these fields (a value or a list); unpruned ones belong to every condition on pruning."""
-    kept = np.ones(len(table), bool)
+    kept, unpruned = np.ones(len(table), bool), None
     for name, wanted in fields.items():
         if name == "path":  # one cut from the unpruned network, or rounds of 20 percent; one cut of 20 percent is both
             once = np.asarray(table["round"]) <= 1
             kept &= once if wanted == "one-shot" else np.isin(np.asarray(table["prune_fc"]), [0.0, 0.2])
             continue
-        several = wanted if isinstance(wanted, list) else [wanted]
         values = np.asarray(table[name])
-        own = np.logical_or.reduce([values == one for one in several])
-        kept &= own | (np.asarray(table["round"]) == 0) if name in PRUNING else own
+        own = np.logical_or.reduce([values == w for w in wanted]) if isinstance(wanted, list) else values == wanted
+        if name in PRUNING:
+            unpruned = np.asarray(table["round"]) == 0 if unpruned is None else unpruned
+            own = own | unpruned
+        kept &= own
     return kept
 
 

@@ -80,7 +80,7 @@ def centre(values: NDArray, mask: NDArray[np.bool_]) -> float:
 def dip(values: NDArray, sd: float) -> float:
     """Density of the values near 0 over that at their peaks: how many lie within a quarter of `sd` (the layer's, before
     pruning) of 0, over the most in any such pair of windows farther out. 1 for one peak at 0, 0 for an empty centre."""
-    counts = np.histogram(np.abs(values) / sd, bins=np.arange(0, 4.25, 0.25))[0]
+    counts = np.histogram(np.abs(values) / sd, bins=16, range=(0, 4))[0]
     return float(counts[0] / counts.max())
 
 
