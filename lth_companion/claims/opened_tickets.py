@@ -29,13 +29,14 @@ OfMasks = Callable[[Masks], float]
 
 
 @lru_cache(maxsize=64)
-def _drawn(unpruned: Spec) -> Any:
-    return models.initial(unpruned)
+def _drawn(alike: Spec) -> Any:
+    return models.initial(alike)
 
 
 def initial(row: Spec) -> Any:
-    """A ticket's initial weights: those of its unpruned network, drawn once."""
-    return _drawn(row.at_round(0))
+    """A ticket's initial weights: those of all rows with the same network and trial, drawn once."""
+    decisive = ("dataset", "arch", "init", "init_sd", "trial", "seed")
+    return _drawn(Spec(**{name: getattr(row, name) for name in decisive}))
 
 
 @lru_cache(maxsize=64)

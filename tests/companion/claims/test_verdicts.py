@@ -576,6 +576,22 @@ def test_small_statistics_agree_with_scipy() -> None:
         assert made.p_fails == pytest.approx(stats.binomtest(above, size, alternative="less").pvalue)
 
 
+def test_judging_imports_neither_torch_nor_numba_nor_all_of_scipy() -> None:
+    """All statistics that a claim may ask for, with twenty trials."""
+    lines = (
+        "import sys, numpy as np",
+        "from lth_companion.claims import multiple_testing, opened_tickets, verdicts",
+        "from lth_core import levels",
+        "from lth_core.judge import estimate",
+        "x = np.arange(20.0)",
+        "levels.concordance(x, -x), multiple_testing.benjamini_hochberg(x / 20), estimate.sign_flip(x)",
+        "estimate.of_values(x), opened_tickets.mirrored(1.0, 60, 100)",
+        "sys.exit(' '.join({'torch', 'numba', 'matplotlib', 'scipy.stats'} & set(sys.modules)) or 0)",
+    )
+    run = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 def _by_hand(counts: np.ndarray) -> float:
     sums = [abs(np.dot(signs, counts)) for signs in itertools.product((1, -1), repeat=len(counts))]
     return float(np.mean([s >= abs(counts.sum()) for s in sums]))
