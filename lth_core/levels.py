@@ -97,7 +97,7 @@ def curve(table: pd.DataFrame, column: str, arm: str = "ticket", **fields: Any) 
     place, shape = (row * len(depths) + level)[there], (len(trials), len(depths))
     count = np.bincount(place, minlength=len(trials) * len(depths)).reshape(shape)
     total = np.bincount(place, values[there], len(trials) * len(depths)).reshape(shape)
-    means = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    means = np.divide(total, count, out=np.full(shape, np.nan), where=count > 0)
     if depths[0] == 0 and not np.isfinite(means[:, 0]).any():
         raise Lacking(f"the unpruned network has no {column} (it never gets there)")
     return pd.DataFrame(means, index=trials, columns=depths)
