@@ -208,6 +208,11 @@ def inputs_of_pages(root: Path) -> str:
     return digest([*pages, root / "_config.yml", *measured(root), *Code(root, PACKAGES).files], sys.version)
 
 
+def contents(html: Path) -> str:
+    """What the built pages are, so that one which was damaged or lost is found; the stamp itself does not count."""
+    return digest(p for p in html.rglob("*") if p.is_file() and p.name != ".inputs")
+
+
 def sweep(html: Path, beside: Path) -> None:
     """Remove what a killed build left beside the book; the old book goes back if it was about to be replaced."""
     if not html.exists() and (beside / "old").exists():
@@ -224,7 +229,7 @@ def build_pages(root: Path, force: bool = False) -> bool:
     html = root / "_build" / "html"
     beside, stamp = root / "_build" / "beside", html / ".inputs"
     sweep(html, beside)
-    if not force and stamp.exists() and stamp.read_text() == inputs_of_pages(root):
+    if not force and stamp.exists() and stamp.read_text() == f"{inputs_of_pages(root)} {contents(html)}":
         return True
     from lth_companion.classroom import handout, slides, without_solutions
 
@@ -243,7 +248,7 @@ def build_pages(root: Path, force: bool = False) -> bool:
         print(re.sub(r"\x1b\[[\d;]*m", "", run.stdout + run.stderr), file=sys.stderr)
         return False
     made = beside / "_build" / "html"
-    (made / ".inputs").write_text(inputs)
+    (made / ".inputs").write_text(f"{inputs} {contents(made)}")
     if html.exists():
         html.rename(beside / "old")
     made.rename(html)

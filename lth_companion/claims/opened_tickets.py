@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
+from scipy import special
 
 from lth_companion.experiments import opened_tickets as ex
 from lth_core import models, results
@@ -29,18 +29,25 @@ OfMasks = Callable[[Masks], float]
 
 
 @lru_cache(maxsize=64)
-def _drawn(unpruned: Spec) -> Any:
-    return models.initial(unpruned)
+def _drawn(alike: Spec) -> Any:
+    return models.initial(alike)
 
 
 def initial(row: Spec) -> Any:
-    """A ticket's initial weights: those of its unpruned network, drawn once."""
-    return _drawn(row.at_round(0))
+    """A ticket's initial weights: those of all rows with the same network and trial, drawn once."""
+    decisive = ("dataset", "arch", "init", "init_sd", "trial", "seed")
+    return _drawn(Spec(**{name: getattr(row, name) for name in decisive}))
 
 
 @lru_cache(maxsize=64)
 def _masks(source: Source, row: Spec) -> Masks:
     return results.masks(row, source)
+
+
+@lru_cache(maxsize=64)
+def _reached(source: Source, row: Spec) -> Masks:
+    """LeNet's masks without the connections from which no path leads to an output."""
+    return ex.reached(_masks(source, row), ["fc1.weight", "fc2.weight", "out.weight"])
 
 
 @lru_cache(maxsize=32)
@@ -66,10 +73,11 @@ def chains(source: Source, rows: Sequence[Spec], round: int, read: Read, **where
 
 
 def connected(
-    source: Source, rows: Sequence[Spec], round: int, read: Callable[[Masks], float], **where: Any
-) -> NDArray:
-    """The same of masks alone."""
-    return np.array([read(_masks(source, r)) for r in opened(source, rows, round, **where)])
+    source: Source, rows: Sequence[Spec], round: int, read: OfMasks,
+    masks: Callable[[Source, Spec], Masks] = _masks, **where: Any,
+) -> NDArray:  # fmt: skip
+    """The same of masks alone, or of what `masks` makes of them."""
+    return np.array([read(masks(source, r)) for r in opened(source, rows, round, **where)])
 
 
 def paths(source: Source, rows: Sequence[Spec], round: int, read: Read, *, own: bool = False) -> NDArray:
@@ -154,11 +162,13 @@ def favours(source: Source, rows: Sequence[Spec], *, signs: dict[str, int], roun
 
 
 def mirrored(points: float, above: int, size: int) -> Result:
-    """Whether more than half of a layer's weights lie on a side: an exact binomial test."""
-    p_holds, p_fails = (
-        float(scipy.stats.binomtest(above, size, alternative=side).pvalue) for side in ("greater", "less")
-    )
-    low, high = (100 * x - 50 for x in scipy.stats.binomtest(above, size).proportion_ci(LEVEL))
+    """Whether more than half of a layer's weights lie on a side: an exact binomial test, with Clopper and Pearson's
+    interval."""
+    p_holds, p_fails = float(special.bdtrc(above - 1, size, 0.5)), float(special.bdtr(above, size, 0.5))
+    tail = (1 - LEVEL) / 2
+    low = float(special.betaincinv(above, size - above + 1, tail)) if above else 0.0
+    high = float(special.betaincinv(above + 1, size - above, 1 - tail)) if above < size else 1.0
+    low, high = 100 * low - 50, 100 * high - 50
     word = "holds" if low > 0 else "fails" if high < 0 else "undecided"
     return Result(points, low, high, 1, word, p_holds=p_holds, p_fails=p_fails)  # type: ignore[arg-type]
 
@@ -220,10 +230,10 @@ def units(
     connected unit over mean), "edge" (input pixels: middle half of rows and columns over the rest), "peaks" (histogram
     of ten bins: the lowest valley between two that hold 5 percent of the units each, over the lower; 1 for one
     peak)."""
-    order, per_unit = ["fc1.weight", "fc2.weight", "out.weight"], ex.incoming if axis else ex.outgoing
+    per_unit = ex.incoming if axis else ex.outgoing
 
     def read(m: Masks) -> float:
-        c = per_unit(ex.reached(m, order)[layer])
+        c = per_unit(m[layer])
         if statistic == "dead":
             return float((c == 0).mean())
         if statistic == "edge":
@@ -237,7 +247,7 @@ def units(
             return min([1.0, *(h[i + 1 : j].min() / min(h[i], h[j]) for i, j in tall)])
         return float(ex.variation(c) if statistic == "cv" else c.max() / c.mean())
 
-    return met(of_values(connected(source, rows, round, read)), number, within, limit)
+    return met(of_values(connected(source, rows, round, read, masks=_reached)), number, within, limit)
 
 
 @claim_test(needs="tickets", unit="")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Tried:
         """The tests whose networks could all be judged: those that the verdict rests on."""
         return [i for i, part in enumerate(self.parts) if part.net not in self.lacking]
 
-    @property
+    @cached_property
     def whole(self) -> Result | None:
         """All tests in one answer."""
         return every([self.found[i] for i in self.counts]) if self.counts else None

@@ -27,7 +27,7 @@ from lth_core.levels import Curve, Lacking, mean
 LEAST = 3  # trials that give an interval
 LEVEL = 0.95
 NAN = float("nan")
-FLIPPED = 12  # trials up to which all ways to turn signs are looked at; of more, some at random
+FLIPPED = 30  # trials up to which all ways to turn signs are counted; of more, some at random
 ROUNDING = 1e-9  # numbers nearer than this are equal: what is left of arithmetic
 
 
@@ -191,15 +191,24 @@ def sign_flip(values: NDArray) -> float:
     n = len(values)
     if n < 2:
         return NAN
-    scale = float(np.abs(values).max()) or 1.0  # equal means have to be equal in floating point too
+    values = values / (float(np.abs(values).max()) or 1.0)  # equal sums have to be equal in floating point too
     if n <= FLIPPED:
-        signs = 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)  # (way, trial); the first turns none
-        means = np.round(signs @ values / n / scale, 9)
-        return float(np.mean(np.abs(means) >= abs(means[0])))
+        first, second = _turned(values[: n // 2]), _turned(values[n // 2 :])  # each way is one of both halves' ways
+        least = abs(first[0] + second[0]) - ROUNDING
+        as_far = len(second) * len(first) - np.searchsorted(np.sort(second), least - first).sum()  # on one side of zero
+        return 2 * float(as_far) / 2**n if least > 0 else 1.0
     import scipy.stats  # takes half a second, and few numbers have so many trials
 
     found = scipy.stats.permutation_test(
-        (values,), lambda x, axis: np.round(np.mean(x, axis=axis) / scale, 9), permutation_type="samples",
+        (values,), lambda x, axis: np.round(np.mean(x, axis=axis), 9), permutation_type="samples",
         vectorized=True, n_resamples=5_000, alternative="two-sided", random_state=0,
     )  # fmt: skip
     return float(found.pvalue)
+
+
+def _turned(values: NDArray) -> NDArray:
+    """The sum of values with each way to turn their signs; the first turns none."""
+    sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate([sums + value, sums - value])
+    return sums

@@ -133,8 +133,8 @@ class Published:
         return self._read("cells").drop_duplicates("key").set_index("key", drop=False)
 
     @cached_property
-    def _evaluations(self) -> dict[str, pd.DataFrame]:
-        """Curves of the sections that were asked for, keys as categories."""
+    def _evaluations(self) -> dict[str, tuple[pd.DataFrame, dict[str, tuple[int, int]]]]:
+        """Curves of the sections that were asked for, keys as categories, and where each network's stand."""
         return {}
 
     @cached_property
@@ -208,14 +208,15 @@ class Published:
         """`table` of every published network."""
         return self.cells.reset_index(drop=True).drop(columns=["spec", "section"])
 
-    def _curves(self, section: str) -> pd.DataFrame:
+    def _curves(self, section: str) -> tuple[pd.DataFrame, dict[str, tuple[int, int]]]:
         if section not in self._evaluations:
             most = self._most(section, "curves")
             if f"{section}/curves.parquet" not in self.manifest:
-                return pd.DataFrame({"key": pd.Categorical([])})
-            self._evaluations[section] = self._table(
+                return pd.DataFrame({"key": pd.Categorical([])}), {}
+            table = self._table(
                 section, "curves", lambda kind, data: parquet.written_out(parquet.packed(kind, data, most), ["key"])
             )
+            self._evaluations[section] = table, runs(table["key"].array)
         return self._evaluations[section]
 
     def curves(self, specs: Iterable[Spec]) -> pd.DataFrame:
@@ -223,8 +224,7 @@ class Published:
         sections = self.cells["section"].to_numpy(object)[self.cells.index.get_indexer(keys)]
         parts = []
         for section in dict.fromkeys(sections):
-            table = self._curves(section)
-            places = runs(table["key"].array)
+            table, places = self._curves(section)
             own = [(i, *places[k]) for i, k in enumerate(keys) if sections[i] == section and k in places]
             rows = np.concatenate([np.arange(a, b) for _, a, b in own]) if own else np.arange(0)
             order = np.repeat([i for i, _, _ in own], [b - a for _, a, b in own])

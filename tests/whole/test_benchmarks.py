@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import against  # noqa: E402
 import open_lth  # noqa: E402
 import turns  # noqa: E402
 from bench import beside  # noqa: E402
@@ -85,3 +86,26 @@ def test_openlths_step_asks_for_its_clone_and_its_rows_stand_beside_the_plain_lo
     made = open_lth._rows("resnet-18", rates, "0123")
     assert [r["ratio"] for r in made] == [0.8, 1.0, 0.8, 2.0]
     assert "commit 0123" in made[2]["setting"] and made[3]["density"] < 0.2
+
+
+def test_commands_here_take_turns_with_those_of_another_checkout(tmp_path):
+    for name, loops, status in (("here", 100_000, 0), ("there", 10_000_000, 0), ("broken", 100_000, 3)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "work.py").write_text(f"import sys\nfor _ in range({loops}): pass\nsys.exit({status})\n")
+    command = (sys.executable, "-m", "work")
+    found = against.in_turns(command, {n: tmp_path / n for n in ("here", "there")}, repeats=2)
+    here, there = found["here"], found["there"]
+    assert [len(runs) for runs in found.values()] == [2, 2] and all(s.status == 0 for s in (*here, *there))
+    assert min(s.processor for s in there) > max(s.processor for s in here) > 0
+    name, ours, theirs, times, *clock = against.line("work", found).split(" | ")
+    assert name == "work" and len(clock) == 3, "each on the processor and by the clock"
+    assert float(times.split()[0]) > 1 and float(ours.split()[0]) < float(theirs.split()[0])
+    broken = against.in_turns(command, {n: tmp_path / n for n in ("here", "broken")}, repeats=1)
+    assert against.line("work", broken).endswith(" | ended with 0, 3")
+
+
+def test_the_other_checkout_is_a_clone_that_is_made_once(tmp_path):
+    made = against.checkout("HEAD", tmp_path / "clone")
+    assert (made / "lth_core" / "spec.py").is_file() and (made / ".venv" / "bin").is_dir()
+    (made / "mark").touch()
+    assert (against.checkout("HEAD", tmp_path / "clone") / "mark").exists()

@@ -121,7 +121,7 @@ def built(project: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         run.well = book.build_pages(project)
         return len(calls) - before
 
-    run.ends = 0
+    run.ends, run.calls = 0, calls
     monkeypatch.setattr(book.subprocess, "run", jupyter_book)
     assert run() == 1 and run() == 0
     return run
@@ -134,6 +134,29 @@ def built(project: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_the_pages_are_built_again_if_what_they_show_changed(project: Path, built: Any, name: str, calls: int) -> None:
     (project / name).write_text("# Changed")
     assert built() == calls and built() == 0
+
+
+@pytest.mark.parametrize("damage", ["cut", "lost", "more", "stamp"])
+def test_damaged_pages_are_built_again(project: Path, built: Any, damage: str) -> None:
+    html = project / "_build" / "html"
+    if damage == "lost":
+        (html / "index.html").unlink()
+    else:
+        name = {"cut": "index.html", "more": "page.html", "stamp": ".inputs"}[damage]
+        (html / name).write_text("buil")
+    assert built() == 1 and built() == 0
+
+
+def test_a_build_without_a_change_looks_and_says_at_what(
+    project: Path, executed: Any, built: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(book, "judge_once", lambda root: pytest.fail("nothing has to be judged"))
+    monkeypatch.setattr(book, "execute", lambda *_: pytest.fail("nothing has to be executed"))
+    before = len(built.calls)
+    capsys.readouterr()
+    assert book.build(project, force=False)
+    said = f"_build/html/index.html is up to date: {book.looked_at(project)}\n"
+    assert capsys.readouterr().out == said and len(built.calls) == before
 
 
 def test_the_book_stays_until_the_new_one_is_whole(project: Path, built: Any) -> None:
@@ -240,6 +263,21 @@ def test_a_book_is_served_before_it_is_there(tmp_path: Path) -> None:
     (tmp_path / "new").rename(tmp_path / "html")
     assert urllib.request.urlopen(address, timeout=10).read() == b"the book"
     server.shutdown()
+
+
+def test_the_old_book_is_served_while_the_new_one_is_built(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """At once, before the build has done anything."""
+    read: list[str] = []
+
+    def build() -> bool:
+        address = capsys.readouterr().out.split()[0]
+        read.append(urllib.request.urlopen(f"{address}/index.html", timeout=10).read().decode())
+        raise KeyboardInterrupt
+
+    (tmp_path / "index.html").write_text("the old book")
+    with pytest.raises(KeyboardInterrupt):
+        show(tmp_path, 0, build)
+    assert read == ["the old book"]
 
 
 def test_a_port_in_use_is_said(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,6 +31,7 @@ from lth_core.data import EVALUATED
 from lth_core.draws import split
 from lth_core.engines import choose
 from lth_core.models import layers
+from lth_core.results.published import runs
 from lth_core.spec import Spec
 from lth_core.store.cell import describe, key_of
 
@@ -145,6 +150,25 @@ def test_a_page_that_trains_says_in_text_how_much_is_left(tmp_path, monkeypatch,
     monkeypatch.setattr(Study, "rows", lambda self, figure: [row])
     assert Study(notebook="iclr_2_lenet", profile="quick", dataset="digits").source.has(row)
     assert re.search(r"1 network: 100%.*20\.0/20\.0 \[\d\d:\d\d<", capfd.readouterr().err)
+
+
+@pytest.mark.slow
+def test_papermill_passes_on_how_much_is_left(tmp_path):
+    """From inside a cell that trains, by the command that README tells."""
+    lines = (
+        "from lth_companion.experiments.study import Study",
+        "from lth_core.spec import Spec",
+        "row = Spec(dataset='digits', arch='lenet-8-4', iterations=20, eval_every=10).at_round(0)",
+        "Study.rows = lambda self, figure: [row]",
+        "assert Study(notebook='iclr_2_lenet', profile='quick', dataset='digits').source.has(row)",
+    )
+    page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("\n".join(lines))])
+    nbformat.write(page, tmp_path / "page.ipynb")
+    command = ["papermill", "page.ipynb", "out.ipynb", "-k", "python3", "--log-output", "--no-progress-bar"]
+    env = {**os.environ, "LTH_STORE": str(tmp_path / "store"), "PYTHONPATH": str(ROOT)}
+    run = subprocess.run([sys.executable, "-m", *command], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert re.search(r"1 network: 100%.*20\.0/20\.0 \[\d\d:\d\d<\d\d:\d\d", run.stderr)
 
 
 def test_fewer_iterations_keep_the_shape_of_the_schedule():
@@ -365,7 +389,8 @@ class Drawn(results.Published):
             return
         self.__dict__["cells"] = pd.DataFrame(cells).set_index("key", drop=False)
         whole = pd.concat(curves, ignore_index=True)
-        self.__dict__["_evaluations"] = {"": whole.assign(key=pd.Categorical(whole["key"]))}
+        packed = whole.assign(key=pd.Categorical(whole["key"]))
+        self.__dict__["_evaluations"] = {"": (packed, runs(packed["key"].array))}
 
 
 # Profile published: where it declares fewer networks than the paper's scale.
