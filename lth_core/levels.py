@@ -191,16 +191,6 @@ def rank_correlation(x: NDArray, y: NDArray) -> float:
     return float(a @ b / size) if size > 0 else 0.0
 
 
-def concordance(x: NDArray, y: NDArray) -> float:
-    """Kendall's tau-b: of all pairs of places, by how much more often both numbers rise than one falls as the other
-    rises; NaN where one does not vary."""
-    i, j = np.triu_indices(len(x), 1)
-    a, b = np.sign(x[i] - x[j]), np.sign(y[i] - y[j])
-    if not a.any() or not b.any():
-        return float("nan")
-    return float(np.clip((a @ b) / np.sqrt(a @ a) / np.sqrt(b @ b), -1, 1))
-
-
 def ranks(values: NDArray) -> NDArray[np.float64]:
     """Ranks from 1, equal values at their mean rank. (`scipy.stats.rankdata` takes a millisecond for 20 numbers.)"""
     order = np.argsort(values)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
 
 from lth_core.judge.comparisons import refuse_cut_off
@@ -19,7 +20,6 @@ from lth_core.levels import (
     Lacking,
     Side,
     better_low,
-    concordance,
     curve,
     depth_of,
     learners,
@@ -215,6 +215,6 @@ def same_order(
 
     def tau(*means: NDArray) -> float:
         read = np.array([m[i] for m, i in zip(means, places, strict=True)]).reshape(2, -1)
-        return concordance(*read) if np.isfinite(read).all() else NAN
+        return float(scipy.stats.kendalltau(*read).statistic) if np.isfinite(read).all() else NAN
 
     return bound(over_trials(curves, tau, AS_IS, (-1, 1)), least, "atleast")

@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from lth_companion.experiments import opened_tickets as ex
 from lth_core import models, results
@@ -162,13 +162,11 @@ def favours(source: Source, rows: Sequence[Spec], *, signs: dict[str, int], roun
 
 
 def mirrored(points: float, above: int, size: int) -> Result:
-    """Whether more than half of a layer's weights lie on a side: an exact binomial test, with Clopper and Pearson's
-    interval."""
-    p_holds, p_fails = float(special.bdtrc(above - 1, size, 0.5)), float(special.bdtr(above, size, 0.5))
-    tail = (1 - LEVEL) / 2
-    low = float(special.betaincinv(above, size - above + 1, tail)) if above else 0.0
-    high = float(special.betaincinv(above + 1, size - above, 1 - tail)) if above < size else 1.0
-    low, high = 100 * low - 50, 100 * high - 50
+    """Whether more than half of a layer's weights lie on a side: an exact binomial test."""
+    p_holds, p_fails = (
+        float(scipy.stats.binomtest(above, size, alternative=side).pvalue) for side in ("greater", "less")
+    )
+    low, high = (100 * x - 50 for x in scipy.stats.binomtest(above, size).proportion_ci(LEVEL))
     word = "holds" if low > 0 else "fails" if high < 0 else "undecided"
     return Result(points, low, high, 1, word, p_holds=p_holds, p_fails=p_fails)  # type: ignore[arg-type]
 

@@ -96,7 +96,9 @@ def test_further_trials_are_the_same_networks_in_other_trials() -> None:
 
 def test_the_ledger_compares_all_trials_and_says_so() -> None:
     (row,) = verdicts.judge(Invented(networks()), [KNOWN[GAIN]]).itertuples()
-    assert row.n == ALL and f"{ALL - 5} trials more than the paper's 5, with 1 of 3 redraws of each control" in row.notes
+    assert (
+        row.n == ALL and f"{ALL - 5} trials more than the paper's 5, with 1 of 3 redraws of each control" in row.notes
+    )
     assert row.scale == "", "more than the paper has is not less"
     (row,) = verdicts.judge(Invented(networks(5)), [KNOWN[GAIN]]).itertuples()
     assert row.n == 5 and "trials more" not in row.notes

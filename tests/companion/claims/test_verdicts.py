@@ -29,7 +29,6 @@ from lth_companion.claims import opened_tickets as insides
 from lth_companion.claims import sizes as sweeps
 from lth_companion.claims import tests as claim_tests
 from lth_companion.claims import verdicts as claims
-from lth_companion.claims.multiple_testing import benjamini_hochberg
 from lth_companion.commands import main
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.catalogue import Scale, iterative, one_shot
@@ -558,35 +557,15 @@ def test_the_sign_flip_test_is_exact_for_many_trials() -> None:
     assert estimate.sign_flip(values[:30]) == pytest.approx(stats.ttest_1samp(values[:30], 0).pvalue, abs=0.01)
 
 
-def test_small_statistics_agree_with_scipy() -> None:
-    """Ours are kept because `scipy.stats` takes longer to import than all measurements to read."""
-    rng = np.random.default_rng(0)
-    for n in (1, 2, 7, 40):
-        p = np.round(rng.random(n), 1)  # with ties
-        assert benjamini_hochberg(p) == pytest.approx(stats.false_discovery_control(p), rel=1e-12)
-    for n in (3, 5, 12):
-        x, y = np.round(rng.standard_normal((2, n)))  # with ties
-        found, expected = levels.concordance(x, y), stats.kendalltau(x, y).statistic
-        assert found == pytest.approx(expected, abs=1e-12, nan_ok=True)
-    assert np.isnan(levels.concordance(np.ones(4), np.arange(4.0)))
-    for above, size in ((0, 6), (6, 6), (1, 6), (130, 235), (40, 300)):
-        made, told = insides.mirrored(0.0, above, size), stats.binomtest(above, size)
-        assert (made.low / 100 + 0.5, made.high / 100 + 0.5) == pytest.approx(told.proportion_ci(), abs=1e-9)
-        assert made.p_holds == pytest.approx(stats.binomtest(above, size, alternative="greater").pvalue)
-        assert made.p_fails == pytest.approx(stats.binomtest(above, size, alternative="less").pvalue)
-
-
-def test_judging_imports_neither_torch_nor_numba_nor_all_of_scipy() -> None:
+def test_judging_imports_neither_torch_nor_numba() -> None:
     """All statistics that a claim may ask for, with twenty trials."""
     lines = (
         "import sys, numpy as np",
-        "from lth_companion.claims import multiple_testing, opened_tickets, verdicts",
-        "from lth_core import levels",
+        "from lth_companion.claims import opened_tickets, verdicts",
         "from lth_core.judge import estimate",
         "x = np.arange(20.0)",
-        "levels.concordance(x, -x), multiple_testing.benjamini_hochberg(x / 20), estimate.sign_flip(x)",
-        "estimate.of_values(x), opened_tickets.mirrored(1.0, 60, 100)",
-        "sys.exit(' '.join({'torch', 'numba', 'matplotlib', 'scipy.stats'} & set(sys.modules)) or 0)",
+        "estimate.sign_flip(x), estimate.of_values(x), opened_tickets.mirrored(1.0, 60, 100)",
+        "sys.exit(' '.join({'torch', 'numba', 'matplotlib'} & set(sys.modules)) or 0)",
     )
     run = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
