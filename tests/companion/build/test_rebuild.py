@@ -212,20 +212,19 @@ def test_a_killed_worker_is_told_in_a_sentence(
 
 
 BEGETS = """
-import subprocess, sys, time
+import os, subprocess, sys, time
 from concurrent.futures import ProcessPoolExecutor
 from lth_companion.build import child_processes
 
 def work(n):
-    print("at work", flush=True)
+    os.write(1, b"at work\\n")  # in one piece, beside those of others
     time.sleep(600)
 
 if __name__ == "__main__":
-    import os
     from multiprocessing import set_start_method
     set_start_method(sys.argv[1])
-    subprocess.Popen([sys.executable, "-P", "-c", "import sys, time; sys.path.insert(0, sys.argv[2]); "
-                      "from child_processes import command; command(int(sys.argv[1])); print('at work', flush=True); "
+    subprocess.Popen([sys.executable, "-P", "-c", "import os, sys, time; sys.path.insert(0, sys.argv[2]); "
+                      "from child_processes import command; command(int(sys.argv[1])); os.write(1, b'at work\\\\n'); "
                       "time.sleep(600)", str(os.getpid()), os.path.dirname(child_processes.__file__), "MARK"])
     with ProcessPoolExecutor(2, initializer=child_processes.worker) as pool:
         list(pool.map(work, range(2)))
