@@ -84,7 +84,7 @@ def result(this: Told | None) -> Markdown:
         )
     return Markdown(
         f"**{word(this.papers).capitalize()} trials decide {first} of the {n} sentences** that rest on the paper's "
-        f"Figures 3 and 4, **{word(this.all)} decide {final}.** Other {word(this.size)} trials would have decided "
+        f"Figures 3 and 4, **{word(this.all)} decide {final}.** Another {word(this.size)} would have decided "
         f"{mean:.0f} on average."
     )
 
