@@ -107,7 +107,8 @@ def picture(this: Told | None, *, name: str = "power") -> Html:
     look: dict[str, Any] = dict(x="size", palette=COLORS, legend=False)
     seaborn.lineplot(long, y="sentences", hue="verdict", style="verdict", markers=True, dashes=False, ax=left, **look)
     for verdict in verdicts:
-        falls = counted[verdict].iloc[-1] < counted[verdict].iloc[0]  # its name stands on the side where no line is
+        outer = counted[verdict].iloc[[0, -1]]  # its name stands on the side where no line is, and above the axis
+        falls = outer.iloc[1] < outer.iloc[0] and outer.iloc[1] > 0.1 * counted.to_numpy().max()
         left.annotate(
             verdict, (sizes[-1], counted.at[sizes[-1], verdict]), xytext=(0, -15 if falls else 6), ha="right",
             textcoords="offset points", color=COLORS[verdict],
