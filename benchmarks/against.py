@@ -80,7 +80,7 @@ def line(name: str, found: Mapping[str, Sequence[Spent]]) -> str:
     for what in ("processor", "clock"):
         pairs = [(getattr(a, what), getattr(b, what)) for a, b in zip(here, there, strict=True)]
         told += [spread([a for a, _ in pairs]), spread([b for _, b in pairs]), spread([b / a for a, b in pairs])]
-    if len({s.status for s in (*here, *there)}) > 1:
+    if any(s.status for s in (*here, *there)):
         told.append(f"ended with {', '.join(str(s.status) for s in (*here, *there))}")
     return " | ".join(told)
 

@@ -174,17 +174,14 @@ def multiply_adds(steps: SparseSteps) -> float:
     """Multiply-adds an image that the layout for dense networks makes where it evaluates: each input that any of four
     images has meets all units, in whole vectors."""
     net, made, images = steps.nets[0].net, 0.0, 0
-    weights = [w for w in steps.nets[0].parameters().values()]
+    weights = list(steps.nets[0].parameters().values())
     lanes = [int(sum(net.lanes[a:b])) for a, b in pairwise(net.blocks)]
     for packed in steps.sets:
         x = packed.x.reshape(len(packed.x), -1, LANES).transpose(0, 2, 1).reshape(-1, int(net.sizes[0]))
         x = x.astype(np.float32) * packed.factor + packed.shift
         for layer, width in enumerate(lanes):
-            made += (
-                width * len(packed.pixel) * 4
-                if layer == 0
-                else width * 4 * (x.reshape(-1, 4, x.shape[1]) > 0).any(1).sum()
-            )
+            met = (x.reshape(-1, 4, x.shape[1]) > 0).any(1).sum() if layer else len(packed.pixel)
+            made += 4 * width * met
             x = np.maximum(x @ weights[2 * layer].T + weights[2 * layer + 1], 0)
         images += len(x)
     return made / images

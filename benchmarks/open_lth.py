@@ -2,10 +2,10 @@
 
     OPEN_LTH=CLONE python benchmarks/open_lth.py [lenet-300-100] [resnet-18] [vgg-19]
 
-CLONE: github.com/facebookresearch/open_lth; rows name its commit. The step is that of its
-training loop, with its network, mask, loss, optimizer and schedule; batches lie in memory, augmented and standardised,
-which spares it the loading of images that the others pay for. It costs the same at every density: masks are multiplied
-in. Its ResNet-20 is the papers' ResNet-18 (272,474 parameters; 274,042 here). Everybody in the best setting, in turns.
+CLONE: github.com/facebookresearch/open_lth; rows name its commit. The step is that of its training loop, with its
+network, mask, loss, optimizer and schedule; batches lie in memory, augmented and standardised, which spares it the
+loading of images. It costs the same at every density: masks are multiplied in. Its ResNet-20 is the papers' ResNet-18
+(272,474 parameters; 274,042 here). Everybody in the best setting, in turns.
 """
 
 from __future__ import annotations

@@ -144,13 +144,10 @@ class Spec:
 
     def with_counts(self, **counts: int) -> Spec:
         """This row in another trial, at another round above 0, or another redraw (replicate) of it."""
-        usual = True  # looked at by hand: figures have tens of thousands of rows
-        for name, n in counts.items():
-            if name not in COUNTED or (name == "round" and n == 0):
-                raise TypeError(f"{counts} are no such counts; the unpruned network is at_round(0).")
-            usual = usual and type(n) is int and 0 <= n < LARGE
+        if counts.get("round") == 0 or not counts.keys() <= {"trial", "round", "replicate"}:
+            raise TypeError(f"{counts} are no such counts; the unpruned network is at_round(0).")
         made = self._but(counts)
-        if not usual:
+        if any(type(n) is not int or not 0 <= n < LARGE for n in counts.values()):
             made._check(counts)
         return made
 
@@ -174,12 +171,10 @@ class Spec:
 
     def key(self, data_checksum: str) -> str:
         """Identity of the cell this row makes: hash of all fields, the schema version and the data set's checksum."""
-        text = _TEXT.encode({"schema": SCHEMA, "data": data_checksum, **vars(self)})
+        text = json.dumps({"schema": SCHEMA, "data": data_checksum, **vars(self)}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-_TEXT = json.JSONEncoder(sort_keys=True)
-COUNTED = {"trial", "round", "replicate"}
 FRACTIONS = {"prune_conv", "prune_fc", "prune_out", "dropout"}
 POSITIVE = {"iterations", "batch_size", "eval_every"}
 COUNTS = {"round", "trial", "replicate", "rewind", "warmup", "seed", "weight_decay"}

@@ -42,18 +42,12 @@ def scatter(table: pd.DataFrame, *, column: str, of: str, to: str, levels: Seque
     depths = depths[within_levels(depths, levels)]
     chosen = chosen[chosen["depth"].isin(depths) & chosen[column].notna()]
     trials = np.sort(chosen["trial"].unique())
-
-    def sums(arm: str) -> pd.DataFrame:
-        """Of each trial and level: how many, their sum, their squares' sum."""
-        own = chosen[chosen["arm"] == arm]
-        x, made = own[column].to_numpy(float), np.zeros((len(trials), 3, len(depths)))
-        places = (
-            np.searchsorted(trials, own["trial"])[:, None],
-            np.arange(3),
-            np.searchsorted(depths, own["depth"])[:, None],
-        )
-        np.add.at(made, places, np.stack([np.ones(len(x)), x, x**2], axis=1))
-        return pd.DataFrame(made.reshape(len(trials), -1), index=trials)
+    sums = [  # of each arm, trial and level: how many, their sum, their squares' sum; the column as it differs by level
+        chosen[chosen["arm"] == arm].assign(square=lambda t: t[column] ** 2).groupby(["trial", "depth"])
+        .agg(n=(column, "size"), one=(column, "sum"), two=("square", "sum")).unstack()
+        .reindex(index=trials, columns=pd.MultiIndex.from_product([["n", "one", "two"], depths]))
+        for arm in (of, to)
+    ]  # fmt: skip
 
     def spread(total: NDArray) -> NDArray:
         n, one, two = total.reshape(3, -1)
@@ -65,7 +59,8 @@ def scatter(table: pd.DataFrame, *, column: str, of: str, to: str, levels: Seque
         usable = (sds[0] > 0) & (sds[1] > 0)
         return float(np.log(np.median(sds[0][usable] / sds[1][usable]))) if usable.any() else NAN
 
-    return ordering(over_trials([sums(of), sums(to)], wide, TIMES), 1.0)
+    tables = [pd.DataFrame(s.to_numpy(float), index=trials).fillna(0.0) for s in sums]
+    return ordering(over_trials(tables, wide, TIMES), 1.0)
 
 
 def _bound_unit(arguments: Arguments) -> str:

@@ -29,25 +29,18 @@ OfMasks = Callable[[Masks], float]
 
 
 @lru_cache(maxsize=64)
-def _drawn(alike: Spec) -> Any:
-    return models.initial(alike)
+def _drawn(unpruned: Spec) -> Any:
+    return models.initial(unpruned)
 
 
 def initial(row: Spec) -> Any:
-    """A ticket's initial weights: those of all rows with the same network and trial, drawn once."""
-    decisive = ("dataset", "arch", "init", "init_sd", "trial", "seed")
-    return _drawn(Spec(**{name: getattr(row, name) for name in decisive}))
+    """A ticket's initial weights: those of its unpruned network, drawn once."""
+    return _drawn(row.at_round(0))
 
 
 @lru_cache(maxsize=64)
 def _masks(source: Source, row: Spec) -> Masks:
     return results.masks(row, source)
-
-
-@lru_cache(maxsize=64)
-def _reached(source: Source, row: Spec) -> Masks:
-    """LeNet's masks without the connections from which no path leads to an output."""
-    return ex.reached(_masks(source, row), ["fc1.weight", "fc2.weight", "out.weight"])
 
 
 @lru_cache(maxsize=32)
@@ -73,11 +66,10 @@ def chains(source: Source, rows: Sequence[Spec], round: int, read: Read, **where
 
 
 def connected(
-    source: Source, rows: Sequence[Spec], round: int, read: OfMasks,
-    masks: Callable[[Source, Spec], Masks] = _masks, **where: Any,
-) -> NDArray:  # fmt: skip
-    """The same of masks alone, or of what `masks` makes of them."""
-    return np.array([read(masks(source, r)) for r in opened(source, rows, round, **where)])
+    source: Source, rows: Sequence[Spec], round: int, read: Callable[[Masks], float], **where: Any
+) -> NDArray:
+    """The same of masks alone."""
+    return np.array([read(_masks(source, r)) for r in opened(source, rows, round, **where)])
 
 
 def paths(source: Source, rows: Sequence[Spec], round: int, read: Read, *, own: bool = False) -> NDArray:
@@ -228,10 +220,10 @@ def units(
     connected unit over mean), "edge" (input pixels: middle half of rows and columns over the rest), "peaks" (histogram
     of ten bins: the lowest valley between two that hold 5 percent of the units each, over the lower; 1 for one
     peak)."""
-    per_unit = ex.incoming if axis else ex.outgoing
+    order, per_unit = ["fc1.weight", "fc2.weight", "out.weight"], ex.incoming if axis else ex.outgoing
 
     def read(m: Masks) -> float:
-        c = per_unit(m[layer])
+        c = per_unit(ex.reached(m, order)[layer])
         if statistic == "dead":
             return float((c == 0).mean())
         if statistic == "edge":
@@ -245,7 +237,7 @@ def units(
             return min([1.0, *(h[i + 1 : j].min() / min(h[i], h[j]) for i, j in tall)])
         return float(ex.variation(c) if statistic == "cv" else c.max() / c.mean())
 
-    return met(of_values(connected(source, rows, round, read, masks=_reached)), number, within, limit)
+    return met(of_values(connected(source, rows, round, read)), number, within, limit)
 
 
 @claim_test(needs="tickets", unit="")

@@ -80,18 +80,15 @@ def centre(values: NDArray, mask: NDArray[np.bool_]) -> float:
 def dip(values: NDArray, sd: float) -> float:
     """Density of the values near 0 over that at their peaks: how many lie within a quarter of `sd` (the layer's, before
     pruning) of 0, over the most in any such pair of windows farther out. 1 for one peak at 0, 0 for an empty centre."""
-    counts = np.histogram(np.abs(values) / sd, bins=16, range=(0, 4))[0]
+    counts = np.histogram(np.abs(values) / sd, bins=np.arange(0, 4.25, 0.25))[0]
     return float(counts[0] / counts.max())
 
 
 def distance(values: NDArray, mask: NDArray[np.bool_]) -> float:
     """Kolmogorov-Smirnov distance between the survivors' values and all of the layer's."""
-    every, own = np.sort(values, axis=None), np.sort(values[mask])
-    if not own.size:
-        return 1.0
-    at, before = (np.searchsorted(every, own, side) / every.size for side in ("right", "left"))
-    share = np.arange(own.size + 1) / own.size  # of the survivors: their steps are where both are farthest apart
-    return float(max(np.abs(share[1:] - at).max(), np.abs(share[:-1] - before).max()))
+    order = np.argsort(values, axis=None)
+    kept = np.cumsum(mask.ravel()[order]) / max(int(mask.sum()), 1)
+    return float(np.abs(kept - np.arange(1, order.size + 1) / order.size).max())
 
 
 def positive(values: NDArray) -> float:

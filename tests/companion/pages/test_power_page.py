@@ -65,9 +65,7 @@ def test_the_first_sentence_counts_what_five_and_twenty_decide(twenty: power.Tol
     assert (twenty.all, twenty.papers, twenty.size, len(twenty.table)) == (20, 5, 5, 5)
     said = power.result(twenty).data
     assert "Five trials decide 2 of the 5 sentences" in said and "twenty decide 4" in said
-    assert "Another five would have decided 2 on average" in said, (
-        "1 + 1/2 + 0 + 1, the last also where wrong: 2.5"
-    )
+    assert "Another five would have decided 2 on average" in said, "1 + 1/2 + 0 + 1, the last also where wrong: 2.5"
     few = power.Told(simulated(5, (3,)), table)
     said = power.result(few).data
     assert (few.all, few.size) == (5, 3) and "beyond the paper's five trials" in said and "twenty" not in said
