@@ -36,11 +36,13 @@ def read(path: Path) -> Notebook:
         with open(path, "rb") as file:
             content = file.read(MOST + 1)
         if not content.strip():
-            raise UsageError("this file is empty: hand it in again.")
+            raise UsageError("this notebook is empty: hand it in again.")
         if len(content) > MOST:
-            raise UsageError(f"this has more than {MOST // 1_000_000} MB: clear its outputs and save it again.")
+            raise UsageError(
+                f"this notebook has more than {MOST // 1_000_000} MB: clear its outputs and save it again."
+            )
         if content.startswith(ARCHIVE):
-            raise UsageError("this is an archive: unpack it, and grade what is in it.")
+            raise UsageError("this is an archive, no notebook: unpack it, and grade what is in it.")
         made = json.loads(content)  # in UTF-8 or UTF-16, with a mark of it or without: by its first bytes
         if not made["nbformat"] >= 4 or not all(map(_is_cell, made["cells"])):
             raise KeyError

@@ -72,7 +72,8 @@ def test_nobody_s_hand_in_is_passed_over(right: None, tmp_path: Path) -> None:
     assert [name for name in said if not said[name]] == ["a/4.IPYNB", "b/4.ipynb.txt", "c/4.ipynb.json", "h/4.ipynb"]
     refused = {name: text for name, text in said.items() if text}
     assert {"d/4.zip", "e", "f/4.ipynb", "g"} == set(refused)
-    assert "archive: unpack it" in refused["d/4.zip"] and "empty" in refused["f/4.ipynb"]
+    assert all("notebook" in text for text in refused.values())  # each says of what it speaks: no row does otherwise
+    assert "archive, no notebook: unpack it" in refused["d/4.zip"] and "empty" in refused["f/4.ipynb"]
     assert "no notebook (*.ipynb) in this folder" in refused["e"] == refused["g"]
 
 
@@ -96,7 +97,7 @@ def test_large_files_are_told_to_be_large(monkeypatch: pytest.MonkeyPatch, tmp_p
     laid(tmp_path, "a.ipynb")
     assert handed_in.read(tmp_path / "a.ipynb") == KNOWN[BUGS]
     (tmp_path / "b.ipynb").write_text(" " * 1_000_000 + "{}")
-    with pytest.raises(UsageError, match="more than 1 MB: clear its outputs"):
+    with pytest.raises(UsageError, match="notebook has more than 1 MB: clear its outputs"):
         handed_in.read(tmp_path / "b.ipynb")
 
 
