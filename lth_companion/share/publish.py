@@ -6,7 +6,6 @@ section again; a store replaces it where it holds all that grows from an unprune
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -192,13 +191,12 @@ def _file(kind: str, frame: pd.DataFrame, networks: int) -> bytes | None:
     """A table as its file, which has to be one that readers accept; None if it has no rows."""
     if frame.empty:
         return None
-    made = io.BytesIO()
-    frame.to_parquet(made, compression="zstd", compression_level=15, index=False)
+    made = parquet.file_of(frame)
     try:
-        parquet.read(kind, made.getvalue(), (POINTS + 2) * networks if kind == "curves" else None)
+        parquet.read(kind, made, (POINTS + 2) * networks if kind == "curves" else None)
     except (ValueError, ArrowException) as error:
         raise StoreError(f"the store holds what cannot be published ({error}): nothing was written.") from error
-    return made.getvalue()
+    return made
 
 
 def _measurements(specs: list[Spec], source: Either) -> dict[str, pd.DataFrame]:

@@ -60,6 +60,20 @@ NAMED_BY = {
 }
 
 
+def file_of(table: pd.DataFrame) -> bytes:
+    """A table as the file that is published.
+
+    Single-precision numbers are losses, of which no two are alike: without a dictionary and with their bytes apart
+    (BYTE_STREAM_SPLIT), exponents beside exponents, curves take five eighths of the space."""
+    split = list(table.select_dtypes("float32").columns)
+    others = [name for name in table.columns if name not in split]
+    made = io.BytesIO()
+    table.to_parquet(
+        made, compression="zstd", compression_level=15, index=False, use_dictionary=others, use_byte_stream_split=split
+    )
+    return made.getvalue()
+
+
 def rows(data: bytes) -> int:
     """How many rows a file says it has."""
     return pq.ParquetFile(io.BytesIO(data)).metadata.num_rows
