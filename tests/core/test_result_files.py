@@ -24,7 +24,7 @@ def curves(losses: np.ndarray) -> pd.DataFrame:
 
 @given(st.lists(st.floats(width=32), min_size=1, max_size=40))
 def test_losses_come_back_bit_for_bit(losses: list[float]) -> None:
-    """Infinity and zero's sign too; not-a-number of a diverged network is one, whatever its bits (it is a null there)."""
+    """Infinity and zero's sign too; not-a-number of a diverged network is a null there, whatever its bits."""
     table = curves(np.array(losses, np.float32))
     read = parquet.read("curves", parquet.file_of(table), len(table))
     pd.testing.assert_frame_equal(read, table)
