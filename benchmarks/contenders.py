@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+import chains
 import dense
 import peak
 import turns
@@ -51,10 +52,14 @@ def row(arch: str, round: int, trial: int = 0, precision: str = "fp32") -> Spec:
 
 
 def network(arch: str, round: int, trial: int = 0, precision: str = "fp32") -> Network:
-    """The network of a round, with masks cut at once from its initial weights."""
+    """The network of a round: with masks of a trained chain where layers are pruned together, else cut at once from its
+    initial weights."""
     spec = row(arch, round, trial, precision)
     weights = initial(spec)
-    masks = prune.cut(spec, weights, prune.full(spec)) if round else prune.full(spec)
+    if round and arch in chains.ITERATIONS:
+        masks = chains.masks(arch, round)
+    else:
+        masks = prune.cut(spec, weights, prune.full(spec)) if round else prune.full(spec)
     return Network(spec, prune.masked(weights, masks), masks)
 
 

@@ -4,8 +4,9 @@
 
 Every contender has processes of its own, which take turns (`turns`). Torch is tried as one process with all threads and
 as one process a core; ratios are to the plain loop in its best setting, and in their own rows to the dense engine in
-its best. Masks are those of a chain's round cut at once from initial weights: global for ResNet-18 and VGG-19, layer by
-layer for Conv-2, -4, -6. (Training moves some weights between layers: masks of a real chain differ a little.)
+its best. ResNet-18 and VGG-19, pruned globally, have masks of a chain that was trained, a little each round (`chains`,
+trained here before the first run). Conv-2, -4, -6 have those of a chain's round cut at once from initial weights: layer
+by layer the work is the same.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+import chains
 import turns
 from contenders import NETS, PRECISIONS, row
 from turns import CORES, Contender
@@ -94,6 +96,7 @@ def rows(
     `repeats`: by default 3, and 2 of VGG-19, a step of which takes seconds."""
     made = []
     for arch, rounds in (cases or ROUNDS).items():
+        chains.train(arch, max(rounds))
         rates, facts = measured(arch, rounds, seconds, repeats or (2 if arch == "vgg-19" else 3))
         made += _rows(arch, rates) + _chain(arch, rounds, rates) + [_crossover(arch, rounds, rates)]
         made += [_fact("memory", arch, r, facts[r][0] / 1e6, "MB") for r in rounds]

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+import chains
 import convolutional
 import dense
 import lenet
@@ -95,6 +96,7 @@ def beside(arch: str) -> dict[Contender, list[str]]:
     loops = {Contender(f"plain loop, {p} x {t}", script, ("torch", arch, str(t), "1"), p): ["plain_loop/1/step"]
              for p, t in convolutional.WAYS}  # fmt: skip
     rounds = ROUNDS[arch]
+    chains.train(arch, max(rounds))
     ours = Contender("convolutional", script, ("compiled", arch, str(CORES), *map(str, rounds)))
     return {**loops, ours: [f"convolutional/{r}/step" for r in rounds]}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -12,10 +13,13 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import against  # noqa: E402
+import chains  # noqa: E402
+import contenders  # noqa: E402
 import open_lth  # noqa: E402
 import turns  # noqa: E402
 from bench import beside  # noqa: E402
 
+from lth_core.errors import StoreError  # noqa: E402
 from lth_core.untrusted_text import fault, faults  # noqa: E402
 
 
@@ -45,6 +49,18 @@ def test_new_rows_replace_those_of_their_benchmark_and_network_and_others_keep_t
     assert days == {2: "2026-11-22", 9: "2026-11-27", 4: None}
     again = beside(third, {"commit": "ccc", "when": "2026-11-28", "device": "D"}, third["rows"])
     assert "note" not in again["made"] or again["rows"] == third["rows"]
+
+
+@pytest.mark.parametrize("arch", chains.ITERATIONS)
+def test_chains_leave_what_the_networks_that_are_timed_have(arch, monkeypatch, tmp_path):
+    """The chain is shorter than the paper's, not another one; and a network whose chain is not there is not timed."""
+    for round in range(1, chains.LAST[arch] + 1):
+        timed, own = contenders.row(arch, round), chains.ticket(arch, round)
+        short = dict(iterations=own.iterations, eval_every=own.eval_every)
+        assert dataclasses.replace(timed, **short) == own
+    monkeypatch.setattr(chains, "STORE", tmp_path)
+    with pytest.raises(StoreError):
+        contenders.network(arch, 1)
 
 
 def test_contenders_answer_in_turns_and_those_that_fail_are_named(tmp_path):
