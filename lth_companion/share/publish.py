@@ -42,6 +42,11 @@ class Either:
         """Whether this network is kept as it is published."""
         return self.published.has(spec) and spec.at_round(0) not in self.renewed
 
+    def masks(self, spec: Spec) -> dict[str, np.ndarray]:
+        """A ticket's masks, of a round that is published or lies before one."""
+        kept = spec.at_round(0) not in self.renewed and self.published.has_masks(spec)
+        return (self.published if kept else self.store).masks(spec)
+
     def diverged(self, spec: Spec) -> bool:
         return (self.published if self.stays(spec) else self.store).diverged(spec)
 
@@ -240,8 +245,7 @@ def _chains(specs: list[Spec], source: Either, done: dict[str, int]) -> pd.DataF
         done[chain] = last.round
         gone: dict[str, np.ndarray] = {}
         for s in (replace(last, round=r) for r in range(1, last.round + 1)):
-            kept = source.stays(s) and source.published.has_masks(s)
-            for name, mask in (source.published if kept else source.store).masks(s).items():
+            for name, mask in source.masks(s).items():
                 at = gone.setdefault(name, np.full(mask.size, NEVER, np.uint8))
                 at[(at == NEVER) & ~mask.ravel()] = s.round
         rows += [{"chain": chain, "rounds": last.round, "layer": n, "pruned_at": a.tobytes()} for n, a in gone.items()]

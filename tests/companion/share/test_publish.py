@@ -496,6 +496,21 @@ def test_publishing_again_mends_what_is_damaged(
     assert whole(tmp_path) == before
 
 
+@pytest.mark.parametrize("shown", [lambda r: True, lambda r: r.round in (0, TINY.rounds)], ids=["all", "some rounds"])
+def test_publishing_again_without_the_store_changes_nothing(
+    shown: Callable[[Spec], bool], stores: list[Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from a fresh clone, whose store is empty; also where no figure shows the rounds between, whose masks are in
+    those of the last."""
+    made = catalogue.Figure("iclr-fig03", "iclr_2_lenet", "", lambda s: [*filter(shown, rows())], masks=True)
+    monkeypatch.setattr(catalogue, "FIGURES", {made.id: made})
+    publish.publish([made], stores[0], tmp_path)
+    before = whole(tmp_path)
+    publish.publish([made], Store(tmp_path / "empty"), tmp_path)
+    assert whole(tmp_path) == before
+    assert {Path(name).stem for name in before} == {"cells", "curves", "masks"}
+
+
 @pytest.mark.slow
 def test_killed_at_any_time_publishing_again_works(stores: list[Store], figure: str, tmp_path: Path) -> None:
     whole_time = 0.0
