@@ -136,6 +136,8 @@ def decode(folder: Path, key: str) -> tuple[Cell, dict[str, bytes]]:
     try:
         if folder.is_symlink():
             raise ValueError("a link, not a folder")
+        if not folder.exists():
+            raise StoreError(f"cell {key} is not in the store {folder.parent.parent.parent}: train it with `run`.")
         files = {"cell.json": read_bytes(folder / "cell.json", MOST_BYTES)}
         cell = json.loads(files["cell.json"])
         if cell["schema"] != SCHEMA:
