@@ -37,8 +37,8 @@ class Power:
     """What fewer trials would have said.
 
     - `ledger`: one row a claim of the families concerned: claim, verdict, effect, p, and for those that rest on
-      further trials how many there are (`trials`, else 0), how many the paper has (`papers`), and the verdict on those
-      (`first`)
+      further trials the figure whose networks these are (`pool`, else ""), how many trials there are (`trials`, else
+      0), how many the paper has (`papers`), and the verdict on those (`first`)
     - `draws`: one row a claim and draw: claim, size, shuffle, verdict
     - `seconds`: what it took"""
 
@@ -107,7 +107,7 @@ def simulate(
     bench = Bench(source, ("paper", "published"), {"trials": 0, "seed": 0, "dataset": "own"})
     known = list(load() if claims is None else claims)
     ledgers, drawn = [], []
-    for figures in pools().values():
+    for pool, figures in pools().items():
         asked = resting_on(figures, known)
         family = pd.DataFrame([vars(judge_one(bench, c)) for c in in_families(asked, known)])
         family = family.set_index("id", drop=False)[["id", "verdict", "reason", "effect", "p", "notebook", "paper"]]
@@ -119,8 +119,8 @@ def simulate(
             progress(len(wanted) + 1 - i)
             found[own] = verdicts_on(bench.only(dict.fromkeys(figures, own)), asked, family)
         ids = [c.id for c in asked]
-        table = corrected(family.copy()).assign(trials=0, papers=0, first="")
-        table.loc[ids, ["trials", "papers"]] = len(trials), len(papers)
+        table = corrected(family.copy()).assign(pool="", trials=0, papers=0, first="")
+        table.loc[ids, ["pool", "trials", "papers"]] = pool, len(trials), len(papers)
         table.loc[ids, "first"] = found[tuple(papers)][ids]
         ledgers.append(table)
         drawn += [
@@ -128,7 +128,8 @@ def simulate(
             for size, of in some.items() for i, shuffle in enumerate(of) for d in shuffle
         ]  # fmt: skip
     ledger = pd.concat(ledgers, ignore_index=True).rename(columns={"id": "claim"})
-    columns = ["claim", "verdict", "effect", "p", "trials", "papers", "first"]
+    ledger = ledger.sort_values("pool", ascending=False, kind="stable")  # beside a pool's own claims, others' families
+    columns = ["claim", "verdict", "effect", "p", "pool", "trials", "papers", "first"]
     draws = (
         pd.concat(drawn, ignore_index=True) if drawn else pd.DataFrame(columns=["claim", "size", "shuffle", "verdict"])
     )

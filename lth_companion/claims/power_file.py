@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lth_companion.claims.power import LEAST, SIZES, Power, draws_of
+from lth_companion.claims.power import LEAST, SIZES, Power, draws_of, pools
 from lth_companion.claims.verdict_rule import VERDICTS
 from lth_core.results import HERE, manifest
 from lth_core.results.manifest import Damaged
@@ -20,7 +20,9 @@ from lth_core.untrusted_text import faults
 
 FILE = "power.json"
 LETTERS = dict(zip(VERDICTS, "rcudmx", strict=True))  # of a draw's verdict
-LEDGER = {"claim": str, "verdict": str, "effect": float, "p": float, "trials": int, "papers": int, "first": str}
+LEDGER = {
+    "claim": str, "verdict": str, "effect": float, "p": float, "pool": str, "trials": int, "papers": int, "first": str,
+}  # fmt: skip
 MOST = 100_000  # draws of one claim and size
 
 
@@ -55,6 +57,7 @@ def read(root: str | Path = HERE) -> Power | None:
     texts = [*ledger["claim"], *draws["claim"].unique()]
     odd = next(filter(None, (faults({"claim": text}) for text in texts)), "")
     odd = odd or ("a verdict is none" if not {*ledger["verdict"], *ledger["first"]} <= {*VERDICTS, ""} else "")
+    odd = odd or ("it names a figure that has no further trials" if not {*ledger["pool"]} <= {*pools(), ""} else "")
     odd = odd or ("a claim is drawn that it does not know" if not {*draws["claim"]} <= {*ledger["claim"]} else "")
     if odd:
         raise Damaged(f"{folder / FILE} cannot be shown ({odd}): {manifest.remedy(FILE)}.")

@@ -19,11 +19,14 @@ from lth_companion.claims.power import Power
 from lth_companion.claims.verdict_rule import CONTRADICTED, REPRODUCED, UNDECIDED
 from lth_companion.claims.verdicts import ledger
 from lth_companion.html import signed
+from lth_companion.pages.libraries import listed
+from lth_companion.pages.status import numbered
 from lth_companion.pages.words import ended
 from lth_core import plot
 from lth_core.plot import Html
 from lth_core.untrusted_text import shown
 
+ICLR = "beyond-trials"  # the further trials of ICLR Figures 3 and 4
 OFTEN, SELDOM = 0.8, 0.2  # of draws: the power usually asked of an experiment, and its mirror
 WORDS = {3: "three", 5: "five", 10: "ten", 15: "fifteen", 20: "twenty"}
 ANSWERS = (REPRODUCED, CONTRADICTED)
@@ -36,15 +39,17 @@ def word(n: int) -> str:
 
 
 class Told:
-    """The simulation as the page tells it.
+    """The simulation as the page tells it, of all figures that share their further trials.
 
+    - `pool`: the figure whose networks these are; `figures`: the others, in words
     - `all`, `papers`: how many trials there are, and how many the paper has
     - `size`: trials of the draws that stand for an experiment like the paper's, or the nearest smaller one
     - `table`: one row a claim: what the ledger has, `first` (the verdict on the paper's trials), and of the draws of
       `size` the shares of verdicts, `as_all` and its `error`"""
 
-    def __init__(self, power: Power, verdicts: pd.DataFrame) -> None:
-        drawn = power.ledger[(power.ledger["trials"] > 0) & power.ledger["verdict"].isin(COLORS)]
+    def __init__(self, power: Power, verdicts: pd.DataFrame, pool: str = ICLR) -> None:
+        drawn = power.ledger[(power.ledger["pool"] == pool) & power.ledger["verdict"].isin(COLORS)]
+        self.pool, self.figures = pool, _figures(fewer.pools()[pool])
         self.seconds, self.all, self.papers = power.seconds, int(drawn["trials"].max()), int(drawn["papers"].min())
         self.shares = fewer.shares(power)[lambda t: t["claim"].isin(drawn["claim"])]
         self.size = int(max(n for n in self.shares["size"].unique() if n <= self.papers and n < self.all))
@@ -63,10 +68,16 @@ class Told:
         return self.all > self.papers
 
 
-def told() -> Told | None:
-    """The published simulation; None where there is none."""
+def told(pool: str = ICLR) -> Told | None:
+    """The published simulation of the figures whose further trials are this one's; None where there is none."""
     made = power_file.read()
-    return None if made is None or made.ledger["trials"].max() == 0 else Told(made, ledger())
+    return None if made is None or pool not in {*made.ledger["pool"]} else Told(made, ledger(), pool)
+
+
+def _figures(names: list[str]) -> str:
+    """ "the paper's Figures 3 and 4"."""
+    whose = "version 1's" if all(name.startswith("v1") for name in names) else "the paper's"
+    return f"{whose} Figure{'s' * (len(names) > 1)} {listed([numbered(name) for name in names])}"
 
 
 def result(this: Told | None) -> Markdown:
@@ -79,13 +90,12 @@ def result(this: Told | None) -> Markdown:
     if not this.more:
         return Markdown(
             f"**Nothing on this page is measured yet beyond the paper's {word(this.papers)} trials.** These decide "
-            f"{first} of the {n} sentences that rest on its Figures 3 and 4; the others stay open. Any "
+            f"{first} of the {n} sentences that rest on {this.figures}; the others stay open. Any "
             f"{word(this.size)} of them decide {mean:.0f} on average."
         )
     return Markdown(
-        f"**{word(this.papers).capitalize()} trials decide {first} of the {n} sentences** that rest on the paper's "
-        f"Figures 3 and 4, **{word(this.all)} decide {final}.** Another {word(this.size)} would have decided "
-        f"{mean:.0f} on average."
+        f"**{word(this.papers).capitalize()} trials decide {first} of the {n} sentences** that rest on {this.figures}, "
+        f"**{word(this.all)} decide {final}.** Another {word(this.size)} would have decided {mean:.0f} on average."
     )
 
 
@@ -144,7 +154,7 @@ def settled(this: Told | None) -> Html | Markdown:
     if this is None:
         return Html("", "settled")
     if not this.more:
-        command = "python -m lth_core run beyond-trials && python -m lth_core publish beyond-trials"
+        command = f"python -m lth_core run {this.pool} && python -m lth_core publish {this.pool}"
         return Markdown(
             f"Only the paper's {word(this.papers)} trials are measured yet. This line trains the others: `{command}`; "
             "`python -m lth_core power` then draws from them."
@@ -208,12 +218,12 @@ def still_open(this: Told | None) -> Html:
         (_sentence(r), shown(r.says), signed(shown(statements.measured(r, short=True))) or html.DASH)
         for r in left.itertuples()
     ]
-    listed = html.table(
+    table = html.table(
         ("the sentence", "the paper prints", f"measured on {word(this.all)} (95%)"), rows, aligned=False,
         caption="An interval that contains both answers",
     )  # fmt: skip
     many = f"{len(rows)} sentence{'s' * (len(rows) != 1)}"
-    return Html(html.folded(f"{many} that {word(this.all)} trials leave open", listed), "open")
+    return Html(html.folded(f"{many} that {word(this.all)} trials leave open", table), "open")
 
 
 def cost(this: Told | None) -> Markdown:

@@ -19,7 +19,6 @@ import open_lth  # noqa: E402
 import turns  # noqa: E402
 from bench import beside  # noqa: E402
 
-from lth_core.errors import StoreError  # noqa: E402
 from lth_core.untrusted_text import fault, faults  # noqa: E402
 
 
@@ -58,8 +57,8 @@ def test_chains_leave_what_the_networks_that_are_timed_have(arch, monkeypatch, t
         timed, own = contenders.row(arch, round), chains.ticket(arch, round)
         short = dict(iterations=own.iterations, eval_every=own.eval_every)
         assert dataclasses.replace(timed, **short) == own
-    monkeypatch.setattr(chains, "STORE", tmp_path)
-    with pytest.raises(StoreError):
+    monkeypatch.setattr(chains, "FOLDER", tmp_path)
+    with pytest.raises(FileNotFoundError):
         contenders.network(arch, 1)
 
 

@@ -170,6 +170,7 @@ def test_draws_are_seeded_take_no_trial_twice_and_share_none_within_a_shuffle() 
 def test_all_trials_give_the_ledgers_verdicts(drawn: power.Power) -> None:
     cells = Invented(networks())
     assert (drawn.ledger["trials"] == ALL).all() and (drawn.ledger["papers"] == 5).all()
+    assert (drawn.ledger["pool"] == "beyond-trials").all()
     b, asked = Bench(cells, ("paper", "published"), OWN), [NULL, CLEAR]
     family = pd.DataFrame([vars(verdicts.judge_one(b, c)) for c in asked]).set_index("id", drop=False)
     every = power.verdicts_on(b.only(dict.fromkeys(FIGURES, range(ALL))), asked, family)

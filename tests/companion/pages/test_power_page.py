@@ -27,7 +27,16 @@ def simulated(trials: int, sizes: tuple[int, ...]) -> Power:
     """Each sentence's draws alike in every shuffle; of those that are not as all trials say, WRONG's are opposite."""
     first = {**FINAL, LUCK: UNDECIDED, NEVER: UNDECIDED}
     ledger = [
-        {"claim": c, "verdict": v, "effect": 1.0, "p": 0.01, "trials": trials, "papers": 5, "first": first[c]}
+        {
+            "claim": c,
+            "verdict": v,
+            "effect": 1.0,
+            "p": 0.01,
+            "pool": power.ICLR,
+            "trials": trials,
+            "papers": 5,
+            "first": first[c],
+        }
         for c, v in FINAL.items()
     ]
     other = {
@@ -35,6 +44,7 @@ def simulated(trials: int, sizes: tuple[int, ...]) -> Power:
         "verdict": UNDECIDED,
         "effect": 1.0,
         "p": 0.5,
+        "pool": "",
         "trials": 0,
         "papers": 0,
         "first": "",

@@ -204,7 +204,7 @@ def test_a_missing_result_names_the_command(tmp_path):
 
 
 def test_a_network_that_was_never_trained_is_not_called_unreadable(tmp_path):
-    with pytest.raises(StoreError, match="is not in the store .*: train it with `run`") as told:
+    with pytest.raises(StoreError, match=r"is not in the store .*: train it with `run`") as told:
         Store(tmp_path).masks(tiny_rows()[-1])
     assert "delete" not in str(told.value)
 
