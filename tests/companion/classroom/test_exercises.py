@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import copy
 import json
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lth_companion.classroom import exercises, without_solutions
@@ -32,14 +34,16 @@ def text(cell: dict[str, Any]) -> str:
 def outcomes(notebook: dict[str, Any]) -> dict[str, str]:
     """Run every code cell as Jupyter does, on after errors too: id -> the error's name, or nothing."""
     space: dict[str, Any] = {}
-    found = {}
-    for cell in code(notebook):
-        try:
-            exec(compile(text(cell), cell["id"], "exec"), space)
-            found[cell["id"]] = ""
-        except Exception as error:
-            found[cell["id"]] = type(error).__name__
-    return found
+    return {cell["id"]: ended(cell, space) for cell in code(notebook)}
+
+
+def ended(cell: dict[str, Any], space: dict[str, Any]) -> str:
+    """Run a cell: its error's name, or nothing."""
+    try:
+        exec(compile(text(cell), cell["id"], "exec"), space)
+    except Exception as error:
+        return type(error).__name__
+    return ""
 
 
 def checks(notebook: dict[str, Any]) -> list[str]:
@@ -93,17 +97,34 @@ def test_the_students_version_has_everything_but_the_solutions(path: Path) -> No
 
 @each
 def test_a_wrong_answer_is_found(path: Path) -> None:
-    """Each exercise of a plausible wrong kind: the checks are not there to be passed by anything."""
+    """Each exercise of a plausible wrong kind: the checks are not there to be passed by anything.
+
+    What stands before an exercise is run once, with right answers, and is as it was again after the wrong one."""
     source = read(path)
     answers = without_solutions.solutions(source)
-    assert all(any(e in "".join(a) for e in WRONG[path.stem]) for a in answers.values()), "one is not tried"
-    for exercise, wrong in WRONG[path.stem].items():
-        name = next(i for i, a in answers.items() if exercise in "".join(a))
-        handed_in = without_solutions.filled_in(without_solutions.student(source), {**answers, name: wrong})
-        first = handed_in["cells"].index(next(c for c in handed_in["cells"] if c["id"] == name))
-        check = next(c for c in handed_in["cells"][first:] if "check" in without_solutions.tags(c))
-        handed_in["cells"] = handed_in["cells"][: handed_in["cells"].index(check) + 1]
-        assert outcomes(handed_in)[check["id"]] == "AssertionError", exercise
+    wrong = {
+        next(i for i, a in answers.items() if begins in "".join(a)): answer
+        for begins, answer in WRONG[path.stem].items()
+    }
+    assert set(wrong) == set(answers), "one is not tried"
+    cells = code(without_solutions.filled_in(without_solutions.student(source), answers))
+    last = max(i for i, cell in enumerate(cells) if cell["id"] in wrong)
+    space: dict[str, Any] = {}
+    for i, cell in enumerate(cells[: last + 1]):
+        if cell["id"] in wrong:
+            before = {name: copied(value) for name, value in space.items()}
+            check = next(j for j, c in enumerate(cells) if j > i and "check" in without_solutions.tags(c))
+            handed_in = [{**cell, "source": wrong[cell["id"]]}, *cells[i + 1 : check + 1]]
+            assert [ended(c, space) for c in handed_in][-1] == "AssertionError", cell["id"]
+            space.clear()
+            space.update(before)
+        if i < last:
+            assert not ended(cell, space)
+
+
+def copied(value: Any) -> Any:
+    """Data of its own; functions and modules as they are."""
+    return copy.deepcopy(value) if isinstance(value, np.ndarray | dict | list) and not callable(value) else value
 
 
 WRONG = {
