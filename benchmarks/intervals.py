@@ -11,16 +11,16 @@ import sys
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from lth_companion.claims.curves import last_good
 from lth_core.judge.estimate import TIMES, Estimate, over_trials, placed
+from lth_core.networks import Curve
 
 DEPTHS = np.arange(27.0)
 HILL = 0.98 + 0.004 * (1 - ((DEPTHS - 9) / np.where(DEPTHS < 9, 9, 7)) ** 2).clip(-3)
 VALLEY = 8000 * (1 - 0.38 * (1 - ((DEPTHS - 7) / np.where(DEPTHS < 7, 7, 8)) ** 2).clip(-3))
-Made = Callable[[list[pd.DataFrame]], Estimate]
+Made = Callable[[list[Curve]], Estimate]
 
 
 def accuracies(rng: np.random.Generator, n: int) -> NDArray:
@@ -47,7 +47,7 @@ def coverage(name: str, n: int, repeats: int) -> float:
     draw, truth, made = STATISTICS[name]
     rng, found = np.random.default_rng([n, len(name)]), []
     for _ in range(repeats):
-        e = made([pd.DataFrame(draw(rng, n), columns=DEPTHS)])
+        e = made([Curve(draw(rng, n), np.arange(n), DEPTHS)])
         found.append(np.nan if np.isnan(e.low) else float(e.low <= truth <= e.high))
     return float(np.mean(found))
 

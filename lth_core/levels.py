@@ -8,38 +8,29 @@ a depth (`at`: a round, a percentage of hidden weights such as "25%", or "best")
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-# Fields that unpruned networks do not have: those belong to every condition on them (see `Spec.at_round`).
-PRUNING = {
-    "prune_conv", "prune_fc", "prune_out", "scope", "search", "criterion", "rewind", "rescale", "arm", "sigma",
-    "replicate",
-}  # fmt: skip
+from lth_core.networks import Columns, Curve, Networks, fits, networks
+
 LOWER = ("iteration", "loss", "gap", "reach")  # columns in whose names these words stand are better when lower
 NEAR = 0.12  # rounds: printed percentages are truncated, so a level is the nearest within this
 Side = dict[str, Any]
-Curve: TypeAlias = pd.DataFrame  # trial x depth
-
-
-class Columns(Protocol):
-    """Networks by the names of their fields: a table, or what a catalogue declares."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, name: str, /) -> Any: ...
 
 
 class Lacking(LookupError):
     """The table does not hold what a test needs: the claim is not measured, with this reason."""
 
 
-def with_depth(table: pd.DataFrame) -> pd.DataFrame:
+T = TypeVar("T", pd.DataFrame, Networks)
+
+
+def with_depth(table: T) -> T:
     """The table with `depth` and the columns that are arithmetic on others."""
-    rate = table[["prune_fc", "prune_conv"]].max(axis=1)
+    rate = np.maximum(table["prune_fc"], table["prune_conv"])
     depth = (table["round"] * np.log1p(-rate) / np.log(0.8)).round(3) + 0.0
     more = {"depth": depth, "percent": 100 * table["density"]}
     if "iterations" in table and "stop_iteration" in table:
@@ -47,7 +38,7 @@ def with_depth(table: pd.DataFrame) -> pd.DataFrame:
     if "end_train" in table:
         more["end_gap"] = table["end_train"] - table["end_test"]
         more["late_gain"] = table["end_test"] - table["convergence_test"]
-        more["converged"] = table["convergence_iteration"].notna().astype(float)
+        more["converged"] = pd.notna(table["convergence_iteration"]).astype(float)
         learned = (table["stop_val"] > 0.2) & (table["stop_iteration"] > 0)  # of ten classes, chance is 0.1
         more["learned"] = learned.astype(float)
     return table.assign(**more)
@@ -62,63 +53,50 @@ def unit(column: str) -> float:
     return 1.0 if better_low(column) or column in ("converged", "learned") else 100.0
 
 
-def fits(table: Columns, **fields: Any) -> NDArray[np.bool_]:
-    """Which networks have these fields (a value or a list); unpruned ones belong to every condition on pruning."""
-    kept = np.ones(len(table), bool)
-    for name, wanted in fields.items():
-        if name == "path":  # one cut from the unpruned network, or rounds of 20 percent; one cut of 20 percent is both
-            once = np.asarray(table["round"]) <= 1
-            kept &= once if wanted == "one-shot" else np.isin(np.asarray(table["prune_fc"]), [0.0, 0.2])
-            continue
-        several = wanted if isinstance(wanted, list) else [wanted]
-        values = np.asarray(table[name])
-        own = np.logical_or.reduce([values == one for one in several])
-        kept &= own | (np.asarray(table["round"]) == 0) if name in PRUNING else own
-    return kept
-
-
-def select(table: pd.DataFrame, **fields: Any) -> pd.DataFrame:
+def select(table: T, **fields: Any) -> T:
     """The networks with these fields: see `fits`."""
+    if isinstance(table, Networks):
+        return table.where(**fields)
     kept = fits(table, **fields)
     return table if kept.all() else table[kept]
 
 
-def curve(table: pd.DataFrame, column: str, arm: str = "ticket", **fields: Any) -> Curve:
+def curve(table: Columns, column: str, arm: str = "ticket", **fields: Any) -> Curve:
     """`column` by trial and depth; depth 0 is the unpruned network. Redraws of a trial are averaged."""
-    chosen = fits(table, arm=arm, **{k: v for k, v in fields.items() if k != "at"})
-    if not chosen.any() or (fields.get("at", 1) != 0 and not (table["round"].to_numpy()[chosen] > 0).any()):
+    own = networks(table).where(arm=arm, **{k: v for k, v in fields.items() if k != "at"})
+    if not len(own) or (fields.get("at", 1) != 0 and not (own["round"] > 0).any()):
         raise Lacking(f"no pruned networks of {dict(arm=arm, **fields)} are measured")
-    trials, row = np.unique(table["trial"].to_numpy()[chosen], return_inverse=True)
-    depths, level = np.unique(table["depth"].to_numpy()[chosen], return_inverse=True)
-    values = table[column].to_numpy(float)[chosen]
-    there = np.isfinite(values)
-    total, count = np.zeros((2, len(trials), len(depths)))
-    np.add.at(total, (row[there], level[there]), values[there])
-    np.add.at(count, (row[there], level[there]), 1)
-    means = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
-    if depths[0] == 0 and not np.isfinite(means[:, 0]).any():
+    made = own.curve(column)
+    if made.depths[0] == 0 and not np.isfinite(made.values[:, 0]).any():
         raise Lacking(f"the unpruned network has no {column} (it never gets there)")
-    return pd.DataFrame(means, index=trials, columns=depths)
+    return made
 
 
-def cut_off(table: pd.DataFrame, column: str, **side: Any) -> pd.DataFrame | None:
-    """Which times of a side, by trial and depth, were cut off: a stop at the last evaluation. None for columns that are
-    no such time."""
-    if column != "stop_iteration" or "cut_off" not in table:
-        return None
-    return curve(table, "cut_off", **side) > 0
+def at_depths(table: Columns, column: str, depths: NDArray) -> NDArray[np.float64]:
+    """The mean of a column over all networks of each level; NaN at depths of which there are none."""
+    own = pd.Series(np.asarray(table[column])).groupby(np.asarray(table["depth"]))
+    return own.mean().reindex(depths).to_numpy()
 
 
-def learners(table: pd.DataFrame, made: Curve, column: str, **side: Any) -> Curve:
-    """A curve without what is no sign of speed or accuracy: trials whose unpruned network stays at chance, and times of
-    networks that do (their validation loss is lowest before they begin)."""
+def cut_off(table: Columns, column: str, **side: Any) -> Curve | None:
+    """Which times of a side, by trial and depth, were cut off (above 0): a stop at the last evaluation. None for
+    columns that are no such time."""
+    table = networks(table)
+    return curve(table, "cut_off", **side) if column == "stop_iteration" and "cut_off" in table else None
+
+
+def learners(table: Columns, made: Curve, column: str, **side: Any) -> Curve:
+    """A curve of a side without what is no sign of speed or accuracy: trials whose unpruned network stays at chance,
+    and times of networks that do (their validation loss is lowest before they begin)."""
+    table = networks(table)
     if "learned" not in table:
         return made
-    learned = curve(table, "learned", **side).reindex(index=made.index, columns=made.columns)
-    made = made[learned[0.0] > 0.5] if 0.0 in learned else made
-    if made.empty:
+    learned = curve(table, "learned", **side).values > 0.5
+    kept = learned[:, 0] if made.depths[0] == 0 else np.ones(len(made), bool)
+    if not kept.any():
         raise Lacking("no trial's unpruned network learns")
-    return made.where(learned.loc[made.index] > 0.5) if better_low(column) else made
+    values = np.where(learned, made.values, np.nan) if better_low(column) else made.values
+    return Curve(values[kept], made.trials[kept], made.depths)
 
 
 def depth_of(at: float | str) -> float:
@@ -148,15 +126,13 @@ def within_levels(depths: NDArray, levels: Sequence[float | str]) -> NDArray[np.
 def along(c: Curve, depths: NDArray, at: float | str | None) -> Curve:
     """A curve read at `depths`: its own levels where it has them, with or without a value, else between its neighbours
     (one-shot levels lie between rounds). With `at`, its value at that one level everywhere."""
-    own = c.columns.to_numpy(float)
     if at is not None:
-        return c.iloc[:, [position(own, at)] * len(depths)].set_axis(depths, axis=1)
-
-    def read(v: NDArray) -> list[float]:
-        its, between = dict(zip(own, v, strict=True)), np.interp(depths, own, v, np.nan, np.nan)
-        return [its.get(d, x) for d, x in zip(depths, between, strict=True)]
-
-    return pd.DataFrame([read(v) for v in c.to_numpy(float)], index=c.index, columns=depths)
+        return Curve(c.values[:, [position(c.depths, at)] * len(depths)], c.trials, depths)
+    place = np.minimum(np.searchsorted(c.depths, depths), len(c.depths) - 1)
+    own, read = c.depths[place] == depths, c.values[:, place]
+    if not own.all():
+        read[:, ~own] = [np.interp(depths[~own], c.depths, v, np.nan, np.nan) for v in c.values]
+    return Curve(read, c.trials, depths)
 
 
 def mean(values: NDArray, axis: int = 0) -> NDArray:

@@ -17,24 +17,14 @@ from lth_companion.claims.printed_settings import declared
 from lth_companion.claims.readings import ALONE, Reading, Settles, converging
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.cifar10_recipes import share
-from lth_core.analyse import SUMMARY
-from lth_core.levels import fits, select, with_depth
+from lth_core.networks import Networks, fits
 from lth_core.results import Source
 from lth_core.spec import Spec
-from lth_core.store.cell import MADE
 
 
 def told_warmup(spec: Spec) -> int:
     """Iterations of warmup as the paper tells them, of a row whose schedule may be shorter."""
     return round(spec.warmup / share(spec)) if spec.warmup else 0
-
-
-def read_by_tests(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with its levels, without the columns that no test reads. Texts and names become objects: tests compare
-    them row by row, and Arrow's would be unpacked each time."""
-    table = with_depth(table[[c for c in table if c not in MADE or c in SUMMARY]])
-    table = table.astype({c: object for c in table if isinstance(table[c].dtype, pd.StringDtype)})
-    return table.set_axis(table.columns.astype(object), axis=1)
 
 
 class Declared:
@@ -60,18 +50,18 @@ class Rows:
     - `look_up`: gives a row a network to what is measured in `source`, in the order of the specs"""
 
     def __init__(
-        self, specs: list[Spec], have: Sequence[bool], source: Source, look_up: Callable[[list[Spec]], pd.DataFrame]
+        self, specs: list[Spec], have: Sequence[bool], source: Source, look_up: Callable[[list[Spec]], Networks]
     ) -> None:
         self.specs, self.have, self.source, self.look_up = specs, np.array(have, bool), source, look_up
         self.declared = Declared(specs)
-        self.read: dict[Settles, pd.DataFrame] = {}
+        self.read: dict[Settles, Networks] = {}
 
     @cached_property
     def there(self) -> list[Spec]:
         return [s for s, h in zip(self.specs, self.have, strict=True) if h]
 
     @cached_property
-    def table(self) -> pd.DataFrame:
+    def table(self) -> Networks:
         return self.look_up(self.there).assign(warmup=list(map(told_warmup, self.there)))
 
     @cached_property
@@ -79,7 +69,7 @@ class Rows:
         """Evaluations of all that is measured, in order, with accuracies."""
         return evaluations(self.there, self.source)
 
-    def under(self, reading: Reading) -> pd.DataFrame:
+    def under(self, reading: Reading) -> Networks:
         """The table with v1's convergence under a reading."""
         if reading.rule is None:
             return self.table
@@ -102,7 +92,7 @@ class Asked:
 
     def __init__(self, figure: str, rows: Rows, where: dict[str, Any], fit: NDArray[np.bool_]) -> None:
         self.figure, self.rows, self.where, self.fit = figure, rows, where, fit
-        self.read: dict[tuple[Settles | None, tuple[str, ...]], pd.DataFrame] = {}
+        self.read: dict[tuple[Settles | None, tuple[str, ...]], Networks] = {}
 
     @cached_property
     def specs(self) -> list[Spec]:
@@ -146,7 +136,7 @@ class Asked:
         some.whole, some.trials = self, trials
         return some
 
-    def table(self, reading: Reading, columns: Sequence[str], source: Source) -> pd.DataFrame:
+    def table(self, reading: Reading, columns: Sequence[str], source: Source) -> Networks:
         """What tests read of these networks, v1's convergence under a reading, with those of `columns` that need whole
         curves."""
         whole = tuple(c for c in columns if re.search("[@<]|^loss_rise$", c))
@@ -154,9 +144,9 @@ class Asked:
             reading = ALONE[0]
         if self.whole and (reading.rule, whole) not in self.read:
             table = self.whole.table(reading, columns, source)
-            self.read[reading.rule, whole] = table[np.isin(table["trial"], [*self.trials])]
+            self.read[reading.rule, whole] = table.take(np.isin(table["trial"], [*self.trials]))
         if (reading.rule, whole) not in self.read:
-            table = select(self.rows.under(reading), **self.where)
+            table = self.rows.under(reading).take(self.fit[self.rows.have])
             if whole:
                 table = with_curves(table, whole, source, self.specs, self.rows.curves)
             self.read[reading.rule, whole] = table

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from lth_companion.claims.curves import UNPRUNED
@@ -20,6 +19,7 @@ from lth_core.levels import (
     NEAR,
     Lacking,
     Side,
+    at_depths,
     average,
     better_low,
     curve,
@@ -27,27 +27,29 @@ from lth_core.levels import (
     extreme,
     mean,
     position,
-    select,
     unit,
     within_levels,
 )
+from lth_core.networks import Columns, Curve, networks
 
 
 @claim_test(unit="×")
-def scatter(table: pd.DataFrame, *, column: str, of: str, to: str, levels: Sequence[float | str]) -> Result:
+def scatter(table: Columns, *, column: str, of: str, to: str, levels: Sequence[float | str]) -> Result:
     """How many times wider the networks of arm `of` scatter than those of `to`: ratio of standard deviations over
     all networks of a level, median over levels."""
-    chosen = select(table, arm=[of, to])
-    depths = np.sort(chosen.loc[chosen["round"] > 0, "depth"].unique())
+    chosen = networks(table).where(arm=[of, to])
+    depths = np.unique(chosen["depth"][chosen["round"] > 0])
     depths = depths[within_levels(depths, levels)]
-    chosen = chosen[chosen["depth"].isin(depths) & chosen[column].notna()]
-    trials = np.sort(chosen["trial"].unique())
-    sums = [  # of each arm, trial and level: how many, their sum, their squares' sum; the column as it differs by level
-        chosen[chosen["arm"] == arm].assign(square=lambda t: t[column] ** 2).groupby(["trial", "depth"])
-        .agg(n=(column, "size"), one=(column, "sum"), two=("square", "sum")).unstack()
-        .reindex(index=trials, columns=pd.MultiIndex.from_product([["n", "one", "two"], depths]))
-        for arm in (of, to)
-    ]  # fmt: skip
+    chosen = chosen.take(np.isin(chosen["depth"], depths) & np.isfinite(chosen[column]))
+    trials, row = np.unique(chosen["trial"], return_inverse=True)
+    place = row * len(depths) + np.searchsorted(depths, chosen["depth"])
+
+    def sums(arm: str) -> Curve:
+        """Of each trial and level of an arm how many networks, the column's sum, and its squares'."""
+        own = chosen["arm"] == arm
+        x, size = chosen[column][own], len(trials) * len(depths)
+        totals = [np.bincount(place[own], w, size).reshape(len(trials), -1) for w in (np.ones(len(x)), x, x**2)]
+        return Curve(np.hstack(totals), trials, np.tile(depths, 3))
 
     def spread(total: NDArray) -> NDArray:
         n, one, two = total.reshape(3, -1)
@@ -59,8 +61,7 @@ def scatter(table: pd.DataFrame, *, column: str, of: str, to: str, levels: Seque
         usable = (sds[0] > 0) & (sds[1] > 0)
         return float(np.log(np.median(sds[0][usable] / sds[1][usable]))) if usable.any() else NAN
 
-    tables = [pd.DataFrame(s.to_numpy(float), index=trials).fillna(0.0) for s in sums]
-    return ordering(over_trials(tables, wide, TIMES), 1.0)
+    return ordering(over_trials([sums(of), sums(to)], wide, TIMES), 1.0)
 
 
 def _bound_unit(arguments: Arguments) -> str:
@@ -70,7 +71,7 @@ def _bound_unit(arguments: Arguments) -> str:
 
 @claim_test(unit=_bound_unit, prints=given_number)
 def throughout(
-    table: pd.DataFrame, *, column: str, levels: Sequence[float | str], number: float, form: str = "points",
+    table: Columns, *, column: str, levels: Sequence[float | str], number: float, form: str = "points",
     limit: str = "atleast", **side: Any,
 ) -> Result:  # fmt: skip
     """A bound at every level: on `column` itself ("value", percent), on its difference from the unpruned network
@@ -78,7 +79,7 @@ def throughout(
     if form != "value":
         refuse_cut_off(table, column, {**side, **UNPRUNED})
     c = curve(table, column, **side)
-    d = c.columns.to_numpy(float)
+    d = c.depths
     keep = within_levels(d, levels) & ((d > 0) | (form == "value"))
     if not keep.any():
         raise Lacking(f"no level between {levels[0]} and {levels[1]} is measured")
@@ -104,13 +105,13 @@ def throughout(
 
 
 @claim_test(unit="% remaining", seeks=True)
-def reach(table: pd.DataFrame, *, column: str, between: Sequence[float], within: float, **side: Any) -> Result:
+def reach(table: Columns, *, column: str, between: Sequence[float], within: float, **side: Any) -> Result:
     """The widest range of percent remaining (all weights) without a gap in which networks beat the unpruned one. The
     effect is its sparse end; both ends must be where they are printed, [sparse, dense] in percent."""
     refuse_cut_off(table, column, {**side, **UNPRUNED})
     c = curve(table, column, **side)
-    d = c.columns.to_numpy(float)
-    percent = select(table, arm=side.get("arm", "ticket")).groupby("depth")["percent"].mean().reindex(d).to_numpy()
+    d = c.depths
+    percent = at_depths(networks(table).where(arm=side.get("arm", "ticket")), "percent", d)
     sign = -1 if better_low(column) else 1
 
     def ends(v: NDArray) -> tuple[float, float]:
@@ -134,10 +135,10 @@ def reach(table: pd.DataFrame, *, column: str, between: Sequence[float], within:
 
 
 @claim_test(unit="rounds", seeks=True)
-def plateau(table: pd.DataFrame, *, column: str, of: Side, to: Side, slack: float = 0.1) -> Result:
+def plateau(table: Columns, *, column: str, of: Side, to: Side, slack: float = 0.1) -> Result:
     """By how many rounds the flat bottom (within `slack` of the best) of `of` is wider than that of `to`."""
     curves = [curve(table, column, **s) for s in (of, to)]
-    depths = [c.columns.to_numpy(float) for c in curves]
+    depths = [c.depths for c in curves]
 
     def width(v: NDArray, d: NDArray) -> float:
         flat = d[v <= extreme(v, False) * (1 + slack)]
@@ -148,7 +149,7 @@ def plateau(table: pd.DataFrame, *, column: str, of: Side, to: Side, slack: floa
 
 @claim_test(unit="% remaining", seeks=True)
 def exists(
-    table: pd.DataFrame, *, time: str, accuracy: str, below: float | str = 0, slack: float = 0.0, each: bool = False,
+    table: Columns, *, time: str, accuracy: str, below: float | str = 0, slack: float = 0.0, each: bool = False,
     **side: Any,
 ) -> Result:  # fmt: skip
     """A winning ticket: a level, sparser than `below`, at which networks are no slower and no less accurate (up to
@@ -158,11 +159,11 @@ def exists(
     it counts for nothing. The effect is the sparsest level so chosen, in percent of hidden weights."""
     refuse_cut_off(table, time, {**side, **UNPRUNED})
     t, a = (curve(table, column, **side) for column in (time, accuracy))
-    d = t.columns.to_numpy(float)
+    d = t.depths
     if d.max() <= depth_of(below):
         raise Lacking(f"nothing below level {below} is measured")
     allowed = (d > max(depth_of(below) - NEAR, 0)) & (d > 0)
-    times, accuracies = t.to_numpy(float), a.reindex(index=t.index, columns=t.columns).to_numpy(float)
+    times, accuracies = t.values, a.values
     chosen, sooner, gain = [], [], []
     for i in range(len(t)):
         with np.errstate(invalid="ignore"):
@@ -194,19 +195,19 @@ def exists(
 
 
 @claim_test(unit="%", prints=given_number)
-def share(table: pd.DataFrame, *, column: str, number: float, limit: str = "atleast", **side: Any) -> Result:
+def share(table: Columns, *, column: str, number: float, limit: str = "atleast", **side: Any) -> Result:
     """Percent of the networks for which a yes-or-no column is true, at a level (`at`) or over `levels`: they are
     counted."""
     levels, at = side.pop("levels", None), side.pop("at", None)
     c = curve(table, column, **side)
-    d = c.columns.to_numpy(float)
+    d = c.depths
     keep = within_levels(d, levels) if levels else np.arange(len(d)) == position(d, at if at is not None else 0)
-    effect = 100 * average(mean(c.to_numpy(float))[keep])
+    effect = 100 * average(mean(c.values)[keep])
     return counted(effect, effect >= number - 1e-9 if limit == "atleast" else effect <= number + 1e-9, len(c))
 
 
 @claim_test(unit="×", seeks=True)
-def faster_than(table: pd.DataFrame, *, column: str, of: Side, to: Side) -> Result:
+def faster_than(table: Columns, *, column: str, of: Side, to: Side) -> Result:
     """Whether pruning speeds one network up more than another: unpruned over best, `of` divided by `to`."""
     refuse_cut_off(table, column, {**of, **UNPRUNED}, {**to, **UNPRUNED})
     curves = [curve(table, column, **s) for s in (of, to)]
@@ -218,7 +219,7 @@ def faster_than(table: pd.DataFrame, *, column: str, of: Side, to: Side) -> Resu
 
 
 @claim_test(unit="points", seeks=True)
-def dip(table: pd.DataFrame, *, column: str, **side: Any) -> Result:
+def dip(table: Columns, *, column: str, **side: Any) -> Result:
     """Worse with a little pruning, later as good as unpruned or better: the dip before the best level, in points."""
     c = curve(table, column, **side)
 
@@ -233,10 +234,11 @@ def dip(table: pd.DataFrame, *, column: str, **side: Any) -> Result:
 
 
 @claim_test(unit="networks a level", total="settings", prints=given_number)
-def copies(table: pd.DataFrame, *, arm: str, number: int) -> Result:
+def copies(table: Columns, *, arm: str, number: int) -> Result:
     """Networks of a control arm at each level, counted among those measured; fewer than stated say nothing."""
-    levels = table[table["arm"] == arm].groupby("depth").size()
-    if levels.empty or levels.min() < number:
-        raise Lacking(f"{levels.min() if len(levels) else 0} of {number} copies a level are measured")
-    most = float(levels.max())
+    own = np.asarray(table["arm"]) == arm
+    counts = np.unique(np.asarray(table["depth"])[own], return_counts=True)[1]
+    if counts.min(initial=number) < number or not len(counts):
+        raise Lacking(f"{min(counts, default=0)} of {number} copies a level are measured")
+    most = float(counts.max())
     return counted(most, most == number, int(most), "networks a level")

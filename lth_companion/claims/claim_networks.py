@@ -10,9 +10,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
-import pandas as pd
-
-from lth_companion.claims.asked_networks import Asked, Rows, read_by_tests
+from lth_companion.claims.asked_networks import Asked, Rows
 from lth_companion.claims.printed_settings import declared
 from lth_companion.claims.readings import ALONE, Reading, changed
 from lth_companion.claims.statements import Claim, Part, columns_of
@@ -20,7 +18,8 @@ from lth_companion.claims.tests import named, traits
 from lth_companion.experiments import catalogue
 from lth_core import results
 from lth_core.judge.result import Result
-from lth_core.levels import Lacking, fits
+from lth_core.levels import Lacking, with_depth
+from lth_core.networks import Networks, fits, joined
 from lth_core.results import Source
 from lth_core.spec import Spec
 from lth_core.store.cell import key_of
@@ -51,20 +50,16 @@ class Bench:
         some.whole, some.trials, some.asked = self, trials, {}
         return some
 
-    def table(self, specs: list[Spec]) -> pd.DataFrame:
+    def table(self, specs: list[Spec]) -> Networks:
         """One row a measured network: what tests read of it."""
-        if not specs:
-            return pd.DataFrame()
         if isinstance(self.source, results.Published):
-            return self.published.take(self.source.cells.index.get_indexer(list(map(key_of, specs)))).reset_index(
-                drop=True
-            )
-        return read_by_tests(results.table(specs, self.source))
+            return self.published.take(self.source.cells.index.get_indexer(list(map(key_of, specs))))
+        return with_depth(Networks(results.table(specs, self.source)))
 
     @cached_property
-    def published(self) -> pd.DataFrame:
+    def published(self) -> Networks:
         assert isinstance(self.source, results.Published)
-        return read_by_tests(self.source.whole_table)
+        return with_depth(Networks(self.source.whole_table))
 
     @cached_property
     def told(self) -> set[tuple[Any, ...]] | None:
@@ -193,7 +188,7 @@ def test_one(bench: Bench, claim: Claim, part: Part, reading: Reading = ALONE[0]
     if needs == "tickets":
         return test(bench.source, [s for a in asked for s in a.specs], **part.arguments), short
     tables = [a.table(reading, columns_of(part.arguments), bench.source) for a in asked]
-    whole = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True).drop_duplicates("key")
+    whole = tables[0] if len(tables) == 1 else joined(tables)
     found = test(whole, **part.arguments)
     notes = dict.fromkeys([found.note, *(a.beyond for a in asked)])
     return replace(found, note="; ".join(filter(None, notes))), short

@@ -11,15 +11,15 @@ import pandas as pd
 from lth_companion.experiments.cifar10_recipes import share
 from lth_core import results
 from lth_core.analyse import accuracies
-from lth_core.levels import Lacking
+from lth_core.levels import Lacking, T
 from lth_core.results import Source
 from lth_core.spec import Spec
 from lth_core.store.cell import key_of
 
 
 def with_curves(
-    table: pd.DataFrame, columns: Iterable[str], source: Source, specs: list[Spec], curves: pd.DataFrame | None = None
-) -> pd.DataFrame:  # fmt: skip
+    table: T, columns: Iterable[str], source: Source, specs: list[Spec], curves: pd.DataFrame | None = None
+) -> T:  # fmt: skip
     """Columns that need whole curves, at iterations of the paper's schedule (see `cifar10_recipes.share`).
 
     "test@1000": at that one (or the nearest evaluation kept), "val_loss@end"; "test<5000": mean up to there;
@@ -47,7 +47,7 @@ def with_curves(
             else:
                 nearest = -1 if at == "end" else int(np.abs(iteration - float(at)).argmin())
                 made[name][key] = float(c[base].iat[nearest])
-    return table.assign(**{name: table["key"].map(values) for name, values in made.items()})
+    return table.assign(**{n: [values.get(k, np.nan) for k in table["key"]] for n, values in made.items()})
 
 
 def evaluations(specs: list[Spec], source: Source) -> pd.DataFrame:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
@@ -16,7 +15,6 @@ from lth_core.judge.comparisons import refuse_cut_off
 from lth_core.judge.estimate import AS_IS, LESS, NAN, over_trials, placed
 from lth_core.judge.result import Arguments, Result, between, bound, claim_test, every, lead_unit, ordering
 from lth_core.levels import (
-    Curve,
     Lacking,
     Side,
     better_low,
@@ -29,6 +27,7 @@ from lth_core.levels import (
     unit,
     within_levels,
 )
+from lth_core.networks import Columns, Curve
 
 UNPRUNED: Side = {"at": 0}
 
@@ -56,11 +55,11 @@ def last_good(values: NDArray, depths: NDArray, column: str, margin: float = 0.0
     return float(d[first - 1] + (d[first] - d[first - 1]) * a / (a - b))
 
 
-def against_unpruned(table: pd.DataFrame, column: str, **side: Any) -> tuple[Curve, NDArray]:
+def against_unpruned(table: Columns, column: str, **side: Any) -> tuple[Curve, NDArray]:
     """A side's curve, which is compared with its unpruned network, and its depths."""
     refuse_cut_off(table, column, {**side, **UNPRUNED})
     c = curve(table, column, **side)
-    return c, c.columns.to_numpy(float)
+    return c, c.depths
 
 
 def _printed_level(arguments: Arguments) -> float:
@@ -72,7 +71,7 @@ def _printed_level(arguments: Arguments) -> float:
 
 @claim_test(unit="% remaining", prints=_printed_level)
 def returns(
-    table: pd.DataFrame, *, column: str, at: float | str | Sequence[float | str], within: float = 2.0,
+    table: Columns, *, column: str, at: float | str | Sequence[float | str], within: float = 2.0,
     margin: float = 0.0, limit: str = "both", **side: Any,
 ) -> Result:  # fmt: skip
     """How sparse networks get before they are no longer as good as the unpruned one (percent of hidden weights that
@@ -94,7 +93,7 @@ def returns(
 
 @claim_test(unit="rounds")
 def deeper(
-    table: pd.DataFrame, *, column: str, of: Side, to: Side, margin: float = 0.0, than: Sequence[Side] = ()
+    table: Columns, *, column: str, of: Side, to: Side, margin: float = 0.0, than: Sequence[Side] = ()
 ) -> Result:
     """By how many rounds `of` stays as good as the unpruned network longer than `to`; or by how many more than the
     first of another pair (`than`) outlasts its second."""
@@ -108,7 +107,7 @@ def deeper(
 
     found = over_trials(curves, longer)
     shorter = 1 if found.effect > 0 else 0  # a longer one may still be good at its end
-    ended(last_good(mean(curves[shorter].to_numpy(float)), depths[shorter], column, margin), depths[shorter])
+    ended(last_good(mean(curves[shorter].values), depths[shorter], column, margin), depths[shorter])
     return ordering(found, note="rounds")
 
 
@@ -119,7 +118,7 @@ def ended(last: float, depths: NDArray) -> None:
 
 
 @claim_test(unit="rounds")
-def perfect(table: pd.DataFrame, *, column: str, of: Side, to: Side, threshold: float = 99.9) -> Result:
+def perfect(table: Columns, *, column: str, of: Side, to: Side, threshold: float = 99.9) -> Result:
     """By how many rounds `of` keeps `column` at the threshold (percent) longer than `to`, by the last levels that reach
     it: noise about the threshold before them does not count."""
     curves = [curve(table, column, **s) for s in (of, to)]
@@ -128,8 +127,8 @@ def perfect(table: pd.DataFrame, *, column: str, of: Side, to: Side, threshold: 
         there = np.flatnonzero(100 * v >= threshold)
         return float(np.append(d, d[-1] + 1)[there[-1] + 1 if len(there) else 0])
 
-    depths = [c.columns.to_numpy(float) for c in curves]
-    ended(last(mean(curves[1].to_numpy(float)), depths[1]) - 1, depths[1])
+    depths = [c.depths for c in curves]
+    ended(last(mean(curves[1].values), depths[1]) - 1, depths[1])
     return ordering(over_trials(curves, lambda a, b: last(a, depths[0]) - last(b, depths[1])))
 
 
@@ -140,15 +139,13 @@ def final(values: NDArray) -> float:
 
 
 @claim_test(unit=lead_unit, seeks=True)
-def turning(
-    table: pd.DataFrame, *, column: str, at: float | str | None = None, within: float = 2.0, **side: Any
-) -> Result:
+def turning(table: Columns, *, column: str, at: float | str | None = None, within: float = 2.0, **side: Any) -> Result:
     """Better with pruning, then worse: a hill of accuracy, a valley of time. From the unpruned network to the best
     level and from there to the sparsest both slopes must hold, and the best level must be where it is printed. The
     effect is the gain at the best level."""
     refuse_cut_off(table, column, {**side, **UNPRUNED})
     c = learners(table, curve(table, column, **side), column, **side)
-    d = c.columns.to_numpy(float)
+    d = c.depths
     sign = -1 if better_low(column) else 1
     if at is not None and d.max() < depth_of(at) + within + 1:
         raise Lacking(f"levels end at {d.max():.0f} rounds, before the turn could be seen")
@@ -165,7 +162,7 @@ def turning(
     rise = ordering(over_trials([c], lambda v: gain(v, v[0]), scale))
     fall = ordering(over_trials([c], lambda v: gain(v, final(v)), scale))
     parts = [rise, fall]
-    place = d[best(mean(c.to_numpy(float)))]
+    place = d[best(mean(c.values))]
     note = f"best after {place:.1f} rounds ({100 * 0.8**place:.1f}% of hidden weights)"
     if at is not None:
         where = placed([c], lambda v: float(d[best(v)]))
@@ -177,12 +174,12 @@ def turning(
 
 @claim_test(unit="rank correlation")
 def monotone(
-    table: pd.DataFrame, *, column: str, rising: bool, levels: Sequence[float | str], least: float = 0.9, **side: Any
+    table: Columns, *, column: str, rising: bool, levels: Sequence[float | str], least: float = 0.9, **side: Any
 ) -> Result:
     """Ever higher (or lower) with pruning: rank correlation of the mean curve with depth, at least 0.9."""
     refuse_cut_off(table, column, {**side, **UNPRUNED})
     c = curve(table, column, **side)
-    d = c.columns.to_numpy(float)
+    d = c.depths
     keep = within_levels(d, levels)
     if keep.sum() < 3:
         raise Lacking("fewer than three levels are measured")
@@ -192,12 +189,12 @@ def monotone(
 
 @claim_test(unit="rank correlation")
 def together(
-    table: pd.DataFrame, *, columns: Sequence[str], least: float = 0.5,
+    table: Columns, *, columns: Sequence[str], least: float = 0.5,
     levels: Sequence[float | str] | None = None, **side: Any,
 ) -> Result:  # fmt: skip
     """Two columns rise and fall together across levels: rank correlation of their mean curves, at least `least`."""
     curves = [curve(table, column, **side) for column in columns]
-    depths = curves[0].columns.to_numpy(float)
+    depths = curves[0].depths
     keep = within_levels(depths, levels) if levels else np.ones(len(depths), bool)
     if keep.sum() < 3:
         raise Lacking("fewer than three levels are measured")
@@ -207,11 +204,11 @@ def together(
 
 @claim_test(unit="Kendall's tau")
 def same_order(
-    table: pd.DataFrame, *, columns: Sequence[str], sides: Sequence[Side], least: float = 0.8
+    table: Columns, *, columns: Sequence[str], sides: Sequence[Side], least: float = 0.8
 ) -> Result:  # fmt: skip
     """Two columns put several networks, each at its level, into the same order: Kendall's tau, at least `least`."""
     curves = [curve(table, column, **s) for column in columns for s in sides]
-    places = [position(c.columns.to_numpy(float), s["at"]) for c, s in zip(curves, [*sides, *sides], strict=True)]
+    places = [position(c.depths, s["at"]) for c, s in zip(curves, [*sides, *sides], strict=True)]
 
     def tau(*means: NDArray) -> float:
         read = np.array([m[i] for m, i in zip(means, places, strict=True)]).reshape(2, -1)

@@ -13,7 +13,8 @@ from lth_companion.experiments import catalogue
 from lth_core import data, models, prune
 from lth_core.errors import UsageError
 from lth_core.judge.result import Arguments, Result, claim_test, counted
-from lth_core.levels import PRUNING, Lacking
+from lth_core.levels import Lacking
+from lth_core.networks import PRUNING
 from lth_core.spec import Spec
 
 

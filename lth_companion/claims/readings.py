@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lth_companion.claims.statements import Part, columns_of
 from lth_companion.experiments.xor_counts import TIE
 from lth_core.levels import with_depth
+from lth_core.networks import Networks
 
 CONVERGENCE = ("convergence_iteration", "convergence_test", "late_gain", "converged")  # columns that v1's rule makes
 
@@ -54,7 +55,7 @@ class Reading:
     rule: Settles | None = None  # v1's convergence, where it is not the columns' own
     arguments: dict[str, Any] = field(default_factory=dict)  # of the tests
 
-    def columns(self, table: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    def columns(self, table: Networks, curves: pd.DataFrame) -> Networks:
         """The table with v1's convergence under this reading, from curves with a fraction `test`."""
         if self.rule is None:
             return table

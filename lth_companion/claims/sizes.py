@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from lth_companion.claims import bounds, curves
@@ -29,19 +28,21 @@ from lth_core.judge.result import (
     tests_in,
 )
 from lth_core.judge.result import between as inside
-from lth_core.levels import Curve, Lacking, average, better_low, curve, mean, rank_correlation, select
+from lth_core.levels import Lacking, at_depths, average, better_low, curve, mean, rank_correlation
 from lth_core.models import weight_count
+from lth_core.networks import Columns, Curve, networks
 
 
 @claim_test(unit="%", prints=given_number)
 def everywhere(
-    table: pd.DataFrame, *, field: str, test: str, values: Sequence[Any] = (), least: float = 1.0, **args: Any
+    table: Columns, *, field: str, test: str, values: Sequence[Any] = (), least: float = 1.0, **args: Any
 ) -> Result:
     """Another test at each value of a field (those measured, where none are named). A universal statement holds where
     each value does; with `least` below 1 ("nearly all", "generally") where so large a part does, and fails where too
     many fail. The effect is the percent of values at which it holds."""
-    values = values or sorted(table.loc[table["round"] > 0, field].unique())
-    found = [NETWORKS[test](select(table, **{field: v}), **args) for v in values]
+    table = networks(table)
+    values = values or list(np.unique(table[field][table["round"] > 0]))
+    found = [NETWORKS[test](table.where(**{field: v}), **args) for v in values]
     holds, fails = (float(np.mean([f.word == word for f in found])) for word in ("holds", "fails"))
     n = min(f.n for f in found)
     note = f"holds at {sum(f.word == 'holds' for f in found)}, fails at {sum(f.word == 'fails' for f in found)} of "
@@ -56,7 +57,7 @@ def everywhere(
 
 @claim_test(unit="rank correlation")
 def at_weights(
-    table: pd.DataFrame, *, column: str, field: str, values: Sequence[Any], weights: Sequence[float], rising: bool,
+    table: Columns, *, column: str, field: str, values: Sequence[Any], weights: Sequence[float], rising: bool,
     least: float = 0.5,
 ) -> Result:  # fmt: skip
     """At equal numbers of weights, does `column` get better with the starting size? Rank correlation with the order of
@@ -75,15 +76,14 @@ def at_weights(
     return bound(found, least, "atleast") if rising else inside(found, -least, least)
 
 
-def by_weights(table: pd.DataFrame, column: str, field: str, value: Any) -> tuple[Curve, NDArray]:
+def by_weights(table: Columns, column: str, field: str, value: Any) -> tuple[Curve, NDArray]:
     """A curve of one network size, and the number of weights at each of its levels."""
-    part = select(table, **{field: value})
-    if part.empty:
+    part = networks(table).where(**{field: value})
+    if not len(part):
         raise Lacking(f"{field} = {value} is not measured")
     refuse_cut_off(part, column, UNPRUNED)
     c = curve(part, column)
-    total = weight_count(part["arch"].iat[0], part["dataset"].iat[0])
-    return c, part.groupby("depth")["density"].mean().reindex(c.columns).to_numpy() * total
+    return c, at_depths(part, "density", c.depths) * weight_count(part["arch"][0], part["dataset"][0])
 
 
 def place(values: NDArray, weights: NDArray, depths: NDArray, column: str, what: str, margin: float) -> float:
@@ -111,18 +111,18 @@ def _located(found: Estimate, what: str) -> Estimate:
 
 @claim_test(unit="weights", prints=_printed_range)
 def weights_where(
-    table: pd.DataFrame, *, column: str, what: str, between: Sequence[float], field: str = "arch",
+    table: Columns, *, column: str, what: str, between: Sequence[float], field: str = "arch",
     values: Sequence[Any] = ("lenet-300-100",), factor: float = 1.5, margin: float = 0.0015,
 ) -> Result:  # fmt: skip
     """Number of weights at the best level or the last good one, of each of several sizes: in the printed range, up to
     `factor`. The effect is their geometric mean."""
     curves, sizes = zip(*[by_weights(table, column, field, v) for v in values], strict=True)
-    depths = [c.columns.to_numpy(float) for c in curves]
+    depths = [c.depths for c in curves]
     made = placed if what == "best" else over_trials
     found = []
     for c, s, d in zip(curves, sizes, depths, strict=True):
         if what == "last":
-            ended(last_good(mean(c.to_numpy(float)), d, column, margin), d)
+            ended(last_good(mean(c.values), d, column, margin), d)
 
         def where(v: NDArray, s: NDArray = s, d: NDArray = d) -> float:
             return float(np.log(place(v, s, d, column, what, margin)))
@@ -140,13 +140,13 @@ def weights_where(
 
 @claim_test(unit="×")
 def grows(
-    table: pd.DataFrame, *, column: str, what: str, values: Sequence[Any], field: str = "arch",
+    table: Columns, *, column: str, what: str, values: Sequence[Any], field: str = "arch",
     margin: float = 0.0015, limit: float = np.inf,
 ) -> Result:  # fmt: skip
     """By what factor the number of weights at the best (or last good) level grows from the smallest to the largest
     network: more than 1; with a `limit`, by no more than this factor either way."""
     curves, sizes = zip(*[by_weights(table, column, field, v) for v in (values[0], values[-1])], strict=True)
-    depths = [c.columns.to_numpy(float) for c in curves]
+    depths = [c.depths for c in curves]
 
     def factor(*means: NDArray) -> float:
         first, last = (place(m, s, d, column, what, margin) for m, s, d in zip(means, sizes, depths, strict=True))
@@ -154,7 +154,7 @@ def grows(
 
     if what == "last":
         for c, d in zip(curves, depths, strict=True):
-            ended(last_good(mean(c.to_numpy(float)), d, column, margin), d)
+            ended(last_good(mean(c.values), d, column, margin), d)
     found = _located(
         (placed if what == "best" else over_trials)(curves, factor, *([TIMES] if what == "last" else [])), what
     )

@@ -85,10 +85,10 @@ def _level(own: pd.DataFrame, column: str, side: Side) -> float:
     """Mean of our networks of a side at its level. Of times, not where networks still learn when training ends: what
     follows from its length is no measurement."""
     c = curve(own, column, **side)
-    i = position(c.columns.to_numpy(float), side["at"])
-    if column.endswith("iteration") and c.iloc[:, i].median() >= own["iterations"].max():
+    i = position(c.depths, side["at"])
+    if column.endswith("iteration") and np.nanmedian(c.values[:, i]) >= own["iterations"].max():
         raise Lacking("still learning at the last iteration")
-    return float(mean(c.to_numpy(float))[i])
+    return float(mean(c.values)[i])
 
 
 def _at(y: float, own: pd.DataFrame, side: Side, axis: str, part: Part) -> Iterator[Point]:
@@ -149,7 +149,7 @@ def _weights_where(part: Part, own: pd.DataFrame, column: str, axis: str) -> Ite
     if axis != "weights" or part.arguments["what"] != "best" or len(values) > 1:
         raise Lacking("printed as numbers of weights, and only the best level of one network has one place")
     c = curve(settled(select(own, **{field: values[0]}), column, "depth"), column)
-    best = extreme(mean(c.to_numpy(float))[c.columns > 0], not better_low(column))
+    best = extreme(mean(c.values)[c.depths > 0], not better_low(column))
     for x in set(part.arguments["between"]):
         yield Point(x, best, {field: values[0]})
 

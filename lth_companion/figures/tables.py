@@ -21,7 +21,7 @@ from lth_core import analyse
 from lth_core.data import EVALUATED
 from lth_core.judge.comparisons import ratio
 from lth_core.judge.result import Result
-from lth_core.levels import Curve, Lacking, Side, curve, learners, rank_correlation, select, with_depth
+from lth_core.levels import Lacking, Side, curve, learners, rank_correlation, select, with_depth
 from lth_core.plot import Html
 
 
@@ -60,7 +60,7 @@ def pattern(
         own = table[(table[field] == value) | ((table["round"] == 0) & field.startswith("prune"))]
         label, cells = called(value), [html.DASH] * len(heads)
         try:
-            times, rights = (learners(own, curve(own, column), column) for column in (asked.time, asked.accuracy))
+            times, rights = (learners(own, curve(own, column), column).frame for column in (asked.time, asked.accuracy))
         except Lacking:
             pass
         else:
@@ -74,7 +74,7 @@ def pattern(
     return Table(pd.DataFrame(rows), caption, f"{figure} pattern")
 
 
-def gains(times: Curve, rights: Curve, percent: pd.Series) -> list[str]:
+def gains(times: pd.DataFrame, rights: pd.DataFrame, percent: pd.Series) -> list[str]:
     """The cells of a pattern: unpruned, then the best and the last level. `percent`: of weights, by depth."""
     soonest, best = (known(c).iloc[:, 1:].mean() for c in (times, rights))
     sooner, higher = html.DASH, html.DASH
@@ -92,7 +92,7 @@ def gains(times: Curve, rights: Curve, percent: pd.Series) -> list[str]:
     return [html.signed(c) for c in cells]
 
 
-def known(c: Curve) -> Curve:
+def known(c: pd.DataFrame) -> pd.DataFrame:
     """The levels of a curve at which at least half of the trials have a value."""
     return c.loc[:, c.notna().mean() >= 0.5]
 

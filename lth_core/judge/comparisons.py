@@ -29,7 +29,6 @@ from lth_core.judge.result import (
     ordering,
 )
 from lth_core.levels import (
-    Curve,
     Lacking,
     Side,
     along,
@@ -39,33 +38,31 @@ from lth_core.levels import (
     cut_off,
     extreme,
     position,
-    select,
     unit,
     within_levels,
 )
+from lth_core.networks import Columns, Curve, networks
 
 FORMS: dict[str, tuple[Scale, int]] = {"times": (TIMES, 1), "less": (LESS, -1), "more": (MORE, 1)}
 
 
-def pair(table: pd.DataFrame, column: str, sides: Sequence[Side]) -> tuple[list[Curve], list[Callable[..., Any]]]:
+def pair(table: Columns, column: str, sides: Sequence[Side]) -> tuple[list[Curve], list[Callable[..., Any]]]:
     """Curves of the sides, and for each the function that reads its level off a mean curve ("best": sought anew)."""
     curves = [curve(table, column, **s) for s in sides]
     reads: list[Callable[..., Any]] = []
     for c, s in zip(curves, sides, strict=True):
-        depths = c.columns.to_numpy(float)
         if s.get("at") == "best":
-            reads.append(lambda m, d=depths: extreme(m[d > 0], not better_low(column)))
+            reads.append(lambda m, d=c.depths: extreme(m[d > 0], not better_low(column)))
         else:
-            reads.append(itemgetter(position(depths, s["at"])))
+            reads.append(itemgetter(position(c.depths, s["at"])))
     return curves, reads
 
 
-def refuse_cut_off(table: pd.DataFrame, column: str, *sides: Side) -> None:
+def refuse_cut_off(table: Columns, column: str, *sides: Side) -> None:
     """Refuse sides of which a network's time was cut off at the level that they name."""
     for side in sides:
         if side.get("at") not in (None, "best") and (gone := cut_off(table, column, **side)) is not None:
-            depths = gone.columns.to_numpy(float)
-            if gone.iloc[:, position(depths, side["at"])].any():
+            if (gone.values[:, position(gone.depths, side["at"])] > 0).any():
                 raise Lacking(f"times at level {side['at']} are cut off: networks were still learning when they ended")
 
 
@@ -80,7 +77,7 @@ def _ratio_unit(arguments: Arguments) -> str:
 
 @claim_test(unit=_ratio_unit, prints=given_number)
 def ratio(
-    table: pd.DataFrame, *, column: str, of: Side, to: Side, number: float, within: float = NAN, form: str = "times",
+    table: Columns, *, column: str, of: Side, to: Side, number: float, within: float = NAN, form: str = "times",
     limit: str = "both",
 ) -> Result:  # fmt: skip
     """How many times `of` is `to`, or by how many percent it is "less" or "more", on trial means, on the logarithm."""
@@ -93,7 +90,7 @@ def ratio(
 
 @claim_test(unit="points", prints=given_number)
 def difference(
-    table: pd.DataFrame, *, column: str, of: Side, to: Side, number: float, within: float = NAN, limit: str = "both",
+    table: Columns, *, column: str, of: Side, to: Side, number: float, within: float = NAN, limit: str = "both",
 ) -> Result:  # fmt: skip
     """`of` minus `to`, in points."""
     curves, (x, y) = pair(table, column, (of, to))
@@ -103,7 +100,7 @@ def difference(
 
 @claim_test(unit="%", prints=given_number)
 def value(
-    table: pd.DataFrame, *, column: str, of: Side, number: float, within: float = NAN, limit: str = "both",
+    table: Columns, *, column: str, of: Side, number: float, within: float = NAN, limit: str = "both",
     levels: Sequence[float | str] | None = None,
 ) -> Result:  # fmt: skip
     """One mean against a printed one, at a level or averaged over `levels`."""
@@ -112,7 +109,7 @@ def value(
         curves, (x,) = pair(table, column, (of,))
         return met(over_trials(curves, lambda a: unit(column) * x(a)), number, within, limit)
     c = curve(table, column, **of)
-    keep = within_levels(c.columns.to_numpy(float), levels)
+    keep = within_levels(c.depths, levels)
     return met(over_trials([c], lambda v: unit(column) * average(v[keep])), number, within, limit)
 
 
@@ -126,17 +123,17 @@ def lead(column: str) -> tuple[Callable[[Any, Any], Any], Scale]:
 
 
 def leads(
-    table: pd.DataFrame, column: str, of: Side, to: Side, levels: Sequence[float | str]
+    table: Columns, column: str, of: Side, to: Side, levels: Sequence[float | str]
 ) -> tuple[list[Curve], NDArray]:
     """Both sides' curves at the levels of theirs between two, without those at which a time of `to` was cut off; and
     the depths."""
     curves = [curve(table, column, **s) for s in (of, to)]
-    own = [c.columns.to_numpy(float) for c, s in zip(curves, (of, to), strict=True) if s.get("at") is None]
+    own = [c.depths for c, s in zip(curves, (of, to), strict=True) if s.get("at") is None]
     depths = own[0][(own[0] > 0) & (own[0] <= own[-1].max()) & within_levels(own[0], levels)]
     within_levels(own[-1], levels)
     refuse_cut_off(table, column, to)
     if to.get("at") is None and (gone := cut_off(table, column, **to)) is not None:
-        lost = gone.columns.to_numpy(float)[gone.any().to_numpy()]
+        lost = gone.depths[(gone.values > 0).any(0)]
         if len(depths) and len(depths := depths[~np.isin(depths, lost)]) == 0:
             raise Lacking("all times that it is compared with are cut off: networks were still learning at the end")
     if len(depths) == 0:
@@ -146,7 +143,7 @@ def leads(
 
 @claim_test(unit=lead_unit)
 def ahead(
-    table: pd.DataFrame, *, column: str, of: Side, to: Side, levels: Sequence[float | str] | None = None,
+    table: Columns, *, column: str, of: Side, to: Side, levels: Sequence[float | str] | None = None,
     every: bool = False,
 ) -> Result:  # fmt: skip
     """`of` better than `to`: percent sooner for iterations, points for accuracies, averaged over `levels` where no
@@ -164,9 +161,9 @@ def ahead(
 
 def _at_every_level(both: Sequence[Curve], depths: NDArray, gap: Callable[..., Any], scale: Scale) -> Result:
     found = at_each(both, gap, scale)
-    gone = [~np.isfinite(c.to_numpy(float)).any(0) for c in both]
+    gone = np.array([~np.isfinite(c.values).any(0) for c in both]).T
     parts = []
-    for e, ours, theirs in zip(found, *gone, strict=True):
+    for e, (ours, theirs) in zip(found, gone, strict=True):
         never = counted(NAN, not ours) if ours or theirs else None  # one of both gets there in no trial at all
         parts.append(never or ordering(e))
     right = sum(p.word == "holds" for p in parts)
@@ -178,9 +175,7 @@ def _at_every_level(both: Sequence[Curve], depths: NDArray, gap: Callable[..., A
 
 
 @claim_test(unit=lead_unit)
-def same(
-    table: pd.DataFrame, *, column: str, of: Side, to: Side, levels: Sequence[float | str], within: float
-) -> Result:
+def same(table: Columns, *, column: str, of: Side, to: Side, levels: Sequence[float | str], within: float) -> Result:
     """Two arms alike: the mean difference over `levels` (points, or percent for iterations) is within the tolerance."""
     gap, scale = lead(column)
     both, _ = leads(table, column, of, to, levels)
@@ -193,34 +188,30 @@ def _smallest_lead(arguments: Arguments) -> str:
 
 
 @claim_test(unit=_smallest_lead)
-def ordered(table: pd.DataFrame, *, column: str, sides: Sequence[Side], levels: Any = None) -> Result:
+def ordered(table: Columns, *, column: str, sides: Sequence[Side], levels: Any = None) -> Result:
     """Several sides, best first: each is ahead of the next."""
     steps = [ahead(table, column=column, of=a, to=b, levels=levels) for a, b in pairwise(sides)]
     return every(steps, f"{sum(s.word == 'holds' for s in steps)} of {len(steps)} steps hold")
 
 
 @claim_test(unit="% earlier")
-def earliest(table: pd.DataFrame, *, column: str, arm: str, at: float | str) -> Result:
+def earliest(table: Columns, *, column: str, arm: str, at: float | str) -> Result:
     """The quickest network of an arm at a level beats the mean unpruned one: by what percent."""
-    chosen = select(table, arm=arm)
-    depths = np.sort(chosen["depth"].unique())
-    level = depths[position(depths, at)]
-    at_level, unpruned = (chosen[chosen["depth"] == d] for d in (level, 0.0))
-    quickest, whole = (t.groupby("trial")[column] for t in (at_level, unpruned))
-    curves = [quickest.min().to_frame(level), whole.mean().to_frame(0.0)]
-    trials = curves[0].index.intersection(curves[1].index)
-    fast, mean_of = (c.loc[trials].iloc[:, 0].to_numpy(float) for c in curves)
+    chosen = networks(table).where(arm=arm)
+    depths = np.unique(chosen["depth"])
+    at_level, unpruned = (chosen.take(chosen["depth"] == d) for d in (depths[position(depths, at)], 0.0))
+    quickest, whole = (pd.Series(t[column]).groupby(t["trial"]) for t in (at_level, unpruned))
+    both = pd.concat([quickest.min(), whole.mean()], axis=1, join="inner")
+    fast, mean_of = both.to_numpy(float).T
 
     def log_lead(keep: NDArray) -> float:
         return float(np.log(mean_of[keep].mean() / np.nanmin(fast[keep])))
 
-    found = _left_out(log_lead, len(trials))
+    found = _left_out(log_lead, len(both))
     return ordering(found, note=f"the quickest of {len(at_level)} networks")
 
 
 def _left_out(statistic: Callable[[NDArray], float], n: int) -> Estimate:
     """The jackknife of a statistic of the trials that are kept."""
-    index = pd.RangeIndex(n)
-    return over_trials(
-        [pd.DataFrame(np.eye(n), index=index)], lambda weights: statistic(weights > 0), LESS
-    )  # fmt: skip
+    each = np.arange(float(n))
+    return over_trials([Curve(np.eye(n), each, each)], lambda weights: statistic(weights > 0), LESS)

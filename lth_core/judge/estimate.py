@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from lth_core.draws import generator
-from lth_core.levels import Curve, Lacking, mean
+from lth_core.levels import Lacking, mean
+from lth_core.networks import Curve
 
 LEAST = 3  # trials that give an interval
 LEVEL = 0.95
@@ -98,12 +99,12 @@ def of_values(values: NDArray, scale: Scale = AS_IS) -> Estimate:
 
 def together(curves: Sequence[Curve]) -> list[NDArray]:
     """The curves' values, `(trial, level)` each, of the trials that all of them have."""
-    trials = curves[0].index
+    trials = curves[0].trials
     for c in curves[1:]:
-        trials = trials if np.array_equal(trials, c.index) else trials.intersection(c.index)
+        trials = trials if np.array_equal(trials, c.trials) else np.intersect1d(trials, c.trials)
     if len(trials) == 0:
         raise Lacking("the two sides share no trial")
-    return [c.loc[trials].to_numpy(float) if len(c) != len(trials) else c.to_numpy(float) for c in curves]
+    return [c.values if len(c) == len(trials) else c.values[np.isin(c.trials, trials)] for c in curves]
 
 
 def _read(statistic: Callable[..., Any], means: Iterable[Iterable[NDArray]]) -> NDArray:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from lth_core import levels
 from lth_core.models import weight_count
+from lth_core.networks import PRUNING
 
 Side = dict[str, Any]
 World = Callable[[Side, float, str], float]  # side, depth, column: its value
@@ -40,7 +41,7 @@ def table(sides: list[Side], columns: list[str], world: World, step: float = 1.0
     own = {tuple(sorted(f.items())): f for f in map(fields_of, sides)}
     rows, seen = [], set()
     for f in own.values():
-        base = {k: v for k, v in f.items() if k not in levels.PRUNING and k != "path"}
+        base = {k: v for k, v in f.items() if k not in PRUNING and k != "path"}
         for d in depths:
             if d == 0 and (key := tuple(sorted(base.items()))) in seen:
                 continue
@@ -67,8 +68,8 @@ def at(side: Side, depth: float, wanted: Side) -> bool:
     if fields_of(wanted) != side and not (depth == 0 and wanted.get("at") == 0):
         return False
     if depth == 0 and wanted.get("at") == 0:
-        return {k: v for k, v in fields_of(wanted).items() if k not in levels.PRUNING} == {
-            k: v for k, v in side.items() if k not in levels.PRUNING
+        return {k: v for k, v in fields_of(wanted).items() if k not in PRUNING} == {
+            k: v for k, v in side.items() if k not in PRUNING
         }
     level = wanted.get("at")
     return depth > 0 if level in (None, "best") else abs(depth - levels.depth_of(level)) < levels.NEAR

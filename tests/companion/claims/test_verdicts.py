@@ -38,6 +38,7 @@ from lth_core.errors import UsageError
 from lth_core.judge import comparisons, estimate
 from lth_core.judge import result as judge
 from lth_core.models import layers
+from lth_core.networks import Curve
 from lth_core.store.cell import describe
 
 CLAIMS = SHARED / "paper" / "claims.yaml"
@@ -475,17 +476,22 @@ def test_one_shot_levels_stand_between_rounds() -> None:
 # --- What is missing is neither fast nor good -------------------------------------------------------------------------
 
 
+def one_level(values: np.ndarray) -> Curve:
+    """One value a trial, of unpruned networks."""
+    return Curve(np.asarray(values, float)[:, None], np.arange(len(values)), np.zeros(1))
+
+
 def test_more_trials_than_a_byte_counts() -> None:
-    found = estimate.over_trials([pd.DataFrame({0.0: np.arange(300) % 5})], lambda v: v[0])
+    found = estimate.over_trials([one_level(np.arange(300) % 5)], lambda v: v[0])
     assert found.effect == 2 and 1.8 < found.low < 2 < found.high < 2.2
 
 
 def test_levels_without_a_value_stay_without() -> None:
     """Found in review: networks that never converge at a level were given their neighbours' mean."""
-    c = pd.DataFrame([[8.0, 7.0, np.nan, np.nan, 11.0], [np.nan] * 5], columns=[0.0, 1.0, 2.0, 3.0, 4.0])
-    read = levels.along(c, np.array([0.5, 1.0, 2.0, 3.5, 4.0]), None)
-    np.testing.assert_array_equal(read.loc[0], [7.5, 7, np.nan, np.nan, 11])
-    assert read.loc[1].isna().all()
+    values = np.array([[8.0, 7.0, np.nan, np.nan, 11.0], [np.nan] * 5])
+    read = levels.along(Curve(values, np.arange(2), np.arange(5.0)), np.array([0.5, 1.0, 2.0, 3.5, 4.0]), None)
+    np.testing.assert_array_equal(read.values[0], [7.5, 7, np.nan, np.nan, 11])
+    assert np.isnan(read.values[1]).all()
 
 
 @pytest.mark.parametrize(("gone", "right"), [("ticket", False), ("reinit", True)])
@@ -529,8 +535,7 @@ def test_intervals_cover_what_they_say(n: int) -> None:
     draws = np.random.default_rng(n).standard_normal((2000, n))
     found = [estimate.of_values(x) for x in draws]
     assert np.mean([e.low <= 0 <= e.high for e in found]) == pytest.approx(0.95, abs=0.015)
-    curve = pd.DataFrame(draws[0][:, None], columns=[0.0])
-    jackknife = estimate.over_trials([curve], lambda v: v[0])
+    jackknife = estimate.over_trials([one_level(draws[0])], lambda v: v[0])
     assert (jackknife.low, jackknife.high) == pytest.approx((found[0].low, found[0].high)), "of a mean: Student's t"
 
 
