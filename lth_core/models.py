@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -166,6 +167,19 @@ def initial(spec: Spec, purpose: tuple[str | int, ...] = ("init",)) -> Parameter
         made[layer.weight] = values * np.float32(init_sd(spec, layer))
         for name, value in {**layer.vectors, **layer.statistics}.items():
             made[name] = np.full(layer.shape[0], value, np.float32)
+    return made
+
+
+def drawn(spec: Spec) -> Parameters:
+    """`initial`, drawn once for all rows that start alike: these arrays are read, never written into."""
+    return _drawn(spec.arch, spec.dataset, spec.init, spec.init_sd, spec.seed, spec.trial)
+
+
+@lru_cache(maxsize=32)
+def _drawn(arch: str, dataset: str, init: str, init_sd: float, seed: int, trial: int) -> Parameters:
+    made = initial(Spec(arch=arch, dataset=dataset, init=init, init_sd=init_sd, seed=seed, trial=trial))
+    for values in made.values():
+        values.flags.writeable = False
     return made
 
 

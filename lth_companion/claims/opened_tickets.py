@@ -28,14 +28,10 @@ Read = Callable[[Masks, Parameters, Parameters], float]  # masks, initial weight
 OfMasks = Callable[[Masks], float]
 
 
-@lru_cache(maxsize=64)
-def _drawn(unpruned: Spec) -> Any:
-    return models.initial(unpruned)
-
-
-def initial(row: Spec) -> Any:
-    """A ticket's initial weights: those of its unpruned network, drawn once."""
-    return _drawn(row.at_round(0))
+@lru_cache(maxsize=32)
+def _order(unpruned: Spec, layer: str) -> NDArray[np.intp]:
+    """Where a layer's initial values stand from low to high: many rounds and claims ask for it."""
+    return np.argsort(models.drawn(unpruned)[layer], axis=None)
 
 
 @lru_cache(maxsize=64)
@@ -62,7 +58,7 @@ def opened(source: Source, rows: Sequence[Spec], round: int, **where: Any) -> li
 def chains(source: Source, rows: Sequence[Spec], round: int, read: Read, **where: Any) -> NDArray:
     """What `read` makes of each trial's ticket at a round: masks and initial weights."""
     found = opened(source, rows, round, **where)
-    return np.array([read(_masks(source, r), initial(r), {}) for r in found])
+    return np.array([read(_masks(source, r), models.drawn(r), {}) for r in found])
 
 
 def connected(
@@ -79,7 +75,7 @@ def paths(source: Source, rows: Sequence[Spec], round: int, read: Read, *, own: 
     if not all(source.has_trained(r) for r in trained):
         raise Lacking("the trained weights of this network are not published")
     pairs = zip(found, trained, strict=True)
-    return np.array([read(_masks(source, r), initial(r), _trained(source, t)) for r, t in pairs])
+    return np.array([read(_masks(source, r), models.drawn(r), _trained(source, t)) for r, t in pairs])
 
 
 def positive(values: NDArray, note: str = "") -> Result:
@@ -126,7 +122,12 @@ def emptier(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], roun
 @claim_test(needs="tickets", unit="")
 def keeps(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], round: int, within: float) -> Result:
     """The surviving initial values keep their distribution: the largest of the layers' Kolmogorov-Smirnov distances."""
-    values = chains(source, rows, round, lambda m, w, _: max(ex.distance(w[n], m[n]) for n in layers))
+
+    def farthest(row: Spec) -> float:
+        w, m, unpruned = models.drawn(row), _masks(source, row), row.at_round(0)
+        return max(ex.distance(w[n], m[n], _order(unpruned, n)) for n in layers)
+
+    values = np.array([farthest(row) for row in opened(source, rows, round)])
     return bound(of_values(values), within, "atmost", "Kolmogorov-Smirnov distance")
 
 
@@ -135,7 +136,7 @@ def favours(source: Source, rows: Sequence[Spec], *, signs: dict[str, int], roun
     """Percent of surviving initial weights above 0, less 50, times the stated sign, in every layer. `each`: every
     single trial has the sign that all trials together have, by an exact binomial test of its own weights."""
     found = opened(source, rows, round)
-    kept = [[initial(r)[n][_masks(source, r)[n]] for n in signs] for r in found]
+    kept = [[models.drawn(r)[n][_masks(source, r)[n]] for n in signs] for r in found]
     above = np.array([[int((w > 0).sum()) for w in trial] for trial in kept])
     sizes = np.array([[w.size for w in trial] for trial in kept])
     points = 100 * above / sizes - 50
@@ -186,7 +187,7 @@ def grow_more(source: Source, rows: Sequence[Spec], *, layers: Sequence[str], ro
 @lru_cache(maxsize=256)
 def remembered(source: Source, row: Spec, layer: str) -> float:
     """Rank correlation of the weights' magnitudes before and after training an unpruned network."""
-    before, after = initial(row)[layer], _trained(source, row)[layer]
+    before, after = models.drawn(row)[layer], _trained(source, row)[layer]
     return rank_correlation(np.abs(before).ravel(), np.abs(after).ravel())
 
 

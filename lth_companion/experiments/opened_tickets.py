@@ -84,9 +84,10 @@ def dip(values: NDArray, sd: float) -> float:
     return float(counts[0] / counts.max())
 
 
-def distance(values: NDArray, mask: NDArray[np.bool_]) -> float:
-    """Kolmogorov-Smirnov distance between the survivors' values and all of the layer's."""
-    order = np.argsort(values, axis=None)
+def distance(values: NDArray, mask: NDArray[np.bool_], order: NDArray[np.intp] | None = None) -> float:
+    """Kolmogorov-Smirnov distance between the survivors' values and all of the layer's. `order`: of the layer's values
+    from low to high, flat, where it is known."""
+    order = np.argsort(values, axis=None) if order is None else order
     kept = np.cumsum(mask.ravel()[order]) / max(int(mask.sum()), 1)
     return float(np.abs(kept - np.arange(1, order.size + 1) / order.size).max())
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lth_core.errors import StoreError, one_line
-from lth_core.models import Masks, Parameters, initial, layers
+from lth_core.models import Masks, Parameters, drawn, layers
 from lth_core.prune import full, masked, planned
 from lth_core.results import manifest, parquet
 from lth_core.results.manifest import Damaged
@@ -266,7 +266,7 @@ class Published:
         if not self.has_trained(spec):
             raise StoreError(f"no trained weights are published for {key_of(spec)}: train it with `run`.")
         own = self._moved[key_of(spec)]
-        start, change = masked(initial(spec), self.masks(spec)), own["change"]
+        start, change = masked(drawn(spec), self.masks(spec)), own["change"]
         try:
             moved = {n: np.frombuffer(change[n], np.float16).astype(np.float32) / np.float32(FINER) for n in start}
             return {n: w + moved[n].reshape(w.shape) for n, w in start.items()}

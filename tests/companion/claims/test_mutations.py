@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lth_companion.claims import opened_tickets, statements, xor
+from lth_companion.claims import statements, xor
 from lth_companion.claims.statements import Part
 from lth_companion.claims.tests import TESTS, traits
 from lth_core import models
@@ -83,11 +83,11 @@ class Opened:
     has_trained = has_masks
 
     def masks(self, spec: Spec) -> dict[str, np.ndarray]:
-        drawn = opened_tickets.initial(spec)
+        drawn = models.drawn(spec)
         return {x.weight: self.keep(x.weight, drawn[x.weight], spec) for x in models.layers(spec.arch, spec.dataset)}
 
     def trained(self, spec: Spec) -> dict[str, np.ndarray]:
-        return {n: self.move(n, w, spec) for n, w in opened_tickets.initial(spec).items()}
+        return {n: self.move(n, w, spec) for n, w in models.drawn(spec).items()}
 
 
 def rows_of(a: dict[str, Any]) -> list[Spec]:

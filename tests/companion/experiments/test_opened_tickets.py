@@ -7,7 +7,9 @@ import pytest
 from scipy import stats
 
 from lth_companion.experiments import opened_tickets as ex
+from lth_core import models
 from lth_core.levels import rank_correlation
+from lth_core.spec import Spec
 
 NORMAL = np.random.default_rng(0).standard_normal(100_000).astype(np.float32)
 
@@ -121,3 +123,20 @@ def test_an_opened_ticket_has_the_weights_that_its_row_draws() -> None:
     assert ticket.names == NAMES and (ticket.survivors("fc2.weight") > 0).all()
     assert (ticket.initial["out.weight"] == initial(Spec())["out.weight"]).all()
     assert full.survivors("fc1.weight").size == 784 * 300
+
+
+def test_rows_that_start_alike_share_one_draw_that_nobody_changes() -> None:
+    spec = Spec(init="truncated", init_sd=0.1, lr=0.1)
+    found = models.drawn(spec)
+    assert found is models.drawn(spec.at_round(3, arm="ticket", prune_fc=0.5)), "drawn once"
+    assert found is not models.drawn(spec.with_counts(trial=1))
+    own = models.initial(spec)
+    assert all(np.array_equal(own[n], w) for n, w in found.items()) and own.keys() == found.keys()
+    with pytest.raises(ValueError, match="read-only"):
+        found["fc1.weight"][0] = 0
+
+
+def test_a_distance_is_the_same_with_an_order_that_is_known() -> None:
+    values = np.random.default_rng(0).standard_normal((20, 30)).astype(np.float32)
+    known = np.argsort(values, axis=None)
+    assert ex.distance(values, values > 1, known) == ex.distance(values, values > 1)
