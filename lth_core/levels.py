@@ -111,7 +111,8 @@ def position(depths: NDArray, at: float | str) -> int:
         raise Lacking("no level is measured")
     found = int(np.abs(depths - wanted).argmin())
     if abs(depths[found] - wanted) > NEAR:
-        raise Lacking(f"level {at} is not measured (levels reach {depths.max():.1f} rounds)")
+        near = f"{100 * 0.8 ** depths[found]:.3g}%" if isinstance(at, str) else f"round {depths[found]:.3g}"
+        raise Lacking(f"level {at} is not measured (the nearest that is: {near})")
     return found
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from lth_core.draws import generator
+from lth_core.errors import UsageError
 from lth_core.own.examples import count, pick, put
 from lth_core.own.experiment import Experiment
 from lth_core.own.global_seeds import chance
@@ -16,6 +17,9 @@ from lth_core.own.initial_weights import built, seeded
 from lth_core.own.network import batches, evaluate, step
 from lth_core.own.optimizers import optimizers_of
 from lth_core.own.silent_mistakes import check_experiment
+from lth_core.own.starts import ARMS
+from lth_core.own.state_dicts import shown
+from lth_core.spec import numeric
 
 STEPS = 5  # that are timed, after one that is not
 
@@ -50,9 +54,26 @@ def cost(
     >>> cost(experiment, rounds=3, trials=5, arms=("ticket", "reinit")).networks
     35
     """
+    rounds, trials, replicates, arms = scale_of(rounds, trials, replicates, arms)
     check_experiment(experiment)
     controls = replicates * sum(arm != "ticket" for arm in arms)
     return measured(experiment, trials * (1 + rounds * (1 + controls)))
+
+
+def scale_of(rounds: int, trials: int, replicates: int, arms: Sequence[str]) -> tuple[int, int, int, list[str]]:
+    """How much a run is asked to train, as whole numbers and arms that exist, each once; else a `UsageError`."""
+    rounds, trials = numeric("rounds", rounds, int), numeric("trials", trials, int)
+    replicates = numeric("replicates", replicates, int)
+    if isinstance(arms, str) or not isinstance(arms, Iterable):
+        raise UsageError(f"arms = {shown(arms)} is no list of names: give one, such as ['ticket', 'reinit'].")
+    arms = list(dict.fromkeys(arms))
+    if unknown := {str(a) for a in arms} - set(ARMS):
+        raise UsageError(f"arm {min(unknown)!r} does not exist here; allowed: {', '.join(ARMS)}.")
+    if min(rounds, trials, replicates) < 1:
+        raise UsageError(
+            f"rounds = {rounds}, trials = {trials}, replicates = {replicates}: each must be at least 1."
+        )  # fmt: skip
+    return rounds, trials, replicates, arms
 
 
 def measured(experiment: Experiment, networks: int) -> Cost:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from lth_core.own.initial_weights import seeded
 from lth_core.own.optimizers import optimizers_of
 from lth_core.own.silent_mistakes import check_answers, check_experiment
 from lth_core.own.state_dicts import Masks, State, hold, module_state, said
-from lth_core.own.ticket import Ticket
+from lth_core.own.ticket import Ticket, a_ticket
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Trained:
     whether all weights that are pruned by are `finite`."""
 
     curves: dict[str, list[float]]
-    weights: State
-    rewound: State
+    weights: State = field(repr=False)
+    rewound: State = field(repr=False)
     finite: bool = True
 
 
@@ -54,6 +54,7 @@ def train(experiment: Experiment, ticket: Ticket, key: tuple[int | str, ...] = (
     """Train one network to the end; its batches and whatever its module draws (dropout) follow from `key` alone.
 
     What would go wrong in silence is looked for first, on a few examples: see `own.silent_mistakes`."""
+    ticket = a_ticket(ticket)
     check_experiment(experiment)
     return trained(experiment, ticket, key)
 

@@ -20,6 +20,11 @@ def optimizers_of(experiment: Experiment, module: nn.Module) -> tuple[list[Optim
     optimizers = _made("optimizer(parameters)", lambda: experiment.optimizer(parameters))
     if odd := [o for o in optimizers if not isinstance(o, Optimizer)]:
         raise UsageError(f"optimizer(parameters) gives a {type(odd[0]).__name__}, and not a torch optimizer.")
+    if any(g.get("maximize") for o in optimizers for g in o.param_groups):
+        raise UsageError(
+            "the optimizer makes the loss as large as it can (maximize=True), while early stopping takes its minimum: "
+            "leave that out, and give the loss a minus sign where it is a reward."
+        )
     groups = [g["params"] for o in optimizers for g in o.param_groups]
     if any(not group for group in groups):
         raise UsageError("a group of the optimizer has no parameters: `parameters` is a list, .named has them by name.")

@@ -37,6 +37,10 @@ def rates_of(module: nn.Module, rate: float = 0.2, last: float = 0.5) -> dict[st
     {'0.weight': 0.2, '2.weight': 0.1}
     """
     rate, last = numeric("rate", rate, float), numeric("last", last, float)
+    if not 0 <= rate < 1 or not 0 <= rate * last < 1:
+        raise UsageError(
+            f"rate = {rate:g} and last = {last:g}: give fractions, as 0.2 of each layer and 0.5 of that for the last."
+        )
     if not isinstance(module, nn.Module):
         raise UsageError(f"rates_of takes a module, not a {type(module).__name__}: call model() first.")
     if lazy := [n for n, p in module.named_parameters() if is_lazy(p)]:
@@ -123,17 +127,21 @@ def _known(owner: nn.Module) -> bool:
 
 
 def _output(module: nn.Module, names: list[str]) -> str | None:
-    """The parameter of the output layer, of those in `names`."""
+    """The parameter of the output layer, of those in `names`. A tied weight stands where the last of its names does: a
+    language model's embedding is its output layer too."""
     if not names:
         return None
-    if (used := _by_use(module, names)) is not None:
+    own = {id(p): name for name, p in module.named_parameters() if name in names}
+    every = [(n, own[id(p)]) for n, p in module.named_parameters(remove_duplicate=False) if id(p) in own]
+    if (used := _by_use(module, every)) is not None:
         return used
-    called = [n for n in names if n.split(".")[0] in HEADS]
-    return (called or names)[-1]
+    called = [name for n, name in every if n.split(".")[0] in HEADS]
+    return (called or [name for _, name in every])[-1]
 
 
-def _by_use(module: nn.Module, names: list[str]) -> str | None:
-    """The last of `names` that a forward pass reads; None where torch cannot follow the pass without running it."""
+def _by_use(module: nn.Module, every: list[tuple[str, str]]) -> str | None:
+    """The last parameter that a forward pass reads, of pairs (one of its names, its name); None where torch cannot
+    follow the pass without running it."""
     try:
         with torch.no_grad():
             graph = torch.fx.symbolic_trace(copy.deepcopy(module)).graph
@@ -141,9 +149,9 @@ def _by_use(module: nn.Module, names: list[str]) -> str | None:
         return None
     for node in reversed(list(graph.nodes)):
         if node.op == "call_module":
-            own = [n for n in names if n.startswith(f"{node.target}.")]
+            own = [name for n, name in every if n.startswith(f"{node.target}.")]
         else:
-            own = [n for n in names if node.op == "get_attr" and n == node.target]
+            own = [name for n, name in every if node.op == "get_attr" and n == node.target]
         if own:
             return own[-1]
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,23 +17,22 @@ from tqdm.auto import tqdm
 
 from lth_core import analyse, prune
 from lth_core.errors import UsageError
-from lth_core.own.cost import measured
+from lth_core.own.cost import measured, scale_of
 from lth_core.own.examples import count
 from lth_core.own.experiment import Experiment
 from lth_core.own.finished_networks import Finished
 from lth_core.own.initial_weights import built, check_draws, drawn
 from lth_core.own.network import Trained, parts, trained
-from lth_core.own.silent_mistakes import check_experiment
-from lth_core.own.starts import ARMS
+from lth_core.own.silent_mistakes import check_experiment, check_left
 from lth_core.own.starts import start as started
-from lth_core.own.state_dicts import Masks, State, copied, masked
+from lth_core.own.state_dicts import Masks, State, copied, masked, named
 from lth_core.own.ticket import Ticket
 from lth_core.spec import numeric
 
 Key = tuple[int, str, int, int]  # trial, arm, round, replicate
 
 
-@dataclass
+@dataclass(repr=False)
 class Found:
     """What `run` leaves.
 
@@ -54,6 +53,10 @@ class Found:
         masks = self.masks[trial, round]
         return Ticket(masked(self.starts[trial], masks), masks)
 
+    def __repr__(self) -> str:
+        some = f"{len(self.cells)} networks of {len(self.starts)} trials"
+        return f"Found({some}: see .cells, .curves, .ticket(trial, round))"
+
 
 def cut(
     experiment: Experiment, trained: State, alive: Masks, round: int, whole: Mapping[str, int] | None = None
@@ -62,6 +65,8 @@ def cut(
 
     Sizes follow the closed form n (1 - rate)^round, as everywhere here (`prune.kept`), n being all weights of a
     parameter, or as many as `whole` says. Masks of parameters that `rates` does not name stay as they are."""
+    if missing := alive.keys() - trained.keys():
+        raise UsageError(f"there are masks of {named(missing)} and no such weights; there are {named(trained)}.")
     rates = {n: rate for n, rate in experiment.rates.items() if n in alive}
     scores = {n: _magnitudes(trained[n]) for n in rates}
     living = {n: alive[n].cpu().numpy() for n in rates}
@@ -110,25 +115,23 @@ def run(
     >>> run(experiment, rounds=2, trials=1, arms=["ticket"]).cells["weights"].tolist()
     [8, 4, 2]
     """
-    rounds, trials = numeric("rounds", rounds, int), numeric("trials", trials, int)
-    replicates, first_trial = numeric("replicates", replicates, int), numeric("first_trial", first_trial, int)
-    if isinstance(arms, str) or not isinstance(arms, Iterable):
-        raise UsageError(f"arms = {arms!r} is no list of names: give one, such as ['ticket', 'reinit'].")
-    arms = list(arms)
-    if unknown := {str(a) for a in arms} - set(ARMS):
-        raise UsageError(f"arm {min(unknown)!r} does not exist here; allowed: {', '.join(ARMS)}.")
-    if min(rounds, trials, replicates) < 1 or first_trial < 0:
-        said = f"rounds = {rounds}, trials = {trials}, replicates = {replicates}, first_trial = {first_trial}"
-        raise UsageError(f"{said}: each must be at least 1, first_trial at least 0.")
+    rounds, trials, replicates, arms = scale_of(rounds, trials, replicates, arms)
+    first_trial = numeric("first_trial", first_trial, int)
+    if first_trial < 0:
+        raise UsageError(f"first_trial = {first_trial} must be at least 0.")
     if progress is not None and not callable(progress):
         raise UsageError(f"progress = {progress!r} is no function: give one that takes a message, or leave it out.")
     if not experiment.rates:
         raise UsageError("rates is empty: name what is pruned and how fast, such as own.rates_of(experiment.model()).")
+    if not any(experiment.rates.values()):
+        raise UsageError("rates are all 0, so nothing would be pruned: give a fraction, such as 0.2.")
     check_experiment(experiment)
     numbers = range(first_trial, first_trial + trials)
     starts = _starts(experiment, start, numbers)
+    for one in starts.values() or [None]:
+        check_left(experiment, rounds, one)
     check_draws(experiment, tuple(arms), trials, bool(starts))
-    controls = [(arm, i) for arm in dict.fromkeys(arms) if arm != "ticket" for i in range(replicates)]
+    controls = [(arm, i) for arm in arms if arm != "ticket" for i in range(replicates)]
     begins = {id(t): t for t in (starts.values() if starts else [None])}
     kept = {i: Finished(store, experiment, t) for i, t in begins.items()} if store is not None else {}
     found, cells, curves = Found(), [], []

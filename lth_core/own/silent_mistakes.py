@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lth_core import prune
 from lth_core.errors import UsageError
 from lth_core.own.examples import Several, count, joined, leaves, pick, put, through
 from lth_core.own.experiment import Experiment
 from lth_core.own.global_seeds import chance
 from lth_core.own.initial_weights import built, seeded
 from lth_core.own.state_dicts import named, said
+from lth_core.own.ticket import Ticket
 
 LOOKED_AT = 64  # examples
 
@@ -43,6 +45,21 @@ def _check_stateless(experiment: Experiment) -> None:
                 f"{field} has parameters of its own ({named(own)}), which no network would start anew: make them part "
                 "of what model() returns, and give them out with the outputs."
             )
+
+
+def check_left(experiment: Experiment, rounds: int, start: Ticket | None) -> None:
+    """Refuse rounds after which no weight is left: a network of biases answers the same whatever it is asked."""
+    parameters, rates = dict(built(experiment, 0, "init").named_parameters()), experiment.rates
+    sizes = {n: int(start.masks[n].sum()) if start and n in start.masks else parameters[n].numel() for n in rates}
+    total = sum(sizes.values())
+    if experiment.scope == "global":
+        left = [prune.kept(total, max(rates.values()), r) for r in range(1, rounds + 1)]
+    else:
+        left = [sum(prune.kept(sizes[n], rates[n], r) for n in rates) for r in range(1, rounds + 1)]
+    if 0 in left:
+        most = left.index(0)
+        how = f"give at most rounds={most}, or lower rates" if most else "give lower rates, such as 0.2"
+        raise UsageError(f"round {most + 1} would leave none of {total:,} weights: {how}.")
 
 
 def check_device(device: str) -> None:
@@ -78,7 +95,9 @@ def _check_loss(experiment: Experiment, module: nn.Module, part: str) -> None:
         raise
     except Exception as error:
         kinds = named(list(dict.fromkeys(f"{t.dtype} {tuple(t.shape[1:])}" for t in leaves(x))))
-        raise UsageError(f"the model does not take an example of {part} ({kinds}): {said(error)}.") from error
+        whole = all(not t.is_floating_point() and not t.is_complex() for t in leaves(x))
+        hint = "; whole numbers that are no indices go in as x.float(), images as x.float() / 255" if whole else ""
+        raise UsageError(f"the model does not take an example of {part} ({kinds}): {said(error)}{hint}.") from error
     _check_labels(experiment, part, outputs, targets)
     loss, again = (_seeded_loss(experiment, part, outputs, y) for _ in "12")
     check_answers(_right(experiment, part, outputs, y), len(which))
@@ -116,10 +135,19 @@ def _not_finite(values: Several) -> list[int]:
 
 
 def _check_likelihood(experiment: Experiment, outputs: Any) -> None:
-    """Refuse outputs that are no logarithms of probabilities where the loss takes them for such: the more they grow,
-    the smaller it would be."""
+    """Refuse outputs that are no logarithms of probabilities where the loss takes them for such (the more they grow,
+    the smaller it would be), and such that are probabilities already where the loss makes some of them."""
     loss = experiment.loss
-    if not (loss is functional.nll_loss or type(loss) is nn.NLLLoss) or not isinstance(outputs, Tensor):
+    if not isinstance(outputs, Tensor):
+        return
+    if (loss is functional.cross_entropy or type(loss) is nn.CrossEntropyLoss) and outputs.dim() == 2:
+        o = outputs.detach().float()
+        if bool((o >= 0).all()) and torch.allclose(o.sum(1), torch.ones(len(o), device=o.device), atol=1e-4):
+            raise UsageError(
+                "cross_entropy makes probabilities of what the model answers, and the model's answers are some already "
+                "(they add up to 1): leave out its softmax, which would be taken twice."
+            )
+    if not (loss is functional.nll_loss or type(loss) is nn.NLLLoss):
         return
     total = outputs.detach().float().exp().sum(1)
     if not torch.allclose(total, torch.ones_like(total), atol=1e-2):
@@ -153,7 +181,8 @@ def _loss(experiment: Experiment, part: str, outputs: Any, targets: Several) -> 
             raise
         except Exception as error:
             shapes = f"outputs {_shape(outputs)}, targets {_shape(targets)}"
-            raise UsageError(f"the loss cannot be computed on {part} ({shapes}): {said(error)}.") from error
+            hint = _other_targets(outputs, targets)
+            raise UsageError(f"the loss cannot be computed on {part} ({shapes}): {said(error)}{hint}.") from error
     if odd := next((w for w in told if "target size" in str(w.message)), None):  # torch broadcasts, and warns
         raise UsageError(
             f"the loss pairs each output with every target of {part} (outputs {_shape(outputs)}, targets "
@@ -163,6 +192,18 @@ def _loss(experiment: Experiment, part: str, outputs: Any, targets: Several) -> 
         what = _shape(loss)
         raise UsageError(f"the loss is {what}, not one number: give the mean over the examples.")
     return loss
+
+
+def _other_targets(outputs: Any, targets: Several) -> str:
+    """What to give instead of targets of a type or shape that a loss refuses, where that can be told."""
+    if not isinstance(outputs, Tensor) or not isinstance(targets, Tensor):
+        return ""
+    if outputs.dim() == 2 and targets.numel() == len(targets) and outputs.shape[1] > 1:
+        odd = targets.is_floating_point() or targets.dim() > 1
+        return "; classes are whole numbers, one an example: give y.long().flatten()" if odd else ""
+    if targets.is_floating_point() or targets.numel() != outputs.numel():
+        return ""
+    return "; a loss that compares outputs with numbers takes y.float()"
 
 
 def _right(experiment: Experiment, part: str, outputs: Any, targets: Several) -> Any:

@@ -28,6 +28,8 @@ def masked(weights: State, masks: Masks) -> State:
     >>> masked({"weight": torch.ones(2)}, {"weight": torch.tensor([True, False])})["weight"].tolist()
     [1.0, 0.0]
     """
+    if isinstance(weights, nn.Module):
+        raise UsageError("masked takes a state dict: give module.state_dict().")
     if missing := masks.keys() - weights.keys():
         raise UsageError(f"there are masks of {named(missing)} and no such weights; there are {named(weights)}.")
     made = {}
@@ -131,3 +133,13 @@ def said(error: BaseException) -> str:
     """An error of a library or of the user's own code, on one line of a readable length."""
     text = one_line(" ".join(str(error).split()))
     return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+
+
+def shown(value: object) -> str:
+    """A value as a sentence repeats it: on one line of a readable length, whatever its own text is.
+
+    >>> shown("sgd"), shown(torch.zeros(2, 2))
+    ("'sgd'", 'tensor([[0., 0.], [0., 0.]])')
+    """
+    text = " ".join(repr(value).split())
+    return text if len(text) <= LONG else f"{text[:LONG]}..."

@@ -35,6 +35,10 @@ def judge(cells: pd.DataFrame, statements: Mapping[str, Mapping[str, Any]]) -> p
     [[6.2, 3, 'holds']]
     """
     tests = tests_in(comparisons)
+    if not isinstance(cells, pd.DataFrame):
+        raise UsageError(f"a {type(cells).__name__} is no table of networks: give found.cells.")
+    if not isinstance(statements, Mapping):
+        raise UsageError(f"statements are a {type(statements).__name__}: give a dict, sentence to test.")
     for statement, how in statements.items():
         if not isinstance(how, Mapping) or "test" not in how:
             raise UsageError(f"{statement!r} lacks test, the name of one; allowed: {', '.join(tests)}.")

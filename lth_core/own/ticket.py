@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ FORMAT = "lth-own-ticket-1"
 READ = (FORMAT, "lth-ticket-1")  # the latter: `python -m lth_core export`
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ticket:
     """A mask with the weights to start from: `weights` is a whole state dict, 0 where `masks` is False.
 
@@ -51,6 +52,10 @@ class Ticket:
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "masks", {n: mask_like(n, m, weights[n]).clone() for n, m in self.masks.items()})
 
+    def __repr__(self) -> str:
+        kept, of = (sum(int(m.sum() if part else m.numel()) for m in self.masks.values()) for part in (True, False))
+        return f"Ticket({kept:,} of {of:,} weights in {len(self.masks)} masks: see .masks, .weights, .save(file))"
+
     def into(self, module: nn.Module) -> nn.Module:
         """`module` with the ticket's weights; to train it, hold its masks too (`hold`, or `torchprune.apply`).
 
@@ -70,6 +75,9 @@ class Ticket:
 
     def fits(self, module: nn.Module) -> Ticket:
         """The ticket by the module's own names; a module whose state dict has other names or shapes is refused."""
+        if not isinstance(module, nn.Module):
+            what = module.__name__ if isinstance(module, type) else type(module).__name__
+            raise UsageError(f"a ticket goes into a module, and {what} is none: give one, such as model().")
         if lazy := [n for n, p in module.named_parameters() if torch.nn.parameter.is_lazy(p)]:
             raise UsageError(f"{named(lazy)} has no shape yet: run one batch through the module first.")
         if odd := [n for n, p in module.named_parameters() if p.is_meta]:
@@ -98,6 +106,16 @@ class Ticket:
         tensors = {**self.weights, **{f"{n}.mask": m for n, m in self.masks.items()}}
         _refuse_extra_state(tensors)
         write(file, tensors, {"format": FORMAT, "digest": digest(tensors)})
+
+
+def a_ticket(value: Any) -> Ticket:
+    """The value, if it is a ticket; else a `UsageError`."""
+    if isinstance(value, Ticket):
+        return value
+    raise UsageError(
+        f"a {type(value).__name__} is no ticket: give an own.Ticket, such as found.ticket(trial, round) gives, or "
+        "own.load(file)."
+    )
 
 
 def load(file: str | Path) -> Ticket:
@@ -158,13 +176,18 @@ def digest(tensors: State) -> str:
 def read(file: str | Path) -> tuple[State, dict[str, str]]:
     """The tensors of a safetensors file, and what it says about itself."""
     path = home(file)
+    if not path.exists():
+        raise UsageError(f"{file} cannot be read: there is no such file.")
     try:
         refuse_others(path)
         with safe_open(path, "pt") as opened:
             about = opened.metadata() or {}
         return load_file(path), about
     except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
-        raise UsageError(f"{file} cannot be read as safetensors ({said(error)}): save the ticket again.") from error
+        raise UsageError(
+            f"{file} cannot be read as safetensors ({said(error)}): save the ticket again, or bring in a file of "
+            "another kind by torchprune.ticket_of(file, initial)."
+        ) from error
 
 
 def _refuse_extra_state(tensors: State) -> None:

@@ -12,6 +12,7 @@ from torch.nn.utils import prune as torch_prune
 from lth_core.errors import UsageError
 from lth_core.own import Ticket
 from lth_core.own.state_dicts import named
+from lth_core.own.ticket import a_ticket
 
 DEEPEST = 3  # lists in lists in which a weight is looked for
 
@@ -59,7 +60,7 @@ def apply(module: nn.Module, ticket: Ticket, form: str = "parametrization") -> n
         raise UsageError("the module is pruned by torch already: give a new one, or call prune.remove first.")
     if held := [n for n, m in module.named_modules() if isinstance(m, Mask)]:
         raise UsageError(f"the module holds masks already ({named(held)}): give a new one, or call plain first.")
-    ticket = ticket.fits(module)
+    ticket = a_ticket(ticket).fits(module)
     every = dict(module.named_parameters(remove_duplicate=False))
     if odd := [n for n in ticket.masks if n not in every]:
         raise UsageError(f"{named(odd)} is no parameter of the module: a mask cannot hold it.")

@@ -60,6 +60,13 @@ def with_the_losses(parameters: Any) -> torch.optim.Optimizer:
         ({"optimizer": with_the_losses}, "not the module's"),
         ({"loss": nn.functional.nll_loss}, "LogSoftmax"),
         ({"loss": nn.NLLLoss()}, "LogSoftmax"),
+        ({"model": lambda: nn.Sequential(*net(), nn.Softmax(1))}, "leave out its softmax"),
+        (
+            {"model": lambda: nn.Sequential(*net(), nn.Softmax(1)), "loss": nn.CrossEntropyLoss()},
+            "leave out its softmax",
+        ),
+        ({"optimizer": lambda p: torch.optim.SGD(p, lr=0.1, maximize=True)}, "as large as it can"),
+        ({"optimizer": lambda p: torch.optim.Adam([{"params": list(p), "maximize": True}])}, "as large as it can"),
         ({"train": (X.masked_fill(torch.arange(60)[:, None] == 7, torch.nan), Y)}, r"nan \(example 7 "),
         ({"val": (X.masked_fill(torch.arange(60)[:, None] == 59, torch.nan), Y)}, r"on val is nan"),
         ({"loss": lambda o, y: nn.functional.cross_entropy(o / 0, y)}, "before any training"),

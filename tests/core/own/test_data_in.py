@@ -172,10 +172,12 @@ def test_kinds_of_targets_and_outputs(task: Any) -> None:
         (([[1.0, 2.0], [3.0]], [0, 1]), "no numbers"),
         (DataLoader(TensorDataset(numbers()[0])), "batches of (inputs, targets)"),
         ((numbers(60, width=5)[0], numbers()[1]), "does not take an example of train"),
-        ((numbers()[0].to(torch.uint8), numbers()[1]), "does not take an example of train"),
+        ((numbers()[0].to(torch.uint8), numbers()[1]), "x.float() / 255."),
+        ((numbers()[0].long(), numbers()[1]), "no indices go in as x.float()"),
         ((numbers()[0], numbers(classes=9)[1]), "3 outputs"),
         ((numbers()[0], numbers()[1] - 1), "has the class -1"),
-        ((numbers()[0], numbers()[1].float()), "cannot be computed on train"),
+        ((numbers()[0], numbers()[1].float()), "one an example: give y.long().flatten()."),
+        ((numbers()[0], numbers()[1][:, None]), "one an example: give y.long().flatten()."),
         ((numbers()[0], torch.zeros(60, 4, dtype=torch.int64)), "cannot be computed on train"),
     ],
 )
@@ -184,3 +186,11 @@ def test_what_cannot_be_taken_is_one_sentence(given: Any, said: str) -> None:
         own.run(experiment(train=given), rounds=1, trials=1)
     text = str(error.value)
     assert said in text and "\n" not in text and text.endswith(".")
+
+
+@pytest.mark.parametrize("targets", [torch.ones(60, 3, dtype=torch.bool), torch.zeros(60, 3, dtype=torch.int32)])
+def test_whole_numbers_that_are_no_classes_are_told(targets: torch.Tensor) -> None:
+    """Several labels an example: torch's losses that compare numbers take no whole ones."""
+    task = dict(loss=nn.BCEWithLogitsLoss(), right=lambda o, t: ((o > 0) == t.bool()).all(1))
+    with pytest.raises(UsageError, match=r"takes y.float\(\)"):
+        own.run(experiment(**task, train=(numbers()[0], targets)), rounds=1, trials=1)

@@ -34,6 +34,8 @@ from lth_core.errors import UsageError
         ({"model": lambda: None}, "model() gives a NoneType"),
         ({"model": lambda: nn.Linear(4)}, "model() makes no module"),  # type: ignore[call-arg]
         ({"optimizer": "sgd"}, "optimizer = 'sgd' is no function"),
+        ({"optimizer": torch.optim.SGD(net().parameters(), lr=0.1)}, "is no function: give one that makes a new"),
+        ({"rates": torch.zeros(9, 9)}, "does not name parameters"),
         ({"loss": None}, "loss = None is no function"),
         ({"schedule": 3}, "schedule = 3 is no function"),
         ({"device": "gpu"}, "device = 'gpu' does not exist"),
@@ -44,7 +46,7 @@ def test_a_wrong_field_is_one_sentence(changes: dict[str, Any], said: str) -> No
     with pytest.raises(UsageError) as error:
         experiment(**changes)
     text = str(error.value)
-    assert said in text and "\n" not in text and text.endswith(".")
+    assert said in text and "\n" not in text and "\\n" not in text and text.endswith(".") and len(text) < 300
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,9 @@ def test_a_wrong_field_is_one_sentence(changes: dict[str, Any], said: str) -> No
         ({}, {"arms": "reinit"}, "arms = 'reinit' is no list"),
         ({}, {"arms": None}, "arms = None is no list"),
         ({}, {"rounds": 1.5}, "rounds = 1.5"),
+        ({"rates": {"0.weight": 0.9}}, {"rounds": 3}, "none of 32 weights: give at most rounds=1"),
+        ({"rates": {"0.weight": 0.999, "2.weight": 0.999}, "scope": "global"}, {}, "round 1 would leave none of 56"),
+        ({"rates": {"0.weight": 0.0, "2.weight": 0}}, {}, "rates are all 0"),
         ({}, {"first_trial": -1}, "first_trial = -1"),
         ({}, {"progress": True}, "progress = True is no function"),
         ({"device": "cuda"}, {}, "no GPU here"),
@@ -126,3 +131,56 @@ def test_a_module_without_values_is_one_sentence() -> None:
     for act in (lambda: torchprune.masks_of(empty), lambda: made.into(empty), lambda: torchprune.apply(empty, made)):
         with pytest.raises(UsageError, match="device meta"):
             act()
+
+
+def test_what_a_notebook_shows_is_a_line() -> None:
+    """A cell that ends with one of these shows it: not all of its numbers."""
+    e, start = experiment(), ticket(net(), "0.weight")
+    found = own.run(e, rounds=1, trials=1)
+    shown = {"experiment": e, "found": found, "ticket": start, "trained": own.train(e, start)}
+    assert all("tensor(" not in repr(value) and len(repr(value)) < 600 for value in shown.values()), shown
+    assert repr(found).startswith("Found(3 networks of 1 trials")
+    assert repr(start).startswith(f"Ticket({int(start.masks['0.weight'].sum())} of 32 weights in 1 masks")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda e, t: t.into(nn.Linear),
+        lambda e, t: t.into(net().state_dict()),
+        lambda e, t: t.into(None),
+        lambda e, t: own.train(e, None),
+        lambda e, t: own.train(e, net()),
+        lambda e, t: own.masked(net(), t.masks),
+        lambda e, t: own.cut(e, {}, t.masks, 2),
+        lambda e, t: torchprune.apply(net(), "ticket.safetensors"),
+        lambda e, t: torchprune.apply(net(), None),
+        lambda e, t: own.judge(own.run(e, rounds=1, trials=1), {}),
+        lambda e, t: own.judge(own.run(e, rounds=1, trials=1).cells, "tickets win"),
+        lambda e, t: own.rates_of(net(), rate=20),
+        lambda e, t: own.rates_of(net(), last=-1),
+        lambda e, t: own.cost(e, rounds=0, trials=1),
+        lambda e, t: own.cost(e, rounds=1.5, trials=1),
+        lambda e, t: own.cost(e, rounds=1, trials=1, arms="reinit"),
+        lambda e, t: own.cost(e, rounds=1, trials=1, arms=["none"]),
+        lambda e, t: own.load("not-there.safetensors"),
+    ],
+)
+def test_a_thing_of_another_kind_is_one_sentence(act: Any) -> None:
+    with pytest.raises(UsageError) as error:
+        act(experiment(), ticket(net(), "0.weight"))
+    assert "\n" not in str(error.value) and str(error.value).endswith(".")
+
+
+def test_a_cost_is_of_what_a_run_trains() -> None:
+    how: dict[str, Any] = dict(rounds=2, trials=1, arms=["reinit", "ticket", "reinit"], replicates=2)
+    assert own.cost(experiment(), **how).networks == len(own.run(experiment(), **how).cells)
+
+
+def test_a_level_that_is_not_there_names_the_nearest() -> None:
+    """The level is the largest rate's: its words are those that were asked with."""
+    cells = own.run(experiment(), rounds=2, trials=1).cells
+    for at, near in (("35%", "25%"), (2.5, "round 3.11")):
+        side = {"arm": "ticket", "at": at}
+        said = own.judge(cells, {"So.": dict(test="value", column="stop_test", of=side, number=0.5)})["verdict"][0]
+        assert f"level {at} is not measured (the nearest that is: {near})" in said

@@ -45,6 +45,20 @@ class Tokens(nn.Module):
         self.w = nn.ParameterList([torch.randn(4, 8), torch.randn(8, 3)])
 
 
+class Tied(nn.Module):
+    """An embedding that is the output layer too, as language models have it; torch cannot follow one of `branches`."""
+
+    def __init__(self, head: str, branches: bool) -> None:
+        super().__init__()
+        self.wte, self.body, self.called, self.branches = nn.Embedding(9, 4), nn.Linear(4, 4), head, branches
+        self.add_module(head, nn.Linear(4, 9, bias=False))
+        getattr(self, head).weight = self.wte.weight
+
+    def forward(self, i: torch.Tensor) -> torch.Tensor:
+        x = self.body(self.wte(i))
+        return getattr(self, self.called)(x if not self.branches or float(x.sum()) > 0 else -x)
+
+
 def frozen() -> nn.Module:
     module = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3))
     module[0].requires_grad_(False)
@@ -61,6 +75,8 @@ def frozen() -> nn.Module:
         (HeadFirst, {"head.weight": 0.1, "body.weight": 0.2}),
         (OddForward, {"head.weight": 0.1, "body.weight": 0.2}),
         (frozen, {"1.weight": 0.1}),
+        *((lambda head=head, branches=branches: Tied(head, branches), {"wte.weight": 0.1, "body.weight": 0.2})
+          for head in ("lm_head", "o") for branches in (False, True)),
         (Tokens, {"w.0": 0.2, "w.1": 0.1}),
         (lambda: nn.MultiheadAttention(8, 2, add_bias_kv=True), {"in_proj_weight": 0.2, "out_proj.weight": 0.1}),
         (lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 8)), nn.Linear(8, 3)),
