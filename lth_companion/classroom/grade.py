@@ -29,6 +29,7 @@ from lth_core.errors import StoreError, UsageError, one_line
 
 LONGEST = 300  # characters of an error's text that a remark repeats
 PACKED = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+OTHERS = (".py", ".html", ".htm", ".pdf", ".json", ".doc", ".docx", ".odt")  # what is handed in for a notebook
 HIDDEN = (".", "__MACOSX")  # how names of files begin that nobody handed in
 
 
@@ -109,8 +110,9 @@ def _error(ended: Ended) -> str:
 
 
 def write(grades: Sequence[Grade], target: Path) -> None:
-    """A table for a spreadsheet, one row a file. No cell begins as a formula does, also where semicolons part cells."""
-    with replaced(target) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+    """A table for a spreadsheet, one row a file, with the mark of UTF-8 without which Excel spoils names. No cell
+    begins as a formula does, also where semicolons part cells."""
+    with replaced(target) as partial, open(partial, "w", newline="", encoding="utf-8-sig") as file:
         table = csv.writer(file)
         table.writerow(["file", "exercise", "points", "of", "seconds", "remarks"])
         for g in grades:
@@ -136,7 +138,8 @@ def files(given: Sequence[Path]) -> list[Path]:
 
 
 def _within(folder: Path) -> list[Path]:
-    """Notebooks, archives, folders that cannot be read, and students' folders that hold none of these."""
+    """Notebooks, archives, folders that cannot be read, students' folders that hold none of these, and what lies among
+    those in place of a notebook."""
     unread: list[OSError] = []
     found: set[Path] = set()
     for where, folders, names in os.walk(folder, onerror=unread.append):
@@ -145,7 +148,9 @@ def _within(folder: Path) -> list[Path]:
             if not name.startswith(HIDDEN) and (".ipynb" in name.lower() or name.lower().endswith(PACKED)):
                 found.add(Path(where, name))
     found |= {Path(error.filename) for error in unread}
-    own = {one for one in folder.iterdir() if one.is_dir() and not one.name.startswith(HIDDEN)}
+    there = [one for one in folder.iterdir() if not one.name.startswith(HIDDEN)]
+    found |= {one for one in there if one.name.lower().endswith(OTHERS) and not one.is_dir()}
+    own = {one for one in there if one.is_dir()}
     return sorted(found | {one for one in own if not any(p.is_relative_to(one) for p in found)})
 
 
@@ -166,6 +171,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     limits = Limits(seconds=options.seconds, total=options.total, memory=options.memory)
     try:
+        for name in ("seconds", "total", "memory", "jobs"):
+            if (value := getattr(options, name)) < 1:
+                raise UsageError(f"--{name} {value} must be at least 1.")
         found, known = files(options.files), handed_in.exercises()
     except UsageError as error:
         print(f"lth_core: {one_line(str(error))}", file=sys.stderr)

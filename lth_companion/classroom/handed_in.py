@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import copy
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from lth_core.errors import UsageError
 Notebook = dict[str, Any]  # nbformat 4 as read from JSON
 MOST = 50_000_000  # bytes of a notebook
 ARCHIVE = b"PK"  # of a ZIP file
+DEFINED = re.compile(r"^\ufeff?(?:(?:async +)?(?:def|class) +(\w+)|(\w+) *(?::[^=\n]*)?=(?!=))", re.M)
 EXTRA = "extra"  # tag of code cells that a student added
 
 
@@ -70,11 +72,12 @@ def text(cell: Mapping[str, Any]) -> str:
 
 
 def names(cell: Mapping[str, Any]) -> set[str]:
-    """What a cell defines: how an answer is found whose cell has lost its number."""
+    """What a cell defines: how an answer is found whose cell has lost its number. Of what Python cannot read, such as a
+    mistake or a notebook's own commands (`%time`, `!ls`, `len?`), by the beginnings of its lines."""
     try:
         body = ast.parse(text(cell)).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # all that Python's parser ends in
-        return set()
+        return {one or other for one, other in DEFINED.findall(text(cell))}
     defined = {s.name for s in body if isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
     targets = [t for s in body if isinstance(s, ast.Assign) for t in s.targets]
     targets += [s.target for s in body if isinstance(s, ast.AnnAssign)]
@@ -115,7 +118,9 @@ def assembled(exercise: Notebook, made: Notebook) -> Notebook:
     they stood. Given cells and checks are the exercise's own, changed or not."""
     found = matched(exercise, made)
     stubs = {cell["id"]: cell for cell in exercise["cells"] if "exercise" in tags(cell)}
-    chosen = {name: _answer(stub, made, [i for i in found if found[i] == name]) for name, stub in stubs.items()}
+    code = [i for i, cell in enumerate(made["cells"]) if cell["cell_type"] == "code"]
+    own = [i for i in code if i not in found or found[i] in stubs]
+    chosen = {name: _answer(stub, made, [i for i in found if found[i] == name], own) for name, stub in stubs.items()}
     added: dict[str, list[Any]] = {"": []}
     last = ""
     for i, cell in enumerate(made["cells"]):
@@ -134,8 +139,11 @@ def assembled(exercise: Notebook, made: Notebook) -> Notebook:
     return {**exercise, "cells": cells, "metadata": {}}
 
 
-def _answer(stub: Mapping[str, Any], made: Notebook, places: list[int]) -> int | None:
-    """Which of these cells is the answer: copies of a cell have its number too. The last that defines what is asked."""
+def _answer(stub: Mapping[str, Any], made: Notebook, places: list[int], own: list[int]) -> int | None:
+    """Which of these cells is the answer: copies of a cell have its number too. The last that defines what is asked.
+    Where there is none, the student may have joined it with another of the `own` ones."""
+    if not places:
+        return max((i for i in own if names(made["cells"][i]) & names(stub)), default=None)
     cells = {i: made["cells"][i] for i in places}
     answered = [i for i, cell in cells.items() if text(cell) != text(stub)]
     defining = [i for i in answered if names(cells[i]) & names(stub)]

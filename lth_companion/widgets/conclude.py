@@ -25,7 +25,7 @@ LEVELS = (0.8, 0.51, 0.21, 0.07, 0.036, 0.01)  # densities to conclude about, wh
 AGAINST = {"reinit": "its reinitialised copies", "unpruned": "the unpruned network"}
 MEASURES = {
     "gap": "Test accuracy at early stop: ahead by points",
-    "ratio": "Early-stopping iteration of one side, in percent of the other side's",
+    "ratio": "Early-stopping iteration: % of the other's",
 }
 NOTHING = {"gap": 0.0, "ratio": 100.0}  # where there is no difference
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import csv
 import json
@@ -201,13 +202,20 @@ def test_points_and_sentences_follow_from_how_cells_ended() -> None:
 
 def test_the_table_has_a_row_a_file_and_no_formula(tmp_path: Path) -> None:
     grade.write([grade.Grade("=1+1.ipynb", BUGS, 3, 12, ("One, two.", "Three."), 4.0)], tmp_path / "grades.csv")
-    rows = list(csv.reader((tmp_path / "grades.csv").read_text("utf-8").splitlines()))
+    rows = list(csv.reader((tmp_path / "grades.csv").read_text("utf-8-sig").splitlines()))
     assert rows[1] == ["'=1+1.ipynb", BUGS, "3", "12", "4.0", "One, two. Three."]
+
+
+def test_a_spreadsheet_shows_names_as_they_are(tmp_path: Path) -> None:
+    """Excel takes a table without the mark of its coding for one in its country's."""
+    grade.write([grade.Grade("Zoë Müller 李.ipynb", BUGS, 3, 12, ())], tmp_path / "grades.csv")
+    written = (tmp_path / "grades.csv").read_bytes()
+    assert written.startswith(codecs.BOM_UTF8 + b"file,") and written.count(codecs.BOM_UTF8) == 1
 
 
 def test_nor_one_where_semicolons_part_cells(tmp_path: Path) -> None:
     grade.write([grade.Grade("a;=1+1;.ipynb", BUGS, 3, 12, ("f: ;=cmd|x;.",))], tmp_path / "grades.csv")
-    (_, row) = csv.reader((tmp_path / "grades.csv").read_text("utf-8").splitlines(), delimiter=";")
+    (_, row) = csv.reader((tmp_path / "grades.csv").read_text("utf-8-sig").splitlines(), delimiter=";")
     assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row), row
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import random
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def right(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rows(folder: Path, *more: str) -> dict[str, dict[str, str]]:
     assert grade.main([str(folder), "--out", str(folder / "grades.csv"), *more]) == 0
-    table = list(csv.DictReader((folder / "grades.csv").read_text("utf-8").splitlines()))
+    table = list(csv.DictReader((folder / "grades.csv").read_text("utf-8-sig").splitlines()))
     found = {row["file"]: row for row in table}
     assert len(found) == len(table), "two students' rows cannot be told apart"
     return found
@@ -62,16 +62,18 @@ def test_a_name_in_no_coding_is_no_end_of_grading(right: None, tmp_path: Path) -
 def test_nobody_s_hand_in_is_passed_over(right: None, tmp_path: Path) -> None:
     """Other endings, as browsers and other systems give them; archives; students without a notebook. Not: what a system
     or Jupyter put beside."""
-    laid(tmp_path, "a/4.IPYNB", "b/4.ipynb.txt", "c/4.ipynb.json", "h/4.ipynb", "h/data/x.csv")
+    laid(tmp_path, "a/4.IPYNB", "b/4.ipynb.txt", "c/4.ipynb.json", "h/4.ipynb", "h/data/x.csv", "h/data/x.py")
     laid(tmp_path, "h/._4.ipynb", "h/.ipynb_checkpoints/4.ipynb", "__MACOSX/h/4.ipynb", "notes.txt")
     for name in ("d/4.zip", "e/answer.pdf", "f/4.ipynb"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_bytes(b"PK\3\4 and so on" if name.endswith("zip") else b"")
     (tmp_path / "g").mkdir()
+    for name in ("i.py", "j.HTML", "k.json"):  # in place of a notebook, where students have no folder of their own
+        (tmp_path / name).write_text("1")
     said = {name: row["remarks"] for name, row in rows(tmp_path).items()}
     assert [name for name in said if not said[name]] == ["a/4.IPYNB", "b/4.ipynb.txt", "c/4.ipynb.json", "h/4.ipynb"]
     refused = {name: text for name, text in said.items() if text}
-    assert {"d/4.zip", "e", "f/4.ipynb", "g"} == set(refused)
+    assert {"d/4.zip", "e", "f/4.ipynb", "g", "i.py", "j.HTML", "k.json"} == set(refused)
     assert all("notebook" in text for text in refused.values())  # each says of what it speaks: no row does otherwise
     assert "archive, no notebook: unpack it" in refused["d/4.zip"] and "empty" in refused["f/4.ipynb"]
     assert "no notebook (*.ipynb) in this folder" in refused["e"] == refused["g"]
@@ -90,6 +92,13 @@ def test_what_cannot_be_graded_is_a_mistake_of_whoever_asks(tmp_path: Path) -> N
         grade.files([tmp_path])
     with pytest.raises(UsageError, match="does not exist"):
         grade.files([tmp_path / "gone.ipynb"])
+
+
+@pytest.mark.parametrize("limit", ["--seconds", "--total", "--memory", "--jobs"])
+def test_a_limit_that_nothing_fits_is_refused(limit: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    laid(tmp_path, "a.ipynb")
+    assert grade.main([str(tmp_path), limit, "0"]) == 2
+    assert capsys.readouterr().err == f"lth_core: {limit} 0 must be at least 1.\n"
 
 
 def test_large_files_are_told_to_be_large(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -135,7 +144,7 @@ def test_what_was_graded_before_an_end_is_kept(
     else:
         with pytest.raises(KeyboardInterrupt):
             grade.main(command)
-    (row,) = csv.DictReader((tmp_path / "grades.csv").read_text("utf-8").splitlines())
+    (row,) = csv.DictReader((tmp_path / "grades.csv").read_text("utf-8-sig").splitlines())
     assert (row["file"], row["points"]) == ("1.ipynb", "12")
 
 
@@ -240,3 +249,41 @@ def eval_source(cell: dict[str, Any]) -> str:
 
     (call,) = [n for n in ast.walk(ast.parse(cell["source"])) if isinstance(n, ast.Call) and len(n.args) == 3]
     return str(ast.literal_eval(call.args[0]))
+
+
+def answered(made: dict[str, Any]) -> list[str]:
+    """What stands in the place of each answer."""
+    cells = handed_in.assembled(KNOWN[BUGS], made)["cells"]
+    return [handed_in.text(c) for c in cells if "exercise" in without_solutions.tags(c)]
+
+
+def bare(change: Callable[[str], str] = str) -> dict[str, Any]:
+    """The exercise by an editor that keeps no numbers, its answers changed."""
+    made = copy.deepcopy(KNOWN[BUGS])
+    for cell in made["cells"]:
+        mine = "exercise" in without_solutions.tags(cell)
+        cell |= {"id": None, "metadata": {}, "source": change(handed_in.text(cell)) if mine else handed_in.text(cell)}
+    return made
+
+
+@pytest.mark.parametrize(
+    "text", ["%matplotlib inline\n{}", "%%time\n{}", "!ls\n{}", "{}\nlen?", "{}\n)(", "\ufeff{}", "{}\n  x = 1"]
+)
+def test_an_answer_is_found_whatever_else_its_cell_holds(text: str) -> None:
+    """Commands of a notebook, mistakes, a mark of the coding: of what is no Python, and whose cell has no number."""
+    found = answered(bare(text.format))
+    before, after = text.split("{}")
+    assert len(found) == 5 and all(one.startswith(before) and one.endswith(after) for one in found)
+    assert all(one not in map(handed_in.text, KNOWN[BUGS]["cells"]) for one in found)
+
+
+@pytest.mark.parametrize("numbers", [True, False])
+def test_answers_that_were_joined_in_one_cell_are_all_found(numbers: bool) -> None:
+    made = copy.deepcopy(KNOWN[BUGS]) if numbers else bare()
+    tagged = KNOWN[BUGS]["cells"]
+    at = [i for i, c in enumerate(tagged) if "exercise" in without_solutions.tags(c)]
+    text = "\n\n".join(handed_in.text(tagged[i]).replace("...", "assert made") for i in at)
+    made["cells"] = [{**c, "source": text} if i == at[0] else c for i, c in enumerate(made["cells"]) if i not in at[1:]]
+    assert answered(made) == [text] * 5
+    held = handed_in.assembled(KNOWN[BUGS], made)["cells"]
+    assert not [c for c in held if c["id"].startswith(handed_in.EXTRA)]
