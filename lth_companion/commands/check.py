@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from lth_companion.commands.chosen_rows import chosen
+from lth_companion.commands.chosen_rows import chosen, existing_store, published
 from lth_core import results
 from lth_core.atomic_files import scratch
 from lth_core.errors import UsageError
@@ -21,7 +21,7 @@ from lth_core.store import Store
 def audit(args: argparse.Namespace) -> int:
     from lth_companion.share.audit import audit as audit_one
 
-    source: results.Source = Store(args.store) if args.from_store else results.Published()
+    source: results.Source = existing_store(args.store) if args.from_store else results.Published()
     specs = chosen(args, source)
     verdicts = []
     with scratch("lth-audit") as folder:
@@ -60,9 +60,9 @@ def claims(args: argparse.Namespace) -> int:
     if args.section and args.section not in sections:
         raise UsageError(f"section {args.section!r} does not exist; allowed: {', '.join(sorted(sections))}.")
     if args.from_store:
-        verdicts = ledger.judge(Store(args.store), profile=args.profile, dataset=args.dataset)
+        verdicts = ledger.judge(existing_store(args.store), profile=args.profile, dataset=args.dataset)
     else:
-        verdicts = ledger.judge(results.Published(args.results))
+        verdicts = ledger.judge(published(args.results))
     accepted = Path(args.results) / ledger.ACCEPTED.name
     try:
         fallen = [] if args.from_store else ledger.worse(verdicts, ledger.accepted(accepted))
@@ -98,14 +98,14 @@ def power(args: argparse.Namespace) -> int:
     from lth_companion.claims import power_file
     from lth_companion.claims.verdict_rule import VERDICTS
 
-    began = time.perf_counter()
+    began, source = time.perf_counter(), published(args.results)
     with tqdm(unit="draw", dynamic_ncols=True, disable=args.quiet) as bar:
 
         def progress(left: int) -> None:
             bar.total = bar.n + left
             bar.update()
 
-        made = fewer.simulate(results.Published(args.results), progress=progress)
+        made = fewer.simulate(source, progress=progress)
     power_file.keep(replace(made, seconds=time.perf_counter() - began), args.results)
     for row in fewer.shares(made).itertuples():
         said = ", ".join(f"{getattr(row, v):.0%} {v}" for v in VERDICTS[:3])

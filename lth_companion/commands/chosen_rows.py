@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 
 from lth_companion.experiments import catalogue
 from lth_core import results
 from lth_core.errors import UsageError
+from lth_core.results import manifest
 from lth_core.spec import Spec
+from lth_core.store import Store
 from lth_core.store.cell import key_of
+
+
+def published(folder: Path) -> results.Published:
+    """The measurements of a folder; one that holds none, named by mistake, is a `UsageError`: all would be "not
+    measured" there."""
+    if folder != results.HERE and not (folder / manifest.MANIFEST).exists() and not any(folder.glob("*/*.parquet")):
+        raise UsageError(f"{folder} holds no published measurements: name a folder that `publish` wrote.")
+    return results.Published(folder)
+
+
+def existing_store(folder: str | Path) -> Store:
+    """The store of a folder that is there: a name with a mistake in it would be one without networks."""
+    if not Path(folder).is_dir():
+        raise UsageError(f"there is no store {folder}: name its folder with --store, or train with `run` first.")
+    return Store(folder)
 
 
 def rows_of(args: argparse.Namespace) -> list[Spec]:

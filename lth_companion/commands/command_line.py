@@ -125,6 +125,8 @@ def main(argv: list[str]) -> int:
     try:
         if not str(args.store):
             raise UsageError("--store is empty: give a folder, or leave the option out.")
+        if Path(args.store).is_file():
+            raise UsageError(f"--store {args.store} is a file: give a folder.")
         return args.what(args)
     except UsageError as error:
         print(f"lth_core: {error}", file=sys.stderr)

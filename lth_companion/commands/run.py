@@ -145,6 +145,8 @@ def status(args: argparse.Namespace) -> int:
                  "iterations": scale.iterations, "trials": scale.trials,
                  "core_seconds_left": round(seconds_left) if math.isfinite(seconds_left) else None}
             )  # fmt: skip
+    if isinstance(source, Store) and not source.root.exists():
+        print(f"lth_core: there is no store {source.root} yet.", file=sys.stderr)
     if args.json:
         print(json.dumps(lines, indent=1))
     else:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from lth_companion.commands.chosen_rows import chosen as asked_for
+from lth_companion.commands.chosen_rows import existing_store, published
 from lth_companion.experiments import catalogue
 from lth_core import results
 from lth_core.errors import StoreError, UsageError
@@ -48,7 +49,7 @@ def export(args: argparse.Namespace) -> int:
     """Tickets as files: one a network named by its key, or all tickets of a figure."""
     from lth_companion.share import ticket_files
 
-    source: results.Source = Store(args.store) if args.from_store else results.Published(args.results)
+    source: results.Source = existing_store(args.store) if args.from_store else published(args.results)
     where = "the store" if args.from_store else "results/ (train them with `run`, then export --from-store)"
     chosen: list[Spec] = []
     left: dict[str, int] = {}  # why -> how many of a figure's networks are no files; one named by its key is an error
@@ -81,7 +82,9 @@ def import_(args: argparse.Namespace) -> int:
     """Read tickets that `export` wrote, here or elsewhere; a file that cannot be trusted is refused."""
     from lth_companion.share import ticket_files
 
-    source: results.Source = Store(args.store) if args.from_store else results.Published(args.results)
+    if missing := [str(file) for file in args.files if not file.exists()]:
+        raise UsageError(f"{missing[0]} does not exist.")
+    source: results.Source = existing_store(args.store) if args.from_store else published(args.results)
     where = "the store" if args.from_store else "results/"
     differ = 0
     for file in args.files:

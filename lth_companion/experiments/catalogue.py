@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import replace
 
 from lth_companion.experiments import conv_vgg_resnet, lenet
@@ -29,7 +30,10 @@ def figures_of(name: str) -> list[Figure]:
         return [FIGURES[name]]
     found = [f for f in FIGURES.values() if name in ("all", f.notebook)]
     if not found:
-        raise UsageError(f"figure {name!r} does not exist; allowed: all, {', '.join([*NOTEBOOKS, *FIGURES])}.")
+        near = difflib.get_close_matches(name.lower(), [*NOTEBOOKS, *FIGURES], n=3, cutoff=0.7)
+        near = near or [n for n in NOTEBOOKS if name and n.startswith(f"{name.lower()}_")]
+        meant = f"perhaps {' or '.join(near)}" if len(near) in (1, 2, 3) else ", ".join(["all", *NOTEBOOKS])
+        raise UsageError(f"figure {name!r} does not exist: {meant}, or a figure's name, which `status` lists.")
     return found
 
 

@@ -232,3 +232,40 @@ def test_export_adds_trained_weights_when_asked(trained: bool, store: Store, tmp
     assert main(["export", key, "--out", str(tmp_path), "--from-store", "--store", str(store.root), *more]) == 0
     (file,) = tmp_path.iterdir()
     assert bool(ticket_files.read(file).trained) is trained
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("claims --results DIR", "DIR holds no published measurements"),
+        ("claims --results DIR/none", "DIR/none holds no published measurements"),
+        ("claims --results DIR/none --accept", "DIR/none holds no published measurements"),
+        ("power --results DIR/none --quiet", "DIR/none holds no published measurements"),
+        ("export all --results DIR/none --out DIR/out", "DIR/none holds no published measurements"),
+        ("claims --from-store --store DIR/none", "there is no store DIR/none"),
+        ("audit all --from-store --store DIR/none", "there is no store DIR/none"),
+        ("export all --from-store --store DIR/none --out DIR/out", "there is no store DIR/none"),
+        ("status iclr-fig04 --store DIR/file", "--store DIR/file is a file: give a folder"),
+        ("run iclr-fig04 --budget 0 --store DIR/file", "--store DIR/file is a file: give a folder"),
+        ("import DIR/none", "DIR/none does not exist"),
+        ("run IClr-Fg04 --budget 0 --store DIR/none", "figure 'IClr-Fg04' does not exist: perhaps iclr-fig04"),
+        ("status v1_2 --store DIR/none", "figure 'v1_2' does not exist: perhaps v1_2_xor"),
+        ("status lenet --store DIR/none", "or a figure's name, which `status` lists"),
+        ("audit deadbeef", "figure 'deadbeef' does not exist"),
+    ],
+)
+def test_a_name_with_a_mistake_in_it_is_one_sentence(
+    command: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No folder is made of it, and none that is not there passes for one in which nothing is measured."""
+    (tmp_path / "file").write_text("x")
+    assert main(command.replace("DIR", str(tmp_path)).split()) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("lth_core: ") and said.replace("DIR", str(tmp_path)) in err
+    assert err.count("\n") == 1 and err.endswith(".\n") and len(err) < 500 and not out
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_store_that_is_not_there_yet_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "iclr-fig04", "--store", str(tmp_path / "_stor")]) == 1
+    assert capsys.readouterr().err == f"lth_core: there is no store {tmp_path / '_stor'} yet.\n"

@@ -148,6 +148,12 @@ def seen(names: Sequence[str], screens: list[tuple[int, str]]) -> Any:
     return pytest.mark.parametrize(("name", "tab"), made, indirect=["tab"])
 
 
+CUT_OFF = """[...document.querySelectorAll("article svg text")].filter(t => {
+    const own = t.getBoundingClientRect(), chart = t.ownerSVGElement.getBoundingClientRect();
+    return own.width && chart.width && (own.right > chart.right + 2 || own.left < chart.left - 2);
+}).map(t => t.textContent)"""
+
+
 @pytest.mark.browser
 @seen(pages(), [(375, "dark"), (1280, "light"), (375, "light"), (1280, "dark")])
 def test_page_works_offline_and_is_accessible(tab: Any, name: str, request: pytest.FixtureRequest) -> None:
@@ -163,6 +169,7 @@ def test_page_works_offline_and_is_accessible(tab: Any, name: str, request: pyte
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width, "the page scrolls sideways"
     ends = "[...document.querySelectorAll('article caption')].map(c => c.getBoundingClientRect().right)"
     assert all(x <= width for x in tab.page.evaluate(ends)), "a table's caption leaves the page"
+    assert not (cut := tab.page.evaluate(CUT_OFF)), f"text in a chart is cut off: {cut}"
     found = Axe().run(tab.page).response["violations"]
     assert not found, "\n".join(f"{v['id']}: {v['help']}: {n['html'][:200]}" for v in found for n in v["nodes"])
 

@@ -238,6 +238,7 @@ def test_the_command_writes_what_it_simulates(
         return drawn
 
     monkeypatch.setattr(power, "simulate", simulate)
+    (tmp_path / "MANIFEST.json").write_text("{}")
     assert main(["power", "--quiet", "--results", str(tmp_path)]) == 0 and told == [0]
     assert (
         "clear                                        5 trials: 100% reproduced, 0% contradicted"

@@ -958,6 +958,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("quickly")
 def test_strict_fails_when_a_verdict_fell(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     target = ["claims", "--results", str(tmp_path)]
+    (tmp_path / "MANIFEST.json").write_text("{}")
     assert main([*target, "--strict"]) == 0, "nothing was accepted yet"
     table = pd.DataFrame({"id": ["v1-xor-product-best"], "verdict": [claims.REPRODUCED]})
     claims.accept(table, tmp_path / "verdicts.json")
