@@ -159,7 +159,9 @@ def gaps(study: Study, figure: str, columns: list[str], pairs: Pairs, **words: A
         if not view.log:
             linear(ax)
         ax.set_xlabel(X[view.x])
-        ax.set_ylabel(f"{AXES[column]}:\n{'percent later' if is_time(column) else 'points above'}")
+        what, _, where = AXES[column].partition(" at ")  # in two lines that fit beside a small panel
+        worth = "percent later" if is_time(column) else "points above"
+        ax.set_ylabel(f"{what}\nat {where}: {worth}" if where else f"{what}:\n{worth}")
         return Drawing(said)
 
     def of_several(fig: Figure, axes: Sequence[Axes]) -> None:

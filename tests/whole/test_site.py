@@ -150,7 +150,8 @@ def seen(names: Sequence[str], screens: list[tuple[int, str]]) -> Any:
 
 CUT_OFF = """[...document.querySelectorAll("article svg text")].filter(t => {
     const own = t.getBoundingClientRect(), chart = t.ownerSVGElement.getBoundingClientRect();
-    return own.width && chart.width && (own.right > chart.right + 2 || own.left < chart.left - 2);
+    const over = Math.max(own.right - chart.right, chart.left - own.left, own.bottom - chart.bottom, chart.top - own.top);
+    return own.width && chart.width && over > 2;
 }).map(t => t.textContent)"""
 
 
