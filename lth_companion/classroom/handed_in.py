@@ -119,8 +119,8 @@ def assembled(exercise: Notebook, made: Notebook) -> Notebook:
     found = matched(exercise, made)
     stubs = {cell["id"]: cell for cell in exercise["cells"] if "exercise" in tags(cell)}
     code = [i for i, cell in enumerate(made["cells"]) if cell["cell_type"] == "code"]
-    own = [i for i in code if i not in found or found[i] in stubs]
-    chosen = {name: _answer(stub, made, [i for i in found if found[i] == name], own) for name, stub in stubs.items()}
+    theirs = [i for i in code if i not in found or found[i] in stubs]
+    chosen = {name: _answer(stub, made, [i for i in found if found[i] == name], theirs) for name, stub in stubs.items()}
     added: dict[str, list[Any]] = {"": []}
     last = ""
     for i, cell in enumerate(made["cells"]):

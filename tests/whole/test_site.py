@@ -150,8 +150,8 @@ def seen(names: Sequence[str], screens: list[tuple[int, str]]) -> Any:
 
 CUT_OFF = """[...document.querySelectorAll("article svg text")].filter(t => {
     const own = t.getBoundingClientRect(), chart = t.ownerSVGElement.getBoundingClientRect();
-    const over = Math.max(own.right - chart.right, chart.left - own.left, own.bottom - chart.bottom, chart.top - own.top);
-    return own.width && chart.width && over > 2;
+    const beside = Math.max(own.right - chart.right, chart.left - own.left);
+    return own.width && chart.width && Math.max(beside, own.bottom - chart.bottom, chart.top - own.top) > 2;
 }).map(t => t.textContent)"""
 
 
