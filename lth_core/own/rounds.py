@@ -128,8 +128,8 @@ def run(
     check_experiment(experiment)
     numbers = range(first_trial, first_trial + trials)
     starts = _starts(experiment, start, numbers)
-    for begin in [*starts.values()] or [None]:
-        check_left(experiment, rounds, begin)
+    for trial in numbers:
+        check_left(experiment, rounds, starts.get(trial))
     check_draws(experiment, tuple(arms), trials, bool(starts))
     controls = [(arm, i) for arm in arms if arm != "ticket" for i in range(replicates)]
     begins = {id(t): t for t in (starts.values() if starts else [None])}
