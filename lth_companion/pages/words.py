@@ -102,7 +102,15 @@ def answer(found: pd.DataFrame, id: str, of: str = "") -> str:
         return f"The {who} says: {row.says}. Not measured here yet."
     scale = f" at {row.scale}" if row.scale else ""
     scale += f", {of}" if of else ""
-    return signed(f"The {who} says: {row.says}. Measured{scale}: {said}; {row.verdict}.")
+    return signed(f"The {who} says: {row.says}. Measured{scale}: {said}; {_ends(row)}.")
+
+
+def _ends(row: Any) -> str:
+    """A verdict, and of one that stays open why: an interval that excludes no effect at all looks like an answer."""
+    none = 1.0 if row.unit == "×" else 0.0
+    if row.verdict == claims.UNDECIDED and row.kind == "ratio" and (row.low > none or row.high < none):
+        return "the direction is sure, the number undecided"
+    return f"{row.verdict}: {row.reason}" if row.verdict == claims.UNDECIDED and row.reason else str(row.verdict)
 
 
 def takeaway(found: pd.DataFrame, questions: dict[str, str]) -> Markdown:

@@ -27,7 +27,7 @@ def row(**more: object) -> dict[str, object]:
         "id": "a", "verdict": verdicts.REPRODUCED, "effect": 37.5, "low": 31.0, "high": 43.0, "n": 5,
         "unit": "% earlier",
         "but": None, "readings": {}, "says": "38 percent earlier", "number": 38.0, "scale": "", "reason": "",
-        "statement": "Tickets are faster.",
+        "statement": "Tickets are faster.", "kind": "ratio",
     }  # fmt: skip
     return {**base, **more}
 
@@ -48,7 +48,24 @@ def test_an_answer_reads_correctly_whatever_the_verdict(verdict):
     said = words.answer(found(row(verdict=verdict)), "a")
     assert said.startswith("The paper says: 38 percent earlier. Measured: 37.5% earlier (95% interval 31 to 43")
     assert "not measured here" not in said.lower()
-    assert said.endswith(f"; {verdict}.")
+    assert said.endswith(
+        "; the direction is sure, the number undecided." if verdict == "undecided" else f"; {verdict}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "ends"),
+    [
+        ({"low": -3.0}, "undecided: both answers are open."),
+        ({"low": 0.8, "high": 1.4, "unit": "×"}, "undecided: both answers are open."),
+        ({"low": 1.2, "high": 1.4, "unit": "×"}, "the direction is sure, the number undecided."),
+        ({"low": np.nan, "high": np.nan}, "undecided: both answers are open."),
+        ({"kind": "ordering"}, "undecided: both answers are open."),
+    ],
+)
+def test_an_answer_that_stays_open_says_what_does(more, ends):
+    said = words.answer(found(row(**{"verdict": verdicts.UNDECIDED, "reason": "both answers are open", **more})), "a")
+    assert said.endswith(f"; {ends}")
 
 
 def test_an_answer_tells_which_quantity_was_measured_where_its_unit_does_not() -> None:
