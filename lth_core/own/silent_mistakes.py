@@ -28,6 +28,9 @@ def check_experiment(experiment: Experiment) -> None:
     check_device(experiment.device)
     if not torch.is_grad_enabled():
         raise UsageError("gradients are switched off here (torch.no_grad or inference_mode): call it outside of that.")
+    if any(torch.is_autocast_enabled(kind) for kind in {"cpu", torch.device(experiment.device).type}):
+        # The copy that autocast makes of a weight is kept until it ends: all steps would see the first weights.
+        raise UsageError("torch.autocast is switched on here: switch it on within the model's forward() instead.")
     _check_stateless(experiment)
     with chance(seeded(experiment, "look"), experiment.device):
         module = built(experiment, 0, "init").to(experiment.device)

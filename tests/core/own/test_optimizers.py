@@ -57,6 +57,19 @@ def test_an_optimizer_that_asks_for_the_loss_again() -> None:
     assert trained.curves["train_loss"][-1] < trained.curves["train_loss"][0]
 
 
+def test_an_optimizer_that_moves_weights_without_a_gradient() -> None:
+    """Muon's step mixes the entries of a gradient: 0 at a pruned weight is no 0 in the step."""
+
+    def muon(p: own.Parameters) -> list[torch.optim.Optimizer]:
+        named = p.named
+        return [torch.optim.Muon([named["0.weight"], named["2.weight"]]), sgd([named["0.bias"], named["2.bias"]])]
+
+    start = ticket(net(), "0.weight")
+    trained = own.train(experiment(optimizer=muon), start).weights["0.weight"]
+    mask = start.masks["0.weight"]
+    assert not trained[~mask].any() and not torch.equal(trained[mask], start.weights["0.weight"][mask])
+
+
 def test_gradients_can_be_clipped() -> None:
     norms: list[float] = []
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import pytest
 import torch
 from small_networks import experiment, net, sgd, ticket
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lth_core import own
+from lth_core.errors import UsageError
 
 
 class Accumulating(torch.optim.SGD):
@@ -70,6 +72,12 @@ def test_mixed_precision_is_a_matter_of_the_model() -> None:
         assert x.dtype == torch.float32 and not torch.equal(x, plain.weights[n]), "bfloat16 rounds otherwise"
         torch.testing.assert_close(x, plain.weights[n], rtol=0.1, atol=0.05)
     assert not mixed.weights["0.weight"][~start.masks["0.weight"]].any()
+
+
+def test_a_network_is_not_trained_within_autocast() -> None:
+    """It keeps its copy of a weight until it ends, so that no step of training would change an output."""
+    with torch.autocast("cpu", torch.bfloat16), pytest.raises(UsageError, match="within the model's forward"):
+        own.train(experiment(optimizer=sgd), ticket(net(), "0.weight"))
 
 
 class Averaged(nn.Module):
