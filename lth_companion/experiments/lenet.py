@@ -23,7 +23,7 @@ ONE_REDRAW = Scale(replicates=1)  # what results/ holds: the paper's scale, one 
 SGD: dict[str, Any] = dict(optimizer="sgd", lr=0.8)  # ICLR Appendix F's other optimizer
 F_LEVELS, V1_LEVELS = (4, 8, 12), (3, 8, 13)  # rounds at which ICLR Appendix F and v1 section 5 open their tickets
 SGD_LEVELS = range(4, 13, 2)  # rounds of Appendix F's statements about SGD that results/ holds
-FIFTEEN = Scale(trials=15, replicates=1)  # three times the papers' trials, to see what five decide; planned: twenty
+TWENTY = Scale(trials=20, replicates=1)  # four times the papers' trials, to see what five decide
 BEYOND = Scale(trials=3, replicates=1)  # the same for what goes past the papers
 RATES = Scale(trials=3, replicates=1, iterations=15_000)  # as results/ holds Appendix G, whose tickets are among them
 FIRST = Scale(trials=3, rounds=12, iterations=10_000, percent_step=12.5)  # what results/ holds until more is measured
@@ -170,7 +170,7 @@ def figures() -> list[Figure]:
                every_rate, published=RATES, quick=QUICK_G,
                quick_rows=lambda s: every_rate(s, ("ticket", "reinit"), rates=(20, 50, 80), down_to=0.05)),
         Figure("beyond-trials", "beyond_trials", "Tickets and one redraw of each, in more trials",
-               lambda s: iterative(s, both), FIFTEEN),
+               lambda s: iterative(s, both), TWENTY),
         Figure("beyond-rescale", "beyond_commentaries", "Initial weights enlarged for the smaller layers",
                lambda s: iterative(s, both) + iterative(s, both, rounds=some_rounds(s), each={"rescale": 0.5})),
         Figure("beyond-signs", "beyond_commentaries", "Signs and magnitudes of a ticket's initial weights",
