@@ -23,7 +23,7 @@ from lth_core.models import Masks, Network, initial
 from lth_core.spec import Spec
 
 ITERATIONS = {"resnet-18": 300, "vgg-19": 40}  # of a round
-LAST = {"resnet-18": 13, "vgg-19": 20}
+LAST = {"resnet-18": 14, "vgg-19": 20}
 PRUNE = {net.arch: net.prune for net in (cifar10_recipes.RESNET, cifar10_recipes.VGG)}
 FOLDER = Path(__file__).resolve().parent.parent / "_build" / "chains"
 

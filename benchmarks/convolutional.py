@@ -31,7 +31,7 @@ from lth_core.data import EVALUATED
 from lth_core.engines.convolutional import crossover
 
 ROUNDS = {
-    "resnet-18": (0, 2, 4, 8, 11, 13), "vgg-19": (4, 8, 12, 20), "conv-2": (0, 2, 5, 10, 21),
+    "resnet-18": (0, 2, 4, 8, 12, 14), "vgg-19": (4, 8, 12, 20), "conv-2": (0, 2, 5, 10, 21),
     "conv-4": (0, 3, 10, 20), "conv-6": (0, 3, 10, 20),
 }  # fmt: skip
 CHAINS = {"resnet-18": 13, "vgg-19": 20, "conv-2": 21, "conv-4": 20, "conv-6": 20}  # last round of a chain
