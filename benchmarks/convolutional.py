@@ -93,11 +93,11 @@ def rows(
 ) -> list[dict[str, Any]]:
     """Rows for `bench`; ratio to the plain loop in its best setting, of evaluations to the dense engine in its best.
 
-    `repeats`: by default 3, and 2 of VGG-19, a step of which takes seconds."""
+    `repeats`: by default 7, and 3 of VGG-19, a step of which takes seconds."""
     made = []
     for arch, rounds in (cases or ROUNDS).items():
         chains.train(arch, max(rounds))
-        rates, facts = measured(arch, rounds, seconds, repeats or (2 if arch == "vgg-19" else 3))
+        rates, facts = measured(arch, rounds, seconds, repeats or (3 if arch == "vgg-19" else 7))
         made += _rows(arch, rates) + _chain(arch, rounds, rates) + [_crossover(arch, rounds, rates)]
         made += [_fact("memory", arch, r, facts[r][0] / 1e6, "MB") for r in rounds]
         made += [_fact("living multiply-adds", arch, r, facts[r][1], "of the dense network") for r in rounds]
