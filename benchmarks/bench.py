@@ -30,6 +30,7 @@ import open_lth
 import pages
 import xor
 
+from lth_companion.experiments import timings
 from lth_core.atomic_files import replaced
 from lth_core.engines.convolutional.vectors import VECTORS
 from lth_core.results import manifest
@@ -92,6 +93,10 @@ def main() -> None:
     if args.publish:
         folder = ROOT / "results"
         both = beside(manifest.document(folder, "bench.json") or {"made": {}, "rows": []}, made, rows)
+        try:
+            timings.checked(both)
+        except ValueError as error:  # the book would refuse it
+            parser.exit(1, f"{error}: nothing was published; the rows are in _build/bench.json\n")
         manifest.commit(folder, {"bench.json": (json.dumps(both, indent=1) + "\n").encode()})
 
 

@@ -124,7 +124,7 @@ def _rows(arch: str, rates: Rates, commit: str) -> list[dict[str, Any]]:
         engine, _, way = name.partition(", ")
         setting = f"{arch}, {way} threads" if way else f"{arch}, density {_density(arch, what):.3g}, a network a core"
         setting += f", commit {commit}" * (engine == "OpenLTH")
-        row = dict(benchmark="OpenLTH's step beside the engines", engine=engine, arch=arch, setting=setting)
+        row = dict(benchmark="OpenLTH beside the engines", engine=engine, arch=arch, setting=setting)
         if not way:
             row["density"] = _density(arch, what)
         made.append({**row, **turns.spread(values), "unit": "network-steps/s", "ratio": median(values) / base})

@@ -26,13 +26,21 @@ def bench(root: str | Path | None = None) -> tuple[dict[str, Any], pd.DataFrame]
     if (found := manifest.document(folder, "bench.json")) is None:
         found = {"made": {}, "rows": []}
     try:
+        return checked(found)
+    except ValueError as error:
+        raise Damaged(f"{folder / 'bench.json'} cannot be shown ({error}): {manifest.remedy('bench.json')}.") from error
+
+
+def checked(found: Any) -> tuple[dict[str, Any], pd.DataFrame]:
+    """A benchmark as it is read; ValueError says what of it cannot be shown."""
+    try:
         made, rows = dict(found["made"]), [{name: row.get(name) for name in BENCH} for row in found["rows"]]
         odd = faults(made) or next(filter(None, map(faults, rows)), "")
         odd = odd or ("a row lacks its texts or its median" if not all(map(_timed, rows)) else "")
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Damaged(f"{folder / 'bench.json'} is no benchmark: {manifest.remedy('bench.json')}.") from error
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError("it is no benchmark") from error
     if odd:
-        raise Damaged(f"{folder / 'bench.json'} cannot be shown ({odd}): {manifest.remedy('bench.json')}.")
+        raise ValueError(odd)
     return made, pd.DataFrame(rows, columns=list(BENCH))
 
 

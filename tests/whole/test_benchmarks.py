@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import against  # noqa: E402
+import bench  # noqa: E402
 import chains  # noqa: E402
 import contenders  # noqa: E402
 import open_lth  # noqa: E402
@@ -48,6 +49,16 @@ def test_new_rows_replace_those_of_their_benchmark_and_network_and_others_keep_t
     assert days == {2: "2026-11-22", 9: "2026-11-27", 4: None}
     again = beside(third, {"commit": "ccc", "when": "2026-11-28", "device": "D"}, third["rows"])
     assert "note" not in again["made"] or again["rows"] == third["rows"]
+
+
+def test_what_the_book_would_refuse_is_not_published(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(bench, "ROOT", tmp_path)
+    monkeypatch.setattr(bench, "BENCHMARKS", {"a": lambda: [row("steps", 1, arch="a", unit="of the machine's peak")]})
+    monkeypatch.setattr(sys, "argv", ["bench.py", "--publish", "a"])
+    with pytest.raises(SystemExit):
+        bench.main()
+    assert "unit holds more than" in (said := capsys.readouterr().err) and "nothing was published" in said
+    assert (tmp_path / "_build" / "bench.json").exists() and not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize("arch", chains.ITERATIONS)

@@ -71,7 +71,7 @@ def test_rounds_down_to():
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(UsageError, match="allowed"):
+    with pytest.raises(UsageError, match="'iclr-fig999' does not exist"):
         catalogue.rows("iclr-fig999")
     with pytest.raises(UsageError, match="allowed"):
         catalogue.rows("iclr-fig03", "enormous")

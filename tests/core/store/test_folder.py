@@ -82,8 +82,10 @@ def test_a_read_only_store_says_so(tmp_path, capsys):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     arguments = ["run", "iclr-fig03", "--quiet", "--dataset", "digits", "--profile", "quick"]
-    assert main([*arguments, "--store", str(blocked)]) == 1
+    assert main([*arguments, "--store", str(blocked / "store")]) == 1
     assert "cannot be written" in capsys.readouterr().err
+    assert main([*arguments, "--store", str(blocked)]) == 2
+    assert "is a file: give a folder" in capsys.readouterr().err
 
 
 def test_budget_stops_and_resume_equals_uninterrupted(store, tmp_path):
