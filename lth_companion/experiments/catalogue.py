@@ -32,8 +32,12 @@ def figures_of(name: str) -> list[Figure]:
     if not found:
         near = difflib.get_close_matches(name.lower(), [*NOTEBOOKS, *FIGURES], n=3, cutoff=0.7)
         near = near or [n for n in NOTEBOOKS if name and n.startswith(f"{name.lower()}_")]
-        meant = f"perhaps {' or '.join(near)}" if len(near) in (1, 2, 3) else ", ".join(["all", *NOTEBOOKS])
-        raise UsageError(f"figure {name!r} does not exist: {meant}, or a figure's name, which `status` lists.")
+        meant = (
+            f": perhaps {' or '.join(near)}"
+            if len(near) in (1, 2, 3)
+            else f"; allowed: {', '.join(['all', *NOTEBOOKS])}"
+        )
+        raise UsageError(f"figure {name!r} does not exist{meant}, or a figure's name, which `status` lists.")
     return found
 
 

@@ -35,6 +35,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return made
 
 
+def nothing_in(folder: Path) -> Path:
+    """A folder of results in which nothing is published yet."""
+    folder.mkdir()
+    (folder / "MANIFEST.json").write_text("{}")
+    return folder
+
+
 @pytest.mark.parametrize("arm", ["ticket", "reinit"])
 def test_a_ticket_comes_back_bit_for_bit(arm: str, store: Store, tmp_path: Path) -> None:
     spec = next(s for s in tiny_rows() if s.arm == arm and s.round == 2)
@@ -123,11 +130,11 @@ def test_export_and_import_from_the_command_line(store: Store, tmp_path: Path, c
     assert file.name == f"{key_of(TICKET)}.safetensors" and "ticket round 2" in capsys.readouterr().out
     assert main(["import", str(file), *where]) == 0
     assert "masks as in the store" in capsys.readouterr().out
-    assert main(["import", str(file), "--results", str(tmp_path / "none")]) == 0
+    assert main(["import", str(file), "--results", str(nothing_in(tmp_path / "none"))]) == 0
     assert "masks not in results/" in capsys.readouterr().out
     assert main(["export", "no-such-figure", "--out", str(tmp_path), *where]) == 2
     assert "allowed" in capsys.readouterr().err
-    assert main(["import", str(tmp_path / "gone.safetensors")]) == 1
+    assert main(["import", str(tmp_path / "gone.safetensors")]) == 2
 
 
 def test_a_mask_that_differs_is_said(store: Store, tmp_path: Path, capsys) -> None:
@@ -190,7 +197,7 @@ def test_batch_normalisation_and_one_threshold_come_back(network: Network, tmp_p
     assert found.network.spec == network.spec
     for one, other in ((network.weights, found.network.weights), (trained, found.trained)):
         assert one.keys() == other.keys() and all(np.array_equal(one[n], other[n]) for n in one)
-    assert main(["import", str(file), "--results", str(tmp_path / "none")]) == 0
+    assert main(["import", str(file), "--results", str(nothing_in(tmp_path / "none"))]) == 0
     assert "masks not in results/" in capsys.readouterr().out
 
 
