@@ -110,7 +110,8 @@ def _ends(row: Any) -> str:
     none = 1.0 if row.unit == "×" else 0.0
     if row.verdict == claims.UNDECIDED and row.kind == "ratio" and (row.low > none or row.high < none):
         return "the direction is sure, the number undecided"
-    return f"{row.verdict}: {row.reason}" if row.verdict == claims.UNDECIDED and row.reason else str(row.verdict)
+    told = row.verdict == claims.UNDECIDED and row.but is None  # else what another part found stands before it
+    return f"{row.verdict}: {row.reason}" if told and row.reason else str(row.verdict)
 
 
 def takeaway(found: pd.DataFrame, questions: dict[str, str]) -> Markdown:
