@@ -15,7 +15,7 @@ from lth_core.models import INPUTS, layers
 from lth_core.spec import Spec
 
 # Up to which `share` the compiled engine does more steps a second than torch in its fastest setting. VGG-19 was not
-# timed at larger ones, Conv-6 not at all.
+# timed at larger ones.
 FASTER_UP_TO = {"conv-2": 0.91, "conv-4": 0.83, "conv-6": 0.78, "resnet-18": 1.0, "vgg-19": 0.4}
 AVX2 = 0.4  # the same with AVX2, for all of them
 LONG = 1_000  # iterations from which on a training repays half a minute of compiling, which is needed once

@@ -61,11 +61,13 @@ def test_an_answer_reads_correctly_whatever_the_verdict(verdict):
         ({"low": 1.2, "high": 1.4, "unit": "×"}, "the direction is sure, the number undecided."),
         ({"low": np.nan, "high": np.nan}, "undecided: both answers are open."),
         ({"kind": "ordering"}, "undecided: both answers are open."),
+        ({"kind": "ordering", "but": verdicts.Finding(0.1, -0.1, 0.3, 5, "points")}, "undecided."),
     ],
 )
 def test_an_answer_that_stays_open_says_what_does(more, ends):
     said = words.answer(found(row(**{"verdict": verdicts.UNDECIDED, "reason": "both answers are open", **more})), "a")
     assert said.endswith(f"; {ends}")
+    assert ("points" in said) == ("but" in more), "what another part found"
 
 
 def test_an_answer_tells_which_quantity_was_measured_where_its_unit_does_not() -> None:
