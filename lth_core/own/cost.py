@@ -18,7 +18,7 @@ from lth_core.own.network import batches, evaluate, step
 from lth_core.own.optimizers import optimizers_of
 from lth_core.own.silent_mistakes import check_experiment
 from lth_core.own.starts import ARMS
-from lth_core.own.state_dicts import shown
+from lth_core.own.state_dicts import brief
 from lth_core.spec import numeric
 
 STEPS = 5  # that are timed, after one that is not
@@ -65,7 +65,7 @@ def scale_of(rounds: int, trials: int, replicates: int, arms: Sequence[str]) -> 
     rounds, trials = numeric("rounds", rounds, int), numeric("trials", trials, int)
     replicates = numeric("replicates", replicates, int)
     if isinstance(arms, str) or not isinstance(arms, Iterable):
-        raise UsageError(f"arms = {shown(arms)} is no list of names: give one, such as ['ticket', 'reinit'].")
+        raise UsageError(f"arms = {brief(arms)} is no list of names: give one, such as ['ticket', 'reinit'].")
     arms = list(dict.fromkeys(arms))
     if unknown := {str(a) for a in arms} - set(ARMS):
         raise UsageError(f"arm {min(unknown)!r} does not exist here; allowed: {', '.join(ARMS)}.")

@@ -15,7 +15,7 @@ from lth_core.errors import UsageError
 from lth_core.own.examples import divided, split_of
 from lth_core.own.global_seeds import chance
 from lth_core.own.rates import check_pruned
-from lth_core.own.state_dicts import named, said, shown
+from lth_core.own.state_dicts import brief, named, said
 from lth_core.spec import numeric
 
 WHOLE = ("iterations", "batch_size", "eval_every", "at_once", "rewind", "seed")
@@ -132,18 +132,18 @@ class Experiment:
                 raise UsageError("model is a module: give a function that makes a new one, as model=lambda: Net().")
             if not callable(getattr(self, name)):
                 how = f": give one that makes a new {name}" if name in ("model", "optimizer") else ""
-                raise UsageError(f"{name} = {shown(getattr(self, name))} is no function{how}.")
+                raise UsageError(f"{name} = {brief(getattr(self, name))} is no function{how}.")
         for name in ("schedule", "before_step"):
             if getattr(self, name) is not None and not callable(getattr(self, name)):
-                raise UsageError(f"{name} = {shown(getattr(self, name))} is no function: leave it out, or give one.")
+                raise UsageError(f"{name} = {brief(getattr(self, name))} is no function: leave it out, or give one.")
         if not isinstance(self.rates, Mapping):
             raise UsageError(
-                f"rates = {shown(self.rates)} does not name parameters: give a dict, such as own.rates_of(model())."
+                f"rates = {brief(self.rates)} does not name parameters: give a dict, such as own.rates_of(model())."
             )
         try:
             torch.device(self.device)
         except (RuntimeError, TypeError) as error:
-            raise UsageError(f"device = {shown(self.device)} does not exist; allowed: cpu, cuda.") from error
+            raise UsageError(f"device = {brief(self.device)} does not exist; allowed: cpu, cuda.") from error
         object.__setattr__(self, "device", str(self.device))
 
     def _model(self) -> nn.Module:

@@ -135,10 +135,10 @@ def said(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
 
 
-def shown(value: object) -> str:
+def brief(value: object) -> str:
     """A value as a sentence repeats it: on one line of a readable length, whatever its own text is.
 
-    >>> shown("sgd"), shown(torch.zeros(2, 2))
+    >>> brief("sgd"), brief(torch.zeros(2, 2))
     ("'sgd'", 'tensor([[0., 0.], [0., 0.]])')
     """
     text = " ".join(repr(value).split())
