@@ -90,7 +90,7 @@ def _images(arch: str, dataset: str) -> tuple[int, ...]:
     """(channels, height, width) of a data set's images."""
     shape = INPUTS[dataset]
     if len(shape) != 3:
-        raise UsageError(f"arch = {arch!r} needs images, not {dataset!r}: choose cifar10 or digits32.")
+        raise UsageError(f"arch = {arch!r} needs images, not {dataset!r}: choose cifar10, digits16 or digits32.")
     return shape
 
 

@@ -76,8 +76,9 @@ NARROW = replace(VGG, arch="vgg-19-16", prune={**GLOBAL, "prune_conv": 0.488})
 NARROW_SCALE = replace(RESNET_SHORT, iterations=3_000, trials=1, rounds=5)
 NARROW_MEASURED = replace(NARROW_SCALE, rounds=5, replicates=1)
 NARROW_REDRAWN = (3, 5)
-# Minutes on two cores, on enlarged digits: evaluating on CIFAR-10's 20,000 images would take longer than training.
-QUICK = Scale(dataset="digits32", iterations=40, eval_every=20, trials=1, replicates=1, rounds=3)
+# Minutes on two cores, on digits enlarged to 16 x 16 pixels: evaluating on CIFAR-10's 20,000 images would take longer
+# than training.
+QUICK = Scale(dataset="digits16", iterations=40, eval_every=20, trials=1, replicates=1, rounds=3)
 QUICK_H = replace(QUICK, iterations=20, eval_every=10, rounds=2)
 QUICK_DEEP = replace(QUICK, iterations=30, eval_every=10, rounds=2)
 FAST = replace(CONV[0], prune=dict(prune_conv=0.3, prune_fc=0.6, prune_out=0.3))  # small sizes in few rounds

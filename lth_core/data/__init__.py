@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from lth_core.data.base import Facts, Layout, Parts
 from lth_core.data.cifar10 import CIFAR10
-from lth_core.data.digits import DIGITS, DIGITS32
+from lth_core.data.digits import DIGITS, DIGITS16, DIGITS32
 from lth_core.data.mnist import MNIST
 from lth_core.draws import generator, split
 from lth_core.errors import UsageError
 
 __all__ = ["EVALUATED", "KNOWN", "SAMPLE", "Dataset", "Facts", "Layout", "available", "folder", "load"]
 
-KNOWN: dict[str, Facts] = {d.name: d for d in (MNIST, CIFAR10, DIGITS, DIGITS32)}
+KNOWN: dict[str, Facts] = {d.name: d for d in (MNIST, CIFAR10, DIGITS, DIGITS16, DIGITS32)}
 SAMPLE = 5_000  # training images on which training accuracy is followed (ICLR Figure 12)
 # Images behind the counts of right answers.
 EVALUATED = {d.name: {"train": min(SAMPLE, d.train), "val": d.val, "test": d.test} for d in KNOWN.values()}

@@ -125,7 +125,7 @@ def _from_hub(files: list[Path]) -> Parts:
 
 CIFAR10 = Facts(
     name="cifar10", title="CIFAR-10", checksum="32e5966899bde482", shape=(3, 32, 32), train=45_000, val=5_000,
-    test=10_000, stand_in="digits32", fetch=_fetch,
+    test=10_000, stand_in="digits16", fetch=_fetch,
     places=("cifar-10-batches-bin", "cifar-10-batches-py", "", "cifar10", "CIFAR10", "plain_text"),
     layouts=(
         Layout("the binary version", tuple((n,) for n in BINARY), _from_binary),

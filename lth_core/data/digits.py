@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,22 +23,26 @@ def _digits(where: Path) -> Parts:
     return images[pool], labels[pool], images[test], labels[test]
 
 
-def _digits32(where: Path) -> Parts:
-    """The digits for convolutional nets: each pixel four by four, three equal channels."""
+def _enlarged(times: int) -> Callable[[Path], Parts]:
+    """The digits for convolutional nets: each pixel so many times in each direction, three equal channels."""
 
     def enlarge(flat: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        square = flat.reshape(-1, 1, 8, 8).repeat(4, axis=2).repeat(4, axis=3)
+        square = flat.reshape(-1, 1, 8, 8).repeat(times, axis=2).repeat(times, axis=3)
         return np.ascontiguousarray(square.repeat(3, axis=1))
 
-    pool, pool_labels, test, test_labels = _digits(where)
-    return enlarge(pool), pool_labels, enlarge(test), test_labels
+    def fetch(where: Path) -> Parts:
+        pool, pool_labels, test, test_labels = _digits(where)
+        return enlarge(pool), pool_labels, enlarge(test), test_labels
+
+    return fetch
 
 
 DIGITS = Facts(
     name="digits", title="scikit-learn's digits", checksum="4a84ed32d56f9b49", shape=(64,), train=1_257, val=180,
     test=360, fetch=_digits,
 )  # fmt: skip
-DIGITS32 = Facts(
-    name="digits32", title="scikit-learn's digits, enlarged", checksum="b90479e84fa3bf26", shape=(3, 32, 32),
-    train=1_257, val=180, test=360, fetch=_digits32,
+DIGITS16 = Facts(
+    name="digits16", title="scikit-learn's digits, enlarged", checksum="94be4eeaab971136", shape=(3, 16, 16),
+    train=1_257, val=180, test=360, fetch=_enlarged(2),
 )  # fmt: skip
+DIGITS32 = replace(DIGITS16, name="digits32", checksum="b90479e84fa3bf26", shape=(3, 32, 32), fetch=_enlarged(4))

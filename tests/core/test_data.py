@@ -113,6 +113,18 @@ def test_several_fetch_once(tmp_path: Path, digits28: Arrays, monkeypatch: pytes
     assert len(got) == 6 and len(fetched) == 1
 
 
+@pytest.mark.parametrize(("name", "times"), [("digits16", 2), ("digits32", 4)])
+def test_enlarged_digits_are_the_digits(name: str, times: int) -> None:
+    """The same images in the same order and split, each pixel a square of its own, in three equal channels."""
+    small, large = data.load("digits"), data.load(name)
+    for few, many in ((small.pool_images, large.pool_images), (small.test_images, large.test_images)):
+        assert many.shape == (len(few), 3, 8 * times, 8 * times)
+        squares = many.reshape(len(few), 3, 8, times, 8, times)
+        assert (squares == few.reshape(-1, 1, 8, 1, 8, 1)).all()
+    assert np.array_equal(small.pool_labels, large.pool_labels)
+    assert np.array_equal(small.test_labels, large.test_labels)
+
+
 def test_the_page_lists_every_layout() -> None:
     page = (ROOT / "book" / "howto.md").read_text()
     for facts in data.KNOWN.values():

@@ -23,7 +23,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"iterations": 250, "eval_every": 100}, "iterations = 250 must be a multiple of eval_every = 100"),
     ({"iterations": 200, "rewind": 300}, "rewind = 300 is not an iteration of the training: give 0 to 200"),
     ({"arm": "reinit"}, "arm = 'reinit' needs a round of at least 1"),
-    ({"dataset": "foo"}, "dataset = 'foo' does not exist; allowed: mnist, cifar10, digits, digits32"),
+    ({"dataset": "foo"}, "dataset = 'foo' does not exist; allowed: mnist, cifar10, digits, digits16, digits32"),
     ({"lr": -1}, "lr = -1.0 is not allowed: give a positive number"),
     ({"lr": 0}, "lr = 0.0 is not allowed: give a positive number"),
     ({"weight_decay": -1}, "weight_decay = -1.0 must not be negative"),

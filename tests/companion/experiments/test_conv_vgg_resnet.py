@@ -123,7 +123,7 @@ def test_recipes_are_the_papers():
 @pytest.mark.parametrize("profile", catalogue.PROFILES)
 def test_every_row_can_be_trained(figure, profile):
     rows = catalogue.rows(figure, profile)
-    assert {s.dataset for s in rows} == {"digits32" if profile == "quick" else "cifar10"}
+    assert {s.dataset for s in rows} == {"digits16" if profile == "quick" else "cifar10"}
     for s in rows:
         assert s.warmup <= s.iterations and all(0 < d < s.iterations for d in s.lr_drops) and s.weight_decay <= 1e-4
     one = {replace(s, trial=0, replicate=0, round=min(s.round, 1), arm="ticket") for s in rows}
@@ -136,9 +136,9 @@ def test_every_row_can_be_trained(figure, profile):
 
 def test_the_data_that_come_along_take_the_place_of_either():
     assert {s.dataset for s in catalogue.rows("iclr-fig05", "quick", dataset="cifar10")} == {"cifar10"}
-    assert {s.dataset for s in catalogue.rows("iclr-fig05", "paper", dataset="digits")} == {"digits32"}
+    assert {s.dataset for s in catalogue.rows("iclr-fig05", "paper", dataset="digits")} == {"digits16"}
     page = Study(notebook="iclr_e_random_sparsity", profile="quick", dataset="digits")
-    assert (page.on, page.data("iclr-fig14-conv"), page.option) == ("digits", "digits32", "digits")
+    assert (page.on, page.data("iclr-fig14-conv"), page.option) == ("digits", "digits16", "digits")
     page = Study(notebook="iclr_3_conv")
     assert (page.on, page.option) == ("cifar10", "own")
 

@@ -327,19 +327,18 @@ def trained_plainly(file: Path, iterations: int) -> tuple[float, dict[str, int]]
     return float(right.float().mean()), alive
 
 
-@pytest.mark.parametrize("iterations", [2_000, pytest.param(50_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("iterations", [2_000, pytest.param(10_000, marks=pytest.mark.slow)])
 @pytest.mark.timeout(3600)
 def test_five_lines_of_pytorch_train_to_the_stored_accuracy(iterations: int, mnist_dir: Path, tmp_path: Path) -> None:
     """To what is stored at that iteration, within four standard errors of two accuracies on 10,000 images (`audit`'s
-    bound): batches come in another order."""
+    bound): batches come in another order. After 10,000 of 50,000 iterations the curve is flat."""
     made, file = published_ticket(tmp_path)
     spec = made.network.spec
     curve = results.curves([spec], results.Published()).set_index("iteration")["test_correct"] / 10_000
     found, alive = trained_plainly(file, iterations)
     assert abs(found - curve[iterations]) <= allowed_difference(curve[iterations], 10_000)
     assert all(alive[n] <= made.network.masks[f"{n}.weight"].sum() for n in alive)
-    if iterations == 50_000:
-        assert curve[iterations] == float(made.facts["end_test"])
+    assert curve[spec.iterations] == float(made.facts["end_test"])
 
 
 def test_the_page_shows_these_lines() -> None:
