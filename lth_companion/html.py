@@ -27,6 +27,11 @@ def number(x: float, digits: int = 1) -> str:
     return signed(f"{x:.{digits}f}") if abs(x) < float("inf") else DASH  # NaN is not smaller than anything
 
 
+def joined(names: Sequence[str]) -> str:
+    """ "a, b and c" """
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
 def between(x: float, low: float, high: float, digits: int = 1) -> str:
     """ "38.1 (31.0 to 44.2)", without an interval where one trial gives none, or a dash where nothing was measured."""
     alone = number(x, digits)

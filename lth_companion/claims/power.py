@@ -108,7 +108,8 @@ def simulate(
     known = list(load() if claims is None else claims)
     ledgers, drawn = [], []
     for pool, figures in pools().items():
-        asked = resting_on(figures, known)
+        if not (asked := resting_on(figures, known)):
+            continue
         family = pd.DataFrame([vars(judge_one(bench, c)) for c in in_families(asked, known)])
         family = family.set_index("id", drop=False)[["id", "verdict", "reason", "effect", "p", "notebook", "paper"]]
         papers, trials = trials_of(bench, figures)

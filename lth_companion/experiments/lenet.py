@@ -18,6 +18,7 @@ V1_SCALE = Scale(rounds=21, percent_step=5.0)
 V1_TEN = replace(V1_SCALE, trials=10)  # v1 Figure 10 collects ten trials
 G_SHORT = replace(G, iterations=15_000)  # what results/ holds of Appendix G: every value, three trials, shorter
 V1_ONE = replace(V1_SCALE, replicates=1)
+V1_FIFTEEN = replace(V1_ONE, trials=15)  # three times the paper's trials
 V1_SHORT = replace(V1_SCALE, iterations=15_000, trials=3)  # the same of v1 section 6
 ONE_REDRAW = Scale(replicates=1)  # what results/ holds: the paper's scale, one redraw of each control instead of three
 SGD: dict[str, Any] = dict(optimizer="sgd", lr=0.8)  # ICLR Appendix F's other optimizer
@@ -27,6 +28,8 @@ TWENTY = Scale(trials=20, replicates=1)  # four times the papers' trials, to see
 BEYOND = Scale(trials=3, replicates=1)  # the same for what goes past the papers
 RATES = Scale(trials=3, replicates=1, iterations=15_000)  # as results/ holds Appendix G, whose tickets are among them
 FIRST = Scale(trials=3, rounds=12, iterations=10_000, percent_step=12.5)  # what results/ holds until more is measured
+
+MORE, V1_MORE = "beyond-trials", "beyond-v1-trials"  # figures that are further trials of others
 
 # Minutes on two cores, on MNIST where it lies at hand and else on scikit-learn's digits: shapes, not numbers.
 QUICK = Scale(iterations=2_000, trials=2, replicates=1, rounds=12, percent_step=25)
@@ -50,9 +53,9 @@ def figures() -> list[Figure]:
                lambda s: iterative(s) + iterative(replace(s, replicates=2), ("random_sparsity",))),
         Figure("iclr-fig03", "iclr_2_lenet", "LeNet test accuracy over training",
                lambda s: iterative(s, rounds=[r for r in (3, 7, 12, 15, 18) if r <= s.rounds])
-               + iterative(s, ("reinit",), rounds=(3, 7)), further="beyond-trials"),
+               + iterative(s, ("reinit",), rounds=(3, 7)), further=MORE),
         Figure("iclr-fig04", "iclr_2_lenet", "LeNet early stopping and accuracy, iterative pruning (panels a, b)",
-               lambda s: iterative(s, both), further="beyond-trials"),
+               lambda s: iterative(s, both), further=MORE),
         Figure("iclr-fig04c", "iclr_2_lenet", "LeNet early stopping and accuracy, one-shot beside iterative pruning",
                lambda s: iterative(s) + one_shot(s, both), published=ONE_REDRAW),
         Figure("iclr-fig09", "iclr_b_iterative_strategies", "Resetting against continued training",
@@ -120,18 +123,18 @@ def figures() -> list[Figure]:
                quick=QUICK_G, quick_rows=sweep("arch", ("lenet-100-34", "lenet-300-100", "lenet-500-167"))),
         Figure("v1-fig03", "v1_3_mnist_oneshot", "Test accuracy over training, one-shot tickets",
                lambda s: named_levels(s, **V1), V1_SCALE,
-               quick=QUICK_V1, quick_rows=lambda s: one_shot(s, percents=QUICK_PERCENTS, **V1)),
+               further=V1_MORE, quick=QUICK_V1, quick_rows=lambda s: one_shot(s, percents=QUICK_PERCENTS, **V1)),
         Figure("v1-fig04", "v1_3_mnist_oneshot", "Tickets against reinitialised copies over training",
-               lambda s: one_shot(s, both, percents=(25, 65), **V1), V1_SCALE,
+               lambda s: one_shot(s, both, percents=(25, 65), **V1), V1_SCALE, further=V1_MORE,
                quick=QUICK_V1),
         Figure("v1-fig05", "v1_3_mnist_oneshot", "Convergence and accuracy against size, one-shot",
-               lambda s: named_levels(s, both, **V1), V1_SCALE,
+               lambda s: named_levels(s, both, **V1), V1_SCALE, further=V1_MORE,
                quick=QUICK_V1, quick_rows=lambda s: one_shot(s, both, percents=QUICK_PERCENTS, **V1)),
         Figure("v1-fig06", "v1_3_mnist_oneshot", "One-shot tickets against both controls",
-               lambda s: named_levels(s, controls, **V1), V1_SCALE,
+               lambda s: named_levels(s, controls, **V1), V1_SCALE, further=V1_MORE,
                quick=QUICK_V1, quick_rows=lambda s: one_shot(s, controls, percents=QUICK_PERCENTS, **V1)),
         Figure("v1-fig07", "v1_4_mnist_iterative", "One-shot against iterative pruning",
-               lambda s: iterative(s, **V1) + named_levels(s, **V1), V1_SCALE,
+               lambda s: iterative(s, **V1) + named_levels(s, **V1), V1_SCALE, further=V1_MORE,
                quick=QUICK_V1, quick_rows=lambda s: iterative(s, **V1) + one_shot(s, percents=QUICK_PERCENTS, **V1)),
         Figure("v1-fig08", "v1_4_mnist_iterative", "Iterative tickets against both controls",
                lambda s: iterative(s, controls, **V1) + named_levels(s, **V1), V1_SCALE, published=V1_ONE,
@@ -169,8 +172,11 @@ def figures() -> list[Figure]:
         Figure("beyond-rates-controls", "beyond_rates", "Three controls at nine pruning rates, one-shot and iterative",
                every_rate, published=RATES, quick=QUICK_G,
                quick_rows=lambda s: every_rate(s, ("ticket", "reinit"), rates=(20, 50, 80), down_to=0.05)),
-        Figure("beyond-trials", "beyond_trials", "Tickets and one redraw of each, in more trials",
+        Figure(MORE, "beyond_trials", "Tickets and one redraw of each, in more trials",
                lambda s: iterative(s, both), TWENTY),
+        Figure(V1_MORE, "beyond_trials", "Version 1's tickets and one redraw of each, in more trials",
+               lambda s: iterative(s, **V1) + named_levels(s, controls, **V1), V1_FIFTEEN, quick=QUICK_V1,
+               quick_rows=lambda s: one_shot(s, controls, percents=QUICK_PERCENTS, **V1) + iterative(s, **V1)),
         Figure("beyond-rescale", "beyond_commentaries", "Initial weights enlarged for the smaller layers",
                lambda s: iterative(s, both) + iterative(s, both, rounds=some_rounds(s), each={"rescale": 0.5})),
         Figure("beyond-signs", "beyond_commentaries", "Signs and magnitudes of a ticket's initial weights",

@@ -44,11 +44,6 @@ def last(rounds: pd.DataFrame, name: str) -> pd.DataFrame:
     return own[own["round"] == own["round"].max()]
 
 
-def listed(names: list[str]) -> str:
-    """ "a, b and c" """
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
 # --- What differs from the method: each a question to the facts of one library ---------------------------------------
 
 
@@ -154,14 +149,14 @@ def lead() -> Markdown:
         "not": "weights were not always put back",
         "whole": "no weight was pruned",
     }
-    parts = [f"with {listed(groups[key])} {words}" for key, words in said.items() if key in groups]
+    parts = [f"with {html.joined(groups[key])} {words}" for key, words in said.items() if key in groups]
     total = sum(map(len, groups.values()))
     moving = [
         f"**{shown(n)}**"
         for n in map(str, found.index)
         if not n.startswith(OURS) and pruned_move(of(rounds, n), rounds)
     ]
-    more = f" With {listed(moving)} pruned weights move in training." if moving else ""
+    more = f" With {html.joined(moving)} pruned weights move in training." if moving else ""
     return Markdown(
         f"**Which libraries find winning tickets?** Of {total} ways to ask for them, {'; '.join(parts)}.{more}"
     )

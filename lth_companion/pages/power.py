@@ -19,14 +19,13 @@ from lth_companion.claims.power import Power
 from lth_companion.claims.verdict_rule import CONTRADICTED, REPRODUCED, UNDECIDED
 from lth_companion.claims.verdicts import ledger
 from lth_companion.html import signed
-from lth_companion.pages.libraries import listed
 from lth_companion.pages.status import numbered
 from lth_companion.pages.words import ended
 from lth_core import plot
 from lth_core.plot import Html
 from lth_core.untrusted_text import shown
 
-ICLR = "beyond-trials"  # the further trials of ICLR Figures 3 and 4
+ICLR, V1 = "beyond-trials", "beyond-v1-trials"  # the further trials of ICLR Figures 3 and 4, of v1 Figures 3 to 7
 OFTEN, SELDOM = 0.8, 0.2  # of draws: the power usually asked of an experiment, and its mirror
 WORDS = {3: "three", 5: "five", 10: "ten", 15: "fifteen", 20: "twenty"}
 ANSWERS = (REPRODUCED, CONTRADICTED)
@@ -77,7 +76,7 @@ def told(pool: str = ICLR) -> Told | None:
 def _figures(names: list[str]) -> str:
     """ "the paper's Figures 3 and 4"."""
     whose = "version 1's" if all(name.startswith("v1") for name in names) else "the paper's"
-    return f"{whose} Figure{'s' * (len(names) > 1)} {listed([numbered(name) for name in names])}"
+    return f"{whose} Figure{'s' * (len(names) > 1)} {html.joined([numbered(name) for name in names])}"
 
 
 def result(this: Told | None) -> Markdown:

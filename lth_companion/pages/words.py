@@ -188,9 +188,9 @@ def trials(study: Study, found: pd.DataFrame) -> Markdown | None:
     if study.profile != "published" or judged_on <= max(more.values(), default=0):
         return None
     papers = max(more.values())
-    which = " and ".join(status.numbered(f) for f in more)
+    which = f"Figure{'s' * (len(more) > 1)} {html.joined([status.numbered(f) for f in more])}"
     return Markdown(
-        f"The figures above draw the paper's {papers} trials. Sentences on Figures {which} are judged on all "
+        f"The figures above draw the paper's {papers} trials. Sentences on {which} are judged on all "
         f"{judged_on} that are measured: [what {papers} alone could decide](beyond_trials.html)."
     )
 
