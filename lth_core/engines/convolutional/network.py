@@ -16,6 +16,7 @@ from lth_core.engines.convolutional.plan import (
     NONE,
     Floats,
     Maps,
+    Stage,
     entries,
     flat,
     inputs_of,
@@ -24,19 +25,19 @@ from lth_core.engines.convolutional.plan import (
     walks,
 )
 from lth_core.engines.convolutional.pooling import activate, from_units, pool, to_units, unpool
+from lth_core.engines.convolutional.room import on_shared_maps
 from lth_core.engines.convolutional.vectors import IMAGES, RAW, SUMS, TILE, zeros
 from lth_core.engines.sparse.kernels import CLASSES, LANES, Rule, loss_gradient, score
 from lth_core.models import Layer, Masks, Parameters
 
 NOTHING = np.zeros(0, np.int64)
-PIECE = 48  # images of an evaluation's piece at most: fewer maps, of which more stay in the caches
 
 
 class Convolutional:
     """A network of convolutions and fully connected layers, its optimizer's state, and room for a batch.
 
     - `table`: its layers; `side`: width of its images, which must be even after every stride and pool
-    - `batch`: images of a step, and at most of an evaluation's piece
+    - `batch`: images of a step
     - `dropout`: share of hidden fully connected units that a step drops, drawn with the key `dropped`
     """
 
@@ -58,6 +59,7 @@ class Convolutional:
         self.walks = walks(table, masks, side)
         self.memory = flat(entries(table, self.walks, weights, masks), adam)
         self.stages, self.last = stages(self.walks, self.memory, weights, groups)
+        self.evaluating = on_shared_maps(self.stages, self.last)
         self.x = self.stages[0].maps.source.z
         self._make_room(groups)
         self.fully = [self._fully(layer) for layer in table if len(layer.shape) == 2]
@@ -119,7 +121,8 @@ class Convolutional:
         """Leave in `memory.g` the gradient of the mean cross-entropy of a batch."""
         n = len(index)
         lay(pixels, index, value, draws, self.stages[0].maps.channels, self.stages[0].maps.side, self.x)
-        self._forward(n, True, iteration)
+        self._convolve(self.stages, self.last, n, True)
+        self._classify(n, True, iteration)
         for block in range(-(-n // LANES)):
             part = slice(block * CLASSES * LANES, (block + 1) * CLASSES * LANES)
             some = labels[block * LANES : (block + 1) * LANES]
@@ -136,20 +139,20 @@ class Convolutional:
                 if n.layer.norm:
                     scale, shift = stage.arrays["scale"][n.part], stage.arrays["shift"][n.part]
                     norm.freeze(n.gain, n.bias, *n.running, scale, shift)
-        piece = max(IMAGES, min(self.batch // IMAGES * IMAGES, PIECE))
-        for begin in range(0, len(index), piece):
-            some = index[begin : begin + piece]
-            lay(pixels, some, value, NOTHING, self.stages[0].maps.channels, self.stages[0].maps.side, self.x)
-            self._forward(len(some), False, 0)
-            for block in range(-(-len(some) // LANES)):
-                answers = labels[some[block * LANES : (block + 1) * LANES]]
-                logits = self.logits[block * CLASSES * LANES : (block + 1) * CLASSES * LANES]
-                block_loss, block_right = score(logits, answers, self.top, self.e, self.norm)
-                loss, right = loss + block_loss, right + block_right
+        for begin in range(0, len(index), LANES):
+            some = index[begin : begin + LANES]
+            for first in range(0, len(some), IMAGES):
+                group = some[first : first + IMAGES]
+                lay(pixels, group, value, NOTHING, self.stages[0].maps.channels, self.stages[0].maps.side, self.x)
+                self._convolve(*self.evaluating, len(group), False, first // IMAGES)
+            self._classify(len(some), False)
+            block_loss, block_right = score(self.logits, labels[some], self.top, self.e, self.norm)
+            loss, right = loss + block_loss, right + block_right
         return np.float32(loss / len(index)), int(right)
 
-    def _forward(self, n: int, training: bool, iteration: int) -> None:
-        for i, stage in enumerate(self.stages):
+    def _convolve(self, convs: Sequence[Stage], last: Maps, n: int, training: bool, first: int = 0) -> None:
+        """From the images in `x` to the units of the first fully connected layer, the `first` group's and others."""
+        for i, stage in enumerate(convs):
             layer, a = stage.walk.layer, stage.arrays
             walk = convolve if stage.side % TILE == 0 else convolve_narrow
             count = training and layer.norm
@@ -162,17 +165,20 @@ class Convolutional:
                     made = (a[name][part] for name in ("scale", "shift", "mul", "sub"))
                     norm.normalize(some, n * stage.side**2, x.gain, x.bias, *x.running, *made)
             if layer.pool == "max":
-                h = self._maps_behind(i).source.h
+                h = (convs[i + 1].maps if i + 1 < len(convs) else last).source.h
                 pool(stage.z, layer.shape[0], stage.side, n, a["scale"], a["shift"], h)
-        last = self.last
         if last.source.kind != RAW:
             activate(last.source, last.channels, last.side, n)
         mean = self.walks[-1].layer.pool == "mean"
-        to_units(last.source.h, last.channels, last.side, n, mean, self.fully[0].x)
+        to_units(last.source.h, last.channels, last.side, n, mean, self.fully[0].x, first)
+
+    def _classify(self, n: int, training: bool, iteration: int = 0) -> None:
+        """From units to logits."""
+        blocks = self.blocks if training else 1
         for i, (own, index) in enumerate(zip(self.fully, self.hidden, strict=True)):
             final = i == len(self.fully) - 1
-            out = self.logits if final else self.fully[i + 1].x
-            own.forward(self.blocks, out)
+            out = self.logits if final else self.fully[i + 1].x[: blocks * own.units * LANES]
+            own.forward(blocks, out)
             if not final:
                 drops = NOTHING
                 if training and self.dropout:

@@ -109,13 +109,14 @@ def unpool(d, z, channels, side, images, scale, shift, mul, sub, out, lanes, sum
 
 
 @kernel
-def to_units(h, channels, side, images, mean, units):
-    """Maps as units: with `mean` one a channel, else `(channel, y, x)` in this order."""
+def to_units(h, channels, side, images, mean, units, first):
+    """Maps as units, the first group's as the `first` one: with `mean` one a channel, else `(channel, y, x)` in this
+    order."""
     z, area = zero(16), side * side
     count = channels if mean else channels * area
     share = spread(z, np.float32(1) / np.float32(area))
     for g in range((images + IMAGES - 1) // IMAGES):
-        base = g // GROUPS * count * LANES + g % GROUPS * IMAGES
+        base = (first + g) // GROUPS * count * LANES + (first + g) % GROUPS * IMAGES
         for c in range(channels):
             s = z
             for y in range(side):

@@ -202,6 +202,24 @@ def test_running_statistics_move_under_a_mask_and_evaluation_reads_them(noise):
     assert right == (logits.argmax(1) == labels).sum() == result.curves["test_correct"][-1]
 
 
+@pytest.mark.parametrize("arch", ["conv-2-16", "conv-6-16", "resnet-18-4", "vgg-19-4"])
+@pytest.mark.parametrize("density", [1.0, 0.2])
+def test_evaluation_forgets_its_maps_and_keeps_its_numbers(arch, density):
+    """Groups of images share a few arrays in turn: the same bits whatever room a step's batch has, and however often
+    and over how many images it is done."""
+    net, rng = network(arch, density), np.random.default_rng(1)
+    images = rng.integers(0, 256, (83, 3, 32, 32), np.uint8)  # one block of 64 and 19 more: a group, and a part of one
+    labels = rng.integers(0, 10, 83).astype(np.uint8)
+    parts = [engine.evaluate(arch, "digits32", net.weights, images[k], labels[k], VALUE, batch=b)
+             for b, k in ((3, slice(None)), (100, slice(None)), (16, slice(64)), (16, slice(64, None)))]  # fmt: skip
+    assert parts[0] == parts[1]
+    assert parts[0][1] == parts[2][1] + parts[3][1]
+    assert parts[0][0] == pytest.approx((64 * parts[2][0] + 19 * parts[3][0]) / 83, rel=1e-6)
+    weights = {name: torch.tensor(w)[None].double() for name, w in net.weights.items()}
+    (logits,) = forward(layers(arch, "digits32"), weights, torch.tensor(VALUE[images])[None].double())
+    assert parts[0][0] == pytest.approx(F.cross_entropy(logits, torch.tensor(labels).long()).item(), rel=1e-4)
+
+
 def test_a_layer_may_lose_all_its_weights(noise):
     net = network("resnet-18-4", 0.3)
     masks = {**net.masks, "stage1.block2.conv1.weight": np.zeros_like(net.masks["stage1.block2.conv1.weight"])}
