@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
+from accessible import violations
 from explored import alone
 from pages import served
 from waits import PATIENCE
@@ -67,6 +67,6 @@ def modelled(browser: Any, folder: Path, widget: Any) -> Iterator[Any]:
 
 def faultless(page: Any) -> None:
     """No fault that axe-core finds, and nothing wider than the page."""
-    found = Axe().run(page).response["violations"]
+    found = violations(page)
     assert not found, [(v["id"], v["nodes"][0]["html"]) for v in found]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -33,6 +33,7 @@ def parameters(path: Path) -> list[dict[str, Any]]:
 TRAINED = [p for p in ALL if set(NAMES) > UNUSED.get(p.stem, set())]
 OTHERS = {"performance", "beyond_libraries"}  # check their parameters, and train nothing
 STUDIES = [p for p in TRAINED if p.stem not in UNUSED and p.stem not in OTHERS]
+SEVERAL = {"iclr_2_lenet", "v1_3_mnist_oneshot", "beyond_rates"}  # live with the profile's trials, the others with one
 each = pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
 
 
@@ -189,6 +190,7 @@ def test_every_page_runs_live(path: Path, tmp_path: Path, live_store: Path) -> N
         "--log-output",
     ]
     command += ["-p", "dataset", "digits"] if path in STUDIES else []
+    command += ["-p", "trials", "1"] if path in STUDIES and path.stem not in SEVERAL else []
     env = {**os.environ, "LTH_STORE": str(live_store), "OMP_NUM_THREADS": "1"}  # another page may run beside
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=env)
     assert run.returncode == 0, run.stderr[-3000:]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from accessible import violations
 from explored import alone, packed, small
 from pages import Files, served
 from waits import PATIENCE, until
@@ -286,7 +286,7 @@ def test_sliders_and_curves_share_one_screen(
     boxes = [tab.page.locator(s).bounding_box() for s in (".sliders", ".charts > .chart >> nth=0")]
     assert max(b["y"] + b["height"] for b in boxes) - boxes[0]["y"] < 0.7 * height
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
-    found = Axe().run(tab.page).response["violations"]
+    found = violations(tab.page)
     assert not found, found
     slider = tab.page.locator("input[type=range]").last
     before = slider.get_attribute("aria-valuetext")
