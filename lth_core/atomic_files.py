@@ -69,7 +69,8 @@ def replaced(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch(name: str) -> Iterator[Path]:
-    """A folder for what is not kept, gone when the block ends; of a killed process the next one removes it."""
+    """A folder for what is not kept, gone when the block ends; of a killed process the next one removes it. Blocks
+    within blocks have other names."""
     host, every = os.uname().nodename, Path(tempfile.gettempdir())
     for leftover in every.glob(f"{name}.{_literal(host)}.*"):
         if not alive(leftover.name.split(".")[-2]):

@@ -76,7 +76,7 @@ def layers(arch: str, dataset: str = "mnist") -> tuple[Layer, ...]:
         widths = [int(np.prod(shape)), *map(int, arch.split("-")[1:])]
         hidden = [Layer(f"fc{i}", "fc", (b, a)) for i, (a, b) in enumerate(pairwise(widths), 1)]
         return (*hidden, Layer("out", "out", (CLASSES, widths[-1])))
-    if match := re.fullmatch(r"conv-([246])(?:-([1-9]\d*))?", arch):
+    if match := re.fullmatch(r"conv-(2|4|6)(?:(?<=6)-([1-9]\d*))?", arch):
         return _conv(int(match[1]), int(match[2] or 256), _images(arch, dataset))
     if match := re.fullmatch(r"(resnet-18|vgg-19)(?:-([1-9]\d*))?", arch):
         make, width = (_resnet, 16) if match[1] == "resnet-18" else (_vgg, 64)

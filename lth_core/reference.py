@@ -4,7 +4,8 @@ python -m lth_core.reference TABLE.csv    exit 1 where they differ
 
 TABLE.csv has one row a network: arm ("ticket" or "reinit"), round (cuts of 20%), trial, and any of the columns
 stop_iteration, stop_test, end_test (accuracies as fractions). Its mean over trials agrees when it is no further from
-ours than `tolerance`: the distance between our smallest and largest trial. `reference_make` makes the curves.
+ours than `tolerance`: the distance between our smallest and largest trial. `lth_companion.share.reference` makes the
+curves.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
         raise UsageError(f"the table has none of the columns {', '.join(COLUMNS)}: give at least one.")
     table = table.assign(**{c: _numbers(table[c]) for c in columns})
     rows = []
-    for level in read()[0].to_dict("records"):
+    levels = read()[0]
+    for level in levels.to_dict("records"):
         theirs = table[(table["arm"] == level["arm"]) & (table["round"] == level["round"])]
         for column in columns:
             x, ours = theirs.groupby("trial")[column].mean().dropna(), level[column]
@@ -54,6 +56,11 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
                 near = abs(float(x.mean()) - ours["mean"]) <= ours["tolerance"] + 1e-9
                 rows.append({"arm": level["arm"], "round": level["round"], "column": column, "theirs": float(x.mean()),
                              "ours": ours["mean"], "tolerance": ours["tolerance"], "agrees": bool(near)})  # fmt: skip
+    if not rows:
+        raise UsageError(
+            f"the table has no number at any level of the reference: arms {', '.join(levels['arm'].unique())}, "
+            f"rounds {', '.join(map(str, sorted(levels['round'].unique())))}."
+        )
     return pd.DataFrame(rows, columns=["arm", "round", "column", "theirs", "ours", "tolerance", "agrees"])
 
 

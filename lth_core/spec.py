@@ -56,7 +56,7 @@ class Spec:
     arch: str = "lenet-300-100"
     init: str = "glorot"  # Gaussian Glorot (ICLR) or normal(0, init_sd) redrawn beyond 2 sd (v1)
     init_sd: float = 0.0  # used by init="truncated" only
-    rescale: float = 0.0  # a layer's starting weights times density**-rescale (0 in both papers; see arms.start)
+    rescale: float = 0.0  # a layer's starting weights times density**-rescale (0 in both papers; see starts.start)
     dropout: float = 0.0
     optimizer: str = "adam"
     lr: float = 1.2e-3
@@ -107,6 +107,8 @@ class Spec:
                 raise UsageError(f"{name} = {value} must be at least 1.")
             if name in COUNTS and value < 0:
                 raise UsageError(f"{name} = {value} must not be negative.")
+        if any(at < 0 for at in self.lr_drops):
+            raise UsageError(f"lr_drops = {self.lr_drops} must not be negative: give iterations.")
         if self.lr <= 0:
             raise UsageError(f"lr = {self.lr} is not allowed: give a positive number, such as 0.0012.")
         if self.init == "truncated" and self.init_sd <= 0:

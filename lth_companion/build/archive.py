@@ -31,8 +31,9 @@ TREE = ("content", "binder")  # what NeuroLibre asks for
 
 def committed(root: Path) -> dict[str, bytes]:
     """All files of the current commit by name, whatever the working tree holds."""
-    git = subprocess.run(["git", "archive", "--format=tar", "HEAD"], cwd=root, capture_output=True)
-    if git.returncode:
+    command = ["git", "archive", "--format=tar", "HEAD"]
+    git = subprocess.run(command, cwd=root, capture_output=True) if shutil.which("git") else None
+    if git is None or git.returncode:
         raise UsageError(f"{root} is no git checkout with a commit: an archive is made of what is committed.")
     with tarfile.open(fileobj=io.BytesIO(git.stdout)) as tar:
         return {member.name: file.read() for member in tar if (file := tar.extractfile(member))}

@@ -56,7 +56,8 @@ def _sum(path: Path, changed: int, size: int) -> bytes:
 
 def measured(root: Path) -> list[Path]:
     """What every page may read besides code: measurements, and which libraries are installed."""
-    results = [p for p in (root / "results").rglob("*") if p.is_file() and p.name != ".lock"]
+    folder = Path(os.environ.get("LTH_RESULTS") or root / "results")
+    results = [p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"]
     return [*results, root / "requirements.lock"]
 
 

@@ -38,10 +38,14 @@ def show(html: Path, port: int, build: Callable[[], bool]) -> bool:
     there = (html / "index.html").exists()
     address = f"http://{server.server_address[0]!s}:{server.server_port}"
     print(f"{address} {'shows the book as it is' if there else 'will show the book'}; building", flush=True)
-    built = build()
+    built = False
     try:
+        built = build()
         while there or built:
             time.sleep(3600)
     except KeyboardInterrupt:
+        pass
+    finally:
         server.shutdown()
+        server.server_close()
     return built

@@ -25,8 +25,6 @@ from lth_core.spec import Spec
 NAN = float("nan")
 Read = Callable[[Masks, Parameters, Parameters], float]  # masks, initial weights, trained ones (none in `chains`)
 
-OfMasks = Callable[[Masks], float]
-
 
 @lru_cache(maxsize=32)
 def _order(unpruned: Spec, layer: str) -> NDArray[np.intp]:

@@ -16,7 +16,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lth_companion.claims.statements import Part, columns_of
-from lth_companion.experiments.xor_counts import TIE
 from lth_core.levels import with_depth
 from lth_core.networks import Networks
 
@@ -118,6 +117,3 @@ def changed(part: Part, reading: Reading) -> Part:
     """A test under a reading: with the arguments that it changes, where the test has them."""
     touched = part.test.startswith("xor") and part.arguments.get("success") == "right"
     return part._replace(arguments={**part.arguments, **reading.arguments}) if touched else part
-
-
-assert TIE > 0

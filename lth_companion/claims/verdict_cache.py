@@ -19,6 +19,7 @@ import pandas as pd
 from lth_companion import ROOT
 from lth_companion.claims.statements import Finding
 from lth_companion.imported_files import Code
+from lth_core import results
 from lth_core.atomic_files import replaced, write
 
 FILE = ROOT / "_build" / "verdicts.json"
@@ -26,12 +27,14 @@ COMPUTE = ("numpy", "pandas", "scipy", "pyarrow", "PyYAML")
 
 
 def made_from(root: Path = ROOT) -> str:
-    """What decides the verdicts: SHA-256 of code, claims, measurements and libraries, by name and content."""
+    """What decides the verdicts: SHA-256 of code, claims, measurements (those that are read: see `results.HERE`) and
+    libraries, by name and content."""
     code = Code(root, ("lth_core", "lth_companion")).files
-    tables = sorted(p for p in (root / "results").rglob("*") if p.is_file() and p.name != ".lock")
+    where = results.HERE if root == ROOT else root / "results"
+    tables = sorted(p for p in where.rglob("*") if p.is_file() and p.name != ".lock")
     total = hashlib.sha256(json.dumps([sys.version, *map(version, COMPUTE)]).encode())
-    for path in (*code, *tables):
-        total.update(f"\0{path.relative_to(root)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    for base, path in [*((root, p) for p in code), *((where, p) for p in tables)]:
+        total.update(f"\0{path.relative_to(base)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
 
 

@@ -49,8 +49,9 @@ class Tried:
 
     @property
     def p(self) -> float:
-        """Two-sided p of the answer; of an undecided one that of the answer it is nearer to."""
-        if self.whole is None or self.lacking:
+        """Two-sided p of the answer; of an undecided one that of the answer it is nearer to. NaN where none asks for an
+        interval, and where networks are lacking that could still turn it."""
+        if self.whole is None or (self.lacking and self.whole.word != FAILS):
             return np.nan
         nearer = float(np.fmin(self.whole.p_holds, self.whole.p_fails))
         error = {HOLDS: self.whole.p_holds, FAILS: self.whole.p_fails}.get(self.whole.word, nearer)
@@ -59,7 +60,7 @@ class Tried:
 
 def error_of(tried: Sequence[Tried]) -> float:
     """Two-sided p of a claim's answer, all its tests and readings together; NaN where none asks for an interval."""
-    return float(np.max([t.p for t in tried]))
+    return max((t.p for t in tried if np.isfinite(t.p)), default=np.nan)
 
 
 def reasons(lacking: dict[str, str]) -> str:
@@ -93,9 +94,12 @@ def undecided(tried: Tried) -> str:
     few = [f.n for f in tried.found.values() if f.word == "undecided" and np.isnan(f.low) and np.isnan(f.p_holds)]
     if few and min(few) < 3:
         return f"{'one trial has' if min(few) == 1 else 'two trials have'} no interval"
-    holds = sum(f.word == HOLDS for f in tried.found.values())
-    whole = "" if len(tried.found) == 1 else f"{holds} of its {len(tried.found)} parts hold; of the others "
-    return f"{whole}the interval leaves both answers open"
+    holds, parts = sum(f.word == HOLDS for f in tried.found.values()), len(tried.found)
+    if parts == 1:
+        return "the interval leaves both answers open"
+    if not holds:
+        return f"none of its {parts} parts is decided: their intervals leave both answers open"
+    return f"{holds} of its {parts} parts hold{'s' * (holds == 1)}; for the rest the interval leaves both answers open"
 
 
 def findings(tried: Tried) -> tuple[Finding, Finding | None]:

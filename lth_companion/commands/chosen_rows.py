@@ -50,6 +50,7 @@ def chosen(args: argparse.Namespace, source: results.Source) -> list[Spec]:
             profile = args.profile if args.from_store else "published"
             rows = catalogue.rows(name, profile, trials=args.trials, seed=args.seed, dataset=args.dataset)
             specs += [s for s in rows if key_of(s) in keys]
+    specs = list(dict.fromkeys(specs))
     if not specs:
         raise UsageError(f"nothing measured matches {', '.join(args.figures)}: see `python -m lth_core status`.")
     if args.sample < 0:

@@ -135,7 +135,7 @@ def precisions(nets: Iterable[Net], *names: str) -> Rows:
 
 def figures() -> list[Figure]:
     """Figures of ICLR sections 3 and 4 and Appendices B, D, E, H, I. Where LeNet's part of a figure is declared in
-    `paper`, the rest has an id with the network's name."""
+    `lenet`, the rest has an id with the network's name."""
     return [*_conv(), *_dropout(), *_deep(), *_random(), *_appendix_h(), *_appendix_i()]
 
 

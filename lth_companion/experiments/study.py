@@ -82,7 +82,7 @@ class Study:
         return [f for f in catalogue.FIGURES.values() if f.notebook == self.notebook]
 
     def _asked(self, figure: catalogue.Figure | None = None) -> str:
-        """`dataset` for `paper`; "auto" is what the profile says, in profile quick only where it is at hand."""
+        """`dataset` for `catalogue`; "auto" is what the profile says, in profile quick only where it is at hand."""
         if self.dataset != "auto":
             return self.dataset
         own = catalogue.scale_of(figure, self.profile).dataset if figure else "mnist"
@@ -91,7 +91,7 @@ class Study:
 
     @property
     def option(self) -> str:
-        """`dataset` as `paper` and `claims` take it."""
+        """`dataset` as `catalogue` and `claims` take it."""
         return self._asked(self._figures[0] if self._figures else None)
 
     def data(self, figure: str) -> str:
@@ -167,4 +167,4 @@ class Study:
     @property
     def command(self) -> str:
         """The line that trains this section at the paper's scale and draws it."""
-        return f"papermill notebooks/{self.notebook}.ipynb out.ipynb -p profile paper -p device cuda"
+        return f"papermill notebooks/{self.notebook}.ipynb out.ipynb -p profile paper"

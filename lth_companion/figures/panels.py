@@ -1,7 +1,7 @@
 """Figures of a section in one call each: lines against size, curves over training, gaps between arms.
 
 Each takes the figure's id and says what to draw as queries (`levels.select`): label → (look, fields). The words after
-these are those of a `sheet.View`. Where networks lack, the box of `captions.measured` says so.
+these are those of a `figure_sheet.View`. Where networks lack, the box of `captions.measured` says so.
 """
 
 from __future__ import annotations

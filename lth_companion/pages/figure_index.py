@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
 from lth_companion.experiments import catalogue
 from lth_core import results
+from lth_core.spec import Spec
 from lth_core.store.cell import key_of
 
 PAPERS = {"iclr": "ICLR 2019", "v1": "arXiv 2018 (v1)"}
@@ -25,6 +27,10 @@ ICLR_PAGES = (
     30, 32, 34, 35, 37, 38, 41, 41, 41, 41, 42, 42, 42, 42,
 )  # fmt: skip
 MEASURED, PART, NOT = "measured", "part measured", "not measured"
+SETTING = (
+    "dataset", "arch", "optimizer", "lr", "dropout", "init", "init_sd", "scope", "search", "criterion", "arm", "sigma",
+    "rescale",
+)  # fmt: skip
 
 
 def number(figure: str) -> tuple[str, int] | None:
@@ -58,11 +64,24 @@ def _published() -> tuple[results.Published, frozenset[str]]:
     return source, frozenset(source.cells["key"])
 
 
-def status(figures: Iterable[str]) -> str:
-    """Whether all, some or none of these figures are measured: all of a figure's published rows are there."""
+@cache
+def _status(figure: str) -> str:
     source, have = _published()
-    there = [all(key_of(s) in have for s in results.possible(catalogue.rows(f, "published"), source)) for f in figures]
-    return MEASURED if all(there) else PART if any(there) else NOT
+    shown = catalogue.rows(figure, "published")
+    if any(key_of(s) not in have for s in results.possible(shown, source)):
+        return NOT
+    return MEASURED if settings(shown) >= settings(catalogue.rows(figure)) else PART
+
+
+def settings(rows: Iterable[Spec]) -> set[tuple[Any, ...]]:
+    """The different networks and settings among rows, without what a scale decides: iterations, rounds, trials."""
+    return {tuple(getattr(row, name) for name in SETTING) for row in rows}
+
+
+def status(figures: Iterable[str]) -> str:
+    """Whether figures are measured: their published networks are there, in all of the paper's settings or in some."""
+    found = set(map(_status, figures))
+    return found.pop() if len(found) == 1 else PART
 
 
 def markdown() -> str:

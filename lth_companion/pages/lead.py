@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 from IPython.display import Markdown
 
-from lth_companion.claims import verdicts as claims
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.study import Study
 from lth_companion.experiments.xor_page import Page
@@ -42,14 +41,12 @@ def counts(study: Study, found: pd.DataFrame) -> Markdown | None:
         return None
     if study.notebook in catalogue.NOTEBOOKS:
         return words.claims_of(study, found)
-    fared = found["verdict"].value_counts()  # XOR has no rows of a table, and no scale but its own
-    said = ", ".join(f"{fared[v]} {v}" for v in claims.VERDICTS if v in fared)
-    return Markdown(f"**{len(found)} claims about trained networks are tested below:** {said}.")
+    return Markdown(words.fared(found, "XOR networks"))  # which have no rows of a table, and no scale but their own
 
 
 def figure(study: Study, name: str, column: str, lines: Lines, *, caption: str, **more: Any) -> Html:
     """The key figure: one panel of a figure that the page shows in full further down; nothing while it is not
-    measured. `more`: words of a `sheet.View`."""
+    measured. `more`: words of a `figure_sheet.View`."""
     if study.lacking(name):
         return Html("", "key")
     alt = f"{AXES[column].capitalize()} against {X[more.get('x', 'density')]}, {', '.join(lines)}."

@@ -13,9 +13,9 @@ import pandas as pd
 
 from lth_companion import ROOT
 from lth_companion.experiments import catalogue
+from lth_companion.pages import figure_index
 from lth_core import results
 from lth_core.atomic_files import replaced
-from lth_core.store.cell import key_of
 from lth_core.untrusted_text import code, shown
 
 TIMES = "_build/executed.json"  # notebook -> seconds, when: written as notebooks are executed
@@ -66,15 +66,15 @@ def versions() -> str:
 
 def sections() -> str:
     """Which figures of each page are measured and which are waiting, as numbered in the papers (Markdown)."""
-    source = results.Published()
-    have = set(source.cells["key"])
-    lines = ["| Page | Measured | Waiting |", "|---|---|---|", "| {doc}`v1_2_xor` | 1, 2, live in each build | |"]
+    lines = ["| Page | Measured | Waiting |", "|---|---|---|", "| {doc}`v1_2_xor` | 1, 2 (trained in each build) | |"]
     for page in catalogue.NOTEBOOKS:
-        parts: dict[bool, list[str]] = {True: [], False: []}
+        there: list[str] = []
+        waiting: list[str] = []
         for figure in catalogue.figures_of(page):
-            rows = results.possible(catalogue.rows(figure.id, "published"), source)
-            parts[all(key_of(s) in have for s in rows)].append(numbered(figure.id))
-        lines.append(f"| {{doc}}`{page}` | {', '.join(parts[True]) or '–'} | {', '.join(parts[False])} |")
+            how = figure_index.status([figure.id])
+            name = numbered(figure.id) + (" (part)" if how == figure_index.PART else "")
+            (waiting if how == figure_index.NOT else there).append(name)
+        lines.append(f"| {{doc}}`{page}` | {', '.join(there) or '–'} | {', '.join(waiting)} |")
     return "\n".join(lines)
 
 

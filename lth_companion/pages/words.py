@@ -26,6 +26,8 @@ from lth_core.plot import Html
 from lth_core.results import Published
 from lth_core.untrusted_text import shown
 
+WORDS = {(claims.DEPENDS, True): "depend on the reading"}  # verdicts of several claims that have another form
+
 
 def verdicts(study: Study) -> pd.DataFrame:
     """One row a claim of this section, judged on this page's networks (columns: see `claims.Verdict`).
@@ -70,7 +72,7 @@ def shapes(found: pd.DataFrame, *, caption: str) -> Html:
     """The claims without a number (orders, rises and falls): what is printed, the measured effect, the verdict."""
     listed = found[found["number"].isna() & (found["verdict"] != claims.CANNOT)]
     rows = [
-        (shown(r.statement), shown(r.says), shown(signed(statements.measured(r))) or html.DASH, ended(r))
+        (shown(r.statement), shown(r.says), shown(signed(_measured(r))) or html.DASH, ended(r))
         for r in listed.itertuples()
     ]
     head = ("claim", "printed", "measured", "verdict")
@@ -78,8 +80,14 @@ def shapes(found: pd.DataFrame, *, caption: str) -> Html:
     waiting = bool((listed["verdict"] == claims.UNMEASURED).all())
     if waiting or len(listed) > 8:
         many = f"{len(listed)} statement{'s' * (len(listed) != 1)} about order and shape"
-        whole = html.folded(many + (", not tested here yet" if waiting else ", each tested"), whole)
+        whole = html.folded(many + (", not tested here yet" if waiting else ""), whole)
     return Html(whole if len(rows) else "", "claims")
+
+
+def _measured(row: Any) -> str:
+    """What is measured, and whether it is only a part of what the claim is about."""
+    said = statements.measured(row)
+    return f"part of it: {said}" if said and row.verdict == claims.UNMEASURED else said
 
 
 def ended(row: Any) -> str:
@@ -98,8 +106,10 @@ def answer(found: pd.DataFrame, id: str, of: str = "") -> str:
     verdict, in sentences."""
     row: Any = next(found.loc[[id]].itertuples())
     said, who = statements.measured(row), "commentary" if getattr(row, "paper", "") == "blog" else "paper"
-    if not said or row.verdict == claims.UNMEASURED:
+    if not said:
         return f"The {who} says: {row.says}. Not measured here yet."
+    if row.verdict == claims.UNMEASURED:
+        return f"The {who} says: {row.says}. What is measured here is too little to judge it: {row.reason}."
     scale = f" at {row.scale}" if row.scale else ""
     scale += f", {of}" if of else ""
     return signed(f"The {who} says: {row.says}. Measured{scale}: {said}; {_ends(row)}.")
@@ -124,11 +134,12 @@ def told(row: Any) -> str:
     """One claim in plain words: the paper says, we measured, why it may differ."""
     claim = next((c for c in statements.load() if c.id == row.id), None)
     who = "commentary" if getattr(row, "paper", "") == "blog" else "paper"
-    said = statements.measured(row)
+    said = _measured(row)
     sentence = f"{row.statement.rstrip('.')}. The {who} prints: {row.says}."
     sentence += f" We measured {shown(said)}." if said else ""
     reasons = ledger.why(claim, row) if claim else "; ".join(filter(None, [row.scale, row.reason]))
-    return signed(sentence + (f" Why they may differ: {shown(reasons)}." if reasons else ""))
+    why = "Why they may differ" if row.verdict == claims.CONTRADICTED else "Why"
+    return signed(sentence + (f" {why}: {shown(reasons)}." if reasons else ""))
 
 
 def failed(study: Study, found: pd.DataFrame) -> Markdown:
@@ -144,17 +155,17 @@ def failed(study: Study, found: pd.DataFrame) -> Markdown:
         lines.append("No claim that could be judged was contradicted.\n")
     titles = {
         claims.CONTRADICTED: "Contradicted: our networks show otherwise.",
-        claims.DEPENDS: "Depends on the reading: the paper does not say how this is measured, and the answer turns.",
+        claims.DEPENDS: "Depends on the reading: the paper does not say how this is measured, and the verdict changes "
+        "with how it is read.",
         claims.UNDECIDED: "Undecided: our trials leave both answers open.",
     }
     for verdict, title in titles.items():
         lines += listed(title, of[verdict], folded=len(of[verdict]) > 8 and verdict != claims.CONTRADICTED)
     if judged(found) and of[claims.UNMEASURED]:
-        title = f"Not measured: {len(of[claims.UNMEASURED])}."
         if study.profile == "quick":
-            lines.append(f"**{title}**\n")
+            lines.append(f"**Not measured: {len(of[claims.UNMEASURED])}.**\n")
         else:
-            lines += listed(title, of[claims.UNMEASURED], folded=True)
+            lines += listed("Not measured", of[claims.UNMEASURED], folded=True)
     return Markdown("\n".join(lines))
 
 
@@ -167,17 +178,22 @@ def listed(title: str, rows: Iterable[Any], *, folded: bool) -> list[str]:
     return [head, *(f"- {told(r)}" for r in rows), "\n</details>\n" if folded else ""]
 
 
+def fared(found: pd.DataFrame, about: str) -> str:
+    """How many claims there are, and how many have which verdict."""
+    counts = found["verdict"].value_counts()
+    said = [f"{counts[v]} {WORDS.get((v, bool(counts[v] > 1)), v)}" for v in claims.VERDICTS if v in counts]
+    return f"**{len(found)} claim{'s' * (len(found) != 1)} about {about}:** {', '.join(said)}."
+
+
 def claims_of(study: Study, found: pd.DataFrame) -> Markdown:
     """How many claims the section makes and how they fare, in a sentence."""
-    counts = found["verdict"].value_counts()
-    said = ", ".join(f"{counts[v]} {v}" for v in claims.VERDICTS if v in counts)
     full = {catalogue.FIGURES[f.id].paper.iterations for f in catalogue.figures_of(study.notebook)}
     data = vocabulary.DATA.get(study.on, study.on)
     note = "" if study.on in vocabulary.DATA and study.profile != "quick" else (
         f" These networks are far from the paper's scale ({data}, at most a few thousand of {max(full):,} iterations): "
         "read the verdicts as a demonstration of the method."
     )  # fmt: skip
-    return Markdown(f"**{len(found)} claims about trained networks are tested below:** {said}.{note}")
+    return Markdown(f"{fared(found, 'trained networks')}{note}")
 
 
 def trials(study: Study, found: pd.DataFrame) -> Markdown | None:

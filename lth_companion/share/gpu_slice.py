@@ -117,7 +117,7 @@ def pack(store: Store, out: Path, first: Iterable[str], *, files: int, each: int
 
 def unpack(folder: Path, store: Store) -> int:
     """Take in what an earlier slice packed, each cell verified; how many cells that were."""
-    with scratch("lth-slice") as unpacked:
+    with scratch("lth-slice-unpacked") as unpacked:
         for file in sorted(folder.glob("store-*.tar")):
             try:
                 refuse_others(file)
@@ -152,11 +152,16 @@ def in_a_process(command: list[str], seconds: float, log: Path) -> dict[str, Any
 
 
 def fastest(file: Path, precision: str) -> dict[str, str]:
-    """Settings of the fastest ResNet-18 cohort that the benchmark measured in this precision; none if it has none."""
-    rows = json.loads(file.read_text()) if file.exists() else []
-    rows = [r for r in rows if r.get("arch") == "resnet-18" and r.get("precision") == precision]
-    best = max(rows, key=lambda r: r["median"], default=None)
-    return {"LTH_CONVOLUTIONS": best["convolutions"], "LTH_LAYOUT": best["layout"]} if best else {}
+    """Settings of the fastest ResNet-18 cohort that the benchmark measured in this precision; none if it has none, or
+    was cut off while it wrote."""
+    try:
+        rows = [
+            r for r in json.loads(file.read_text()) if (r.get("arch"), r.get("precision")) == ("resnet-18", precision)
+        ]
+        best = max(rows, key=lambda r: r["median"], default=None)
+        return {"LTH_CONVOLUTIONS": best["convolutions"], "LTH_LAYOUT": best["layout"]} if best else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 @contextmanager
@@ -193,6 +198,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     began = time.monotonic()
     args = parser().parse_args(argv)
+    if args.fastest and not args.fastest.is_file():
+        parser().error(f"--fastest {args.fastest} is not there: name the benchmark.json of an earlier slice")
     end = began + 60 * args.minutes
     args.out.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {"seconds": {}, "figures": args.figures}

@@ -83,11 +83,13 @@ def by_level(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def intervals(values: NDArray, n: int, *key: str | int) -> NDArray[np.float64]:
-    """`RESAMPLES` experiments of `n` trials, drawn from the measured `values`: `(experiment, 3)`: mean, low, high.
+    """`RESAMPLES` experiments of `n` trials, drawn from the measured `values`: `(experiment, 3)`: mean, low, high. Where
+    there are twice as many, none is drawn twice: two equal ones would have an interval without width.
 
     Each has Student's 95% interval, as the verdicts of this book have from three trials on."""
     rng = generator("conclude", n, *key)
-    drawn = rng.choice(values, (RESAMPLES, n))
+    once = 2 * n <= len(values)
+    drawn = rng.permuted(np.tile(values, (RESAMPLES, 1)), axis=1)[:, :n] if once else rng.choice(values, (RESAMPLES, n))
     return np.column_stack([drawn.mean(1), *student(drawn)])
 
 
@@ -122,7 +124,8 @@ def _concluded(values: NDArray, none: float, *key: str) -> dict[str, Any]:
     counts = {}
     for n in COUNTS if len(values) else ():
         found = intervals(values, n, *key)
-        above, below = float((found[:, 1] > none).mean()), float((found[:, 2] < none).mean())
+        wide = found[:, 2] > found[:, 1]  # equal trials, one drawn again and again, conclude nothing
+        above, below = (float((wide & side).mean()) for side in (found[:, 1] > none, found[:, 2] < none))
         counts[str(n)] = {
             "labs": found[:LABS].round(3).tolist(),
             "width": round(float(np.median(found[:, 2] - found[:, 1])), 3),

@@ -31,6 +31,8 @@ WIDTHS = ("24-16", "32-24", "48-32", "64-32", "96-48")  # units of the two hidde
 TRIALS = (1, 2, 3, 5)
 EVERY = 20  # iterations between evaluations
 ZERO = 48  # character of the darkest pixel
+BETWEEN = {"rewind": ("reset", "ticket"), "continue": ("continued", "continued")}  # rounds: search and arm
+BESIDE = ("reinit", "nothing")
 SETTINGS = ("rate", "rounds", "lr", "width", "between", "beside", "trials")  # what readers choose
 Chain = list[tuple[Spec, ...]]
 
@@ -41,10 +43,14 @@ def chains(
 ) -> list[Chain]:  # fmt: skip
     """The rows that the control trains with these settings: a chain of rounds for each trial, and for each round its
     ticket (with `between` = "continue" the network whose training went on) and, unless `beside` is "nothing", a
-    reinitialised copy. UsageError for a rate by which nothing or everything is pruned."""
+    reinitialised copy. UsageError for a rate by which nothing or everything is pruned, and for names that do not exist.
+    """
     if not 0 < rate < 1:
         raise UsageError(f"rate = {rate!r} is not between 0 and 1: give a fraction, such as 0.3.")
-    search, arm = {"rewind": ("reset", "ticket"), "continue": ("continued", "continued")}[between]
+    for name, value, allowed in (("between", between, BETWEEN), ("beside", beside, BESIDE)):
+        if value not in allowed:
+            raise UsageError(f"{name} = {value!r} does not exist; allowed: {', '.join(allowed)}.")
+    search, arm = BETWEEN[between]
     made = []
     for trial in range(trials):
         base = Spec(
@@ -85,7 +91,7 @@ class TrainHere(Widget):
     lr = traitlets.Float(0.004).tag(sync=True)
     width = traitlets.Enum(WIDTHS, "48-32").tag(sync=True)
     between = traitlets.Enum(("rewind", "continue"), "rewind").tag(sync=True)
-    beside = traitlets.Enum(("reinit", "nothing"), "reinit").tag(sync=True)
+    beside = traitlets.Enum(BESIDE, "reinit").tag(sync=True)
     trials = traitlets.Int(1).tag(sync=True)
     iterations = traitlets.Int(1_000, min=EVERY).tag(sync=True)
     seed = traitlets.Int(0, min=0).tag(sync=True)

@@ -45,6 +45,8 @@ def engine_for(spec: Spec, device: str, engine: str) -> str:
         if device != "cpu" and (device != "auto" or _engine("dense").device_of("auto").type == "cuda"):
             return "dense"
         return next(name for name in ENGINES if _engine(name).preferred(spec))
+    if engine != "dense" and device not in ("auto", "cpu"):
+        raise UsageError(f"engine = {engine!r} trains on a CPU, not on device = {device!r}: use dense, or device cpu.")
     if not _engine(engine).supports(spec):
         raise UsageError(f"engine = {engine!r} trains {_engine(engine).TRAINS} only, not {spec.arch}: use dense.")
     return engine

@@ -1,7 +1,8 @@
 """Statements that compare networks by level: how much, how many times, which is ahead, which are alike.
 
 Tables, sides and curves are those of `levels`. What each answer means is in `result`, how an interval is made in
-`estimate`. A time that was cut off (validation loss still falling at the last evaluation) is never compared with.
+`estimate`. A time that was cut off (validation loss still falling at the last evaluation) is compared with at no level
+that is named or averaged; a level that is sought ("best") may rest on one.
 """
 
 from __future__ import annotations
@@ -125,16 +126,18 @@ def lead(column: str) -> tuple[Callable[[Any, Any], Any], Scale]:
 def leads(
     table: Columns, column: str, of: Side, to: Side, levels: Sequence[float | str]
 ) -> tuple[list[Curve], NDArray]:
-    """Both sides' curves at the levels of theirs between two, without those at which a time of `to` was cut off; and
-    the depths."""
+    """Both sides' curves at the levels of theirs between two, without those that would be read off a time of `to` that
+    was cut off; and the depths."""
     curves = [curve(table, column, **s) for s in (of, to)]
     own = [c.depths for c, s in zip(curves, (of, to), strict=True) if s.get("at") is None]
     depths = own[0][(own[0] > 0) & (own[0] <= own[-1].max()) & within_levels(own[0], levels)]
     within_levels(own[-1], levels)
     refuse_cut_off(table, column, to)
     if to.get("at") is None and (gone := cut_off(table, column, **to)) is not None:
-        lost = gone.depths[(gone.values > 0).any(0)]
-        if len(depths) and len(depths := depths[~np.isin(depths, lost)]) == 0:
+        lost = np.atleast_1d((gone.values > 0).any(0))
+        left = np.clip(np.searchsorted(gone.depths, depths, "right") - 1, 0, None)  # between which two `along` reads
+        right = np.clip(np.searchsorted(gone.depths, depths), None, len(lost) - 1)
+        if len(depths) and len(depths := depths[~(lost[left] | lost[right])]) == 0:
             raise Lacking("all times that it is compared with are cut off: networks were still learning at the end")
     if len(depths) == 0:
         raise Lacking(f"no level between {levels[0]} and {levels[1]} is measured")

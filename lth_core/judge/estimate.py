@@ -63,14 +63,15 @@ class Estimate:
     scale: Scale = AS_IS
     trials: tuple[float, ...] = ()  # the same of each trial alone, against none, where trials pair
 
-    def beyond(self, number: float, sign: int) -> float:
+    def beyond(self, number: float, sign: int, equal: bool = True) -> float:
         """One-sided p of the number's being no larger (`sign` 1) or no smaller (-1) than `number`, against its being
-        so. NaN without an interval, or without a standard error."""
+        so; where all trials agree, whether it is, and with `equal` also whether it is the same. NaN without an
+        interval, or without a standard error."""
         if not np.isfinite(self.error):
             return NAN
         gap = sign * (self.value - self.scale.made(number))
         if self.error < ROUNDING * max(1, abs(self.value)):
-            return 0.0 if gap >= -ROUNDING else 1.0
+            return 0.0 if gap >= (-ROUNDING if equal else ROUNDING) else 1.0
         return float(special.stdtr(self.n - 1, -gap / self.error))
 
 
@@ -170,14 +171,24 @@ def placed(curves: Sequence[Curve], statistic: Callable[..., float]) -> Estimate
     if len(rows) > 500:  # many trials: a part of them says as much
         rows, counts = resamples(n)[:500], np.ones(500, int)
     found = _read(statistic, zip(*[mean(v[rows], axis=1) for v in values], strict=True))
+    asked = counts.sum()
     found, counts = found[np.isfinite(found)], counts[np.isfinite(found)]
-    if counts.sum() < LEVEL * resamples(n).shape[0] and len(rows) != 500:
+    if counts.sum() < LEVEL * asked:
         return Estimate(effect, NAN, NAN, n)
     tail = float(special.ndtr(-np.sqrt(n / (n - 1)) * quantile(n)))
     order = np.argsort(found)
     share = (np.cumsum(counts[order]) - counts[order] / 2) / counts.sum()
     low, high = (float(np.interp(q, share, found[order])) for q in (tail, 1 - tail))
     return Estimate(effect, low, high, n)
+
+
+def of_few_values(
+    curves: Sequence[Curve], statistic: Callable[..., float], ends: tuple[float, float] = (-np.inf, np.inf)
+) -> Estimate:
+    """`over_trials` of a statistic that takes few values, such as a rank correlation or a number of rounds; `placed`
+    where it is the same whichever trial is left out: that says too little of how other trials would have ended."""
+    found = over_trials(curves, statistic, AS_IS, ends)
+    return placed(curves, statistic) if found.error < ROUNDING * max(1, abs(found.value)) else found
 
 
 def sign_flip(values: NDArray) -> float:

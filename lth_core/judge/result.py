@@ -61,7 +61,7 @@ def _answer(found: Estimate, holds: bool, fails: bool, p_holds: float, p_fails: 
 def ordering(found: Estimate, none: float = 0.0, sign: int = 1, note: str = "") -> Result:
     """The effect is above `none` (below it with `sign` -1): the interval excludes none on that side."""
     holds, fails = (found.low > none, found.high < none) if sign > 0 else (found.high < none, found.low > none)
-    return _answer(found, holds, fails, found.beyond(none, sign), found.beyond(none, -sign), note)
+    return _answer(found, holds, fails, found.beyond(none, sign, False), found.beyond(none, -sign, False), note)
 
 
 def bound(found: Estimate, number: float, limit: str, note: str = "") -> Result:
@@ -108,9 +108,10 @@ def every(parts: Sequence[Result], note: str = "") -> Result:
     word: Word = "fails" if fails else "undecided" if unsure else "holds"
     holds = [p.p_holds for p in parts if np.isfinite(p.p_holds)]
     against = [p.p_fails for p in parts if np.isfinite(p.p_fails)]
+    sure = any(p.word == FAILS and not np.isfinite(p.p_fails) for p in parts)  # one that is counted, without an error
     return replace(
         shown, word=word, note=note or shown.note, p_holds=max(holds) if holds else NAN,
-        p_fails=min(1.0, number * min(against)) if against else NAN,
+        p_fails=min(1.0, number * min(against)) if against and not sure else NAN,
     )  # fmt: skip
 
 

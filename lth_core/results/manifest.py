@@ -90,7 +90,7 @@ def remedy(name: str) -> str:
         "power.json": "python -m lth_core power",
         "bench.json": "python benchmarks/bench.py --publish",
         "libraries.json": "python benchmarks/libraries/run.py --publish",
-        "reference": "python -m lth_core.reference",
+        "reference": "python -m lth_companion.share.reference",
     }.get(name.split("/")[0], f"python -m lth_core publish {name.split('/')[0]}")
     return f"restore it from git, or write it again with `{command}`"
 

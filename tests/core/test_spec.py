@@ -24,6 +24,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"iterations": 200, "rewind": 300}, "rewind = 300 is not an iteration of the training: give 0 to 200"),
     ({"arm": "reinit"}, "arm = 'reinit' needs a round of at least 1"),
     ({"dataset": "foo"}, "dataset = 'foo' does not exist; allowed: mnist, cifar10, digits, digits16, digits32"),
+    ({"lr_drops": (-5,)}, r"lr_drops = \(-5,\) must not be negative"),
     ({"lr": -1}, "lr = -1.0 is not allowed: give a positive number"),
     ({"lr": 0}, "lr = 0.0 is not allowed: give a positive number"),
     ({"weight_decay": -1}, "weight_decay = -1.0 must not be negative"),

@@ -21,7 +21,7 @@ from lth_core.models import Network
 from lth_core.spec import Spec
 
 FLAT = Spec(dataset="digits", arch="lenet-30-20", iterations=4, eval_every=4)
-MAPS = Spec(dataset="digits32", arch="conv-2-16", iterations=2, eval_every=2, batch_size=10)
+MAPS = Spec(dataset="digits32", arch="conv-2", iterations=2, eval_every=2, batch_size=10)
 KINDS = {
     "lenet": FLAT,
     "wide": replace(FLAT, arch="lenet-300-300", batch_size=360),

@@ -161,6 +161,7 @@ def test_an_implementation_is_compared_with_them(tmp_path: Path, capsys: pytest.
         (b"\x89PNG\r\n\x1a\n\x00\xff\xfe", "cannot be read as CSV ("),
         (b"arm,round\nticket,1\nticket,1,2,3\n", "cannot be read as CSV ("),
         (b"arm,round,trial,stop_test\nticket,7,0,0.9\nticket,7,1,97%\n", "stop_test = '97%' is not a number"),
+        (b"arm,round,trial,stop_test\nreset,7,0,0.9\n", "no number at any level of the reference: arms reinit, ticket"),
         (b"arm,round,trial,stop_iteration\nticket,7,0,5k\n", "stop_iteration = '5k' is not a number"),
     ],
 )

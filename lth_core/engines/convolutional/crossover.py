@@ -35,6 +35,13 @@ def pixels(arch: str, dataset: str) -> dict[str, int]:
     return made
 
 
+def even(arch: str, dataset: str) -> bool:
+    """Whether the maps of all convolutions have an even width: the engine computes two pixels at once."""
+    area = pixels(arch, dataset)
+    maps = [area[x.weight] for x in layers(arch, dataset) if len(x.shape) == 4]
+    return not any(n % 2 for n in (INPUTS[dataset][-1], *maps))
+
+
 def share(spec: Spec) -> float:
     """What pruning leaves of a row's work: of its multiply-adds where each layer has its rate; of its weights where one
     threshold for all decides. (Large maps then keep more than their part, which `FASTER_UP_TO` allows for.)"""

@@ -27,15 +27,15 @@ from lth_core.models import INPUTS, Masks, Network, Parameters, Trained, layers
 from lth_core.spec import Spec
 from lth_core.store.checkpoint import Halfway, Shelf
 
-TRAINS = "convolutional nets in fp32"
+TRAINS = "convolutional nets in fp32, whose maps have an even width,"
 LOOK_SECONDS = 1.0  # between looks at `stop`, about
 KEEP_SECONDS = 300  # between two states kept of a long training
 PARTS = ("train", "val", "test")
 
 
 def supports(spec: Spec) -> bool:
-    """Whether this engine can train the row: a convolutional network in float32."""
-    return spec.precision == "fp32" and not spec.arch.startswith("lenet-")
+    """Whether this engine can train the row: a convolutional network in float32, without maps of odd width."""
+    return spec.precision == "fp32" and not spec.arch.startswith("lenet-") and crossover.even(spec.arch, spec.dataset)
 
 
 def preferred(spec: Spec) -> bool:
@@ -66,8 +66,8 @@ def train(
     for network in networks:
         if not supports(network.spec):
             raise UsageError(
-                f"the convolutional engine cannot train arch = {network.spec.arch!r} with precision = "
-                f"{network.spec.precision!r}: use the dense engine."
+                f"the convolutional engine cannot train arch = {network.spec.arch!r} on {network.spec.dataset} with "
+                f"precision = {network.spec.precision!r}: use the dense engine."
             )
     if not networks:
         return

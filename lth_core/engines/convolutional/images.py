@@ -7,12 +7,12 @@ import numpy as np
 from lth_core.engines.convolutional.vectors import IMAGES
 from lth_core.engines.sparse.simd import kernel
 
-MARGIN = 4  # pixels that a cut may move: `train.flipped_and_cropped`
+MARGIN = 4  # pixels that a cut may move: `dense.images.flipped_and_cropped`
 
 
 @kernel
 def draw(key, iteration, out):
-    """`train.keyed_uniform` of one network: integers in [0, 2^24) that depend on key and iteration alone."""
+    """`dense.images.keyed_uniform` of one network: integers in [0, 2^24) that depend on key and iteration alone."""
     start = np.uint64(key) + np.uint64(iteration) * np.uint64(1442695040888963407)
     for i in range(out.size):
         z = np.uint64(i) * np.uint64(11400714819323198485) + start

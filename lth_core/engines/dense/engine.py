@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -38,6 +38,9 @@ def device_of(name: str) -> torch.device:
         raise UsageError(f"device = {name!r} does not exist; allowed: auto, cpu, cuda.")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(f"device = {name!r}, but torch sees no GPU here: use device cpu or auto.")
+    number = name.removeprefix("cuda:")
+    if number not in ("cpu", "cuda") and not (number.isdecimal() and int(number) < torch.cuda.device_count()):
+        raise UsageError(f"device = {name!r} does not exist: torch sees {torch.cuda.device_count()} here, from 0 on.")
     return torch.device(name)
 
 
@@ -129,7 +132,8 @@ def train(
         """Seconds on a network, as a share of its cohorts' time."""
         return (halves[i].seconds if halves else 0.0) + (time.perf_counter() - began) / len(networks)
 
-    with _precision(spec.precision), ThreadPoolExecutor(1) as ahead:
+    here = torch.cuda.device(where) if where.type == "cuda" else nullcontext()  # streams and graphs are its own
+    with here, _precision(spec.precision), ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(cohort.chunk, first)  # the host shuffles the next batches while the device trains
         cohort.load(coming.result())
         step = cohort.captured(cohort.step)

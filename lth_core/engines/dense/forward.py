@@ -48,6 +48,8 @@ def forward(
             x = grouped(table, own, x)
         else:
             x = _convolved(table, own, x, training)
+    else:
+        x = x.flatten(2)  # pixels of images are features
     for i, layer in enumerate(table):
         if len(layer.shape) > 2:
             continue

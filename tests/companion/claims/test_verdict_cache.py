@@ -12,6 +12,7 @@ from places import ROOT
 
 from lth_companion.claims import verdict_cache, verdicts
 from lth_companion.claims.statements import Finding
+from lth_core import results
 
 
 @pytest.fixture
@@ -55,6 +56,16 @@ def test_all_that_decides_is_in_their_name(tmp_path: Path) -> None:
     assert len(seen) == 6
     (tmp_path / "book.md").write_text("")
     assert verdict_cache.made_from(tmp_path) in seen
+
+
+def test_measurements_that_lie_elsewhere_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LTH_RESULTS names another folder: what is judged there is neither taken for the clone's own nor kept as it."""
+    own = verdict_cache.made_from()
+    (tmp_path / "MANIFEST.json").write_text("{}")
+    monkeypatch.setattr(results, "HERE", tmp_path)
+    there = verdict_cache.made_from()
+    (tmp_path / "MANIFEST.json").write_text("{ }")
+    assert len({own, there, verdict_cache.made_from()}) == 3
 
 
 def test_a_build_judges_once(judged: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,8 @@ def test_the_index_says_what_is_measured() -> None:
         there = all(map(source.has, results.possible(catalogue.rows(figure, "published"), source)))
         assert figure_index.status([figure]) == (figure_index.MEASURED if there else figure_index.NOT)
     assert figure_index.status(["iclr-fig04", "iclr-fig37"]) == figure_index.PART
+    assert figure_index.status(["iclr-fig06"]) == figure_index.PART, "Conv-2 of three networks"
+    assert figure_index.status(["iclr-fig08", "iclr-fig29"]) == figure_index.MEASURED, "all lines, at a smaller scale"
 
 
 @pytest.mark.parametrize(

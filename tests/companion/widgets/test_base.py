@@ -156,6 +156,8 @@ def test_conclusions_are_resampled_from_published_trials(study: Study, concluded
 def test_resampled_intervals_cover_as_often_as_they_should() -> None:
     """Twenty trials of a true effect of one standard deviation: about 95% of Student's intervals cover the mean."""
     values = np.random.default_rng(0).normal(1, 1, 500)
+    two = conclude.intervals(values, 2, "test")
+    assert (two[:, 2] > two[:, 1]).all(), "a trial that is drawn twice would conclude without width"
     found = conclude.intervals(values, 20, "test")
     covered = ((found[:, 1] < values.mean()) & (values.mean() < found[:, 2])).mean()
     assert 0.9 < covered < 0.99

@@ -19,6 +19,7 @@ from lth_companion.widgets.base import text
 from lth_core import data, models, prune, starts
 from lth_core.draws import BatchOrder, generator
 from lth_core.engines.sparse import engine as sparse
+from lth_core.errors import UsageError
 from lth_core.models import Network, Trained
 
 ENGINE = text("keyed_draws.js", "lenet_engine.js")
@@ -329,6 +330,12 @@ def test_a_worker_from_a_blob_is_held_by_the_page_s_policy(browser: Any, tmp_pat
 
 
 # --- Data and values --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "value"), [("between", "reset"), ("beside", "reinitialised")])
+def test_a_name_that_does_not_exist_is_told(name: str, value: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} = '{value}' does not exist; allowed: re"):
+        train_here.chains(**{name: value})
 
 
 def test_the_data_are_the_digits(shown: dict[str, Any]) -> None:

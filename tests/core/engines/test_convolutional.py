@@ -202,7 +202,7 @@ def test_running_statistics_move_under_a_mask_and_evaluation_reads_them(noise):
     assert right == (logits.argmax(1) == labels).sum() == result.curves["test_correct"][-1]
 
 
-@pytest.mark.parametrize("arch", ["conv-2-16", "conv-6-16", "resnet-18-4", "vgg-19-4"])
+@pytest.mark.parametrize("arch", ["conv-2", "conv-6-16", "resnet-18-4", "vgg-19-4"])
 @pytest.mark.parametrize("density", [1.0, 0.2])
 def test_evaluation_forgets_its_maps_and_keeps_its_numbers(arch, density):
     """Groups of images share a few arrays in turn: the same bits whatever room a step's batch has, and however often

@@ -12,6 +12,7 @@ from lth_core import prune
 from lth_core.engines import choose
 from lth_core.engines.convolutional import crossover
 from lth_core.engines.convolutional.vectors import VECTORS
+from lth_core.errors import UsageError
 from lth_core.models import layers
 from lth_core.spec import Spec
 
@@ -49,6 +50,21 @@ def test_what_was_not_measured_stays_on_the_dense_engine():
     assert [crossover.wins(s, "AVX-512") for s in (sparse, *others)] == [True, False, False]
     assert not crossover.wins(sparse, "")
     assert choose.engine_for(replace(sparse, precision="bf16"), "cpu", "auto") == "dense"
+
+
+def test_maps_of_odd_width_stay_on_the_dense_engine():
+    """Five times halved, 16 pixels are less than the two that the compiled engine computes at once."""
+    small = Spec(**{**LONG, "dataset": "digits16"}, arch="vgg-19", optimizer="momentum").at_round(6, **GLOBAL)
+    assert crossover.wins(small, "AVX-512") and choose.engine_for(small, "cpu", "auto") == "dense"
+    with pytest.raises(UsageError, match="whose maps have an even width"):
+        choose.engine_for(small, "cpu", "convolutional")
+    for arch in ("conv-2", "conv-6", "resnet-18"):
+        assert crossover.even(arch, "digits16")
+
+
+def test_an_engine_for_cpus_is_not_asked_for_a_gpu():
+    with pytest.raises(UsageError, match="engine = 'convolutional' trains on a CPU, not on device = 'cuda'"):
+        choose.engine_for(RESNET, "cuda", "convolutional")
 
 
 def test_pruning_fully_connected_layers_alone_leaves_the_work():

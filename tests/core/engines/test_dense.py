@@ -18,6 +18,7 @@ from lth_core.engines.dense import engine as train
 from lth_core.engines.dense import forward as forwards
 from lth_core.engines.dense.forward import forward, layout
 from lth_core.engines.dense.images import flipped_and_cropped, keyed_uniform
+from lth_core.engines.sparse import engine as sparse
 from lth_core.errors import UsageError
 from lth_core.models import Network, initial, layers, weight_count
 from lth_core.spec import Spec
@@ -264,3 +265,13 @@ def test_damaged_halfway_states_are_refused(tmp_path) -> None:
             shelf.load(RESNET)
     shelf.remove(RESNET)
     assert shelf.iteration(RESNET) == 0
+
+
+def test_a_fully_connected_network_trains_on_images():
+    """Pixels of three channels are its features, as on the compiled engine."""
+    spec = Spec(dataset="digits16", arch="lenet-12-8", iterations=4, eval_every=2, batch_size=20)
+    net, digits = Network(spec, initial(spec), {}), data.load("digits16")
+    ((_, dense),) = train.train([replace(net, masks=prune.full(spec))], digits, device="cpu")
+    ((_, other),) = sparse.train([replace(net, masks=prune.full(spec))], digits)
+    for column in ("train_loss", "val_loss", "test_loss"):
+        np.testing.assert_allclose(dense.curves[column], other.curves[column], rtol=1e-4)

@@ -240,7 +240,7 @@ def test_moments_of_absent_inputs_end_at_zero():
 
 
 def test_kernels_on_disk_are_dropped_when_any_of_their_modules_changes():
-    """`lanes.kernel` sets a private attribute of Numba; this is what notices if Numba renames it."""
+    """`simd.kernel` sets a private attribute of Numba; this is what notices if Numba renames it."""
     plain = numba.njit(cache=True)(test_kernels_on_disk_are_dropped_when_any_of_their_modules_changes)
     assert plain._cache._cache_file._source_stamp != simd.STAMP
     assert by_row.train._cache._cache_file._source_stamp == simd.STAMP
