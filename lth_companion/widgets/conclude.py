@@ -83,8 +83,8 @@ def by_level(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def intervals(values: NDArray, n: int, *key: str | int) -> NDArray[np.float64]:
-    """`RESAMPLES` experiments of `n` trials, drawn from the measured `values`: `(experiment, 3)`: mean, low, high. Where
-    there are twice as many, none is drawn twice: two equal ones would have an interval without width.
+    """`RESAMPLES` experiments of `n` trials, drawn from the measured `values`: `(experiment, 3)`: mean, low, high.
+    Where there are twice as many, none is drawn twice: two equal ones would have an interval without width.
 
     Each has Student's 95% interval, as the verdicts of this book have from three trials on."""
     rng = generator("conclude", n, *key)

@@ -268,8 +268,9 @@ def test_the_published_draws_are_those_of_the_published_verdicts() -> None:
     made = power_file.read()
     assert made is not None
     assert not power_file.stale(made, verdicts.ledger()), "run `python -m lth_core power`"
-    asked = power.resting_on(FIGURES)
-    assert set(made.draws["claim"]) == {c.id for c in asked} and len(asked) >= 30
+    asked = {c.id for figures in power.pools().values() for c in power.resting_on(figures)}
+    assert set(made.draws["claim"]) == asked and len(asked) >= 70
+    assert set(made.ledger["pool"]) == {*power.pools(), ""}
 
 
 @pytest.mark.slow
