@@ -66,11 +66,11 @@ def rows() -> list[dict]:
             lambda: batched(100),
             ITERATIONS / 100,
         ),
-        ("lth_core.xor", "networks in SIMD lanes, 1 thread"): (
+        ("lth_companion.experiments.xor", "networks in SIMD lanes, 1 thread"): (
             lambda: xor.train(start, ITERATIONS, threads=1),
             1,
         ),
-        ("lth_core.xor", "networks in SIMD lanes, all cores"): (
+        ("lth_companion.experiments.xor", "networks in SIMD lanes, all cores"): (
             lambda: xor.train(start, ITERATIONS),
             1,
         ),
@@ -91,7 +91,7 @@ def rows() -> list[dict]:
     both = median(seconds(lambda: (xor.figure1(), xor.figure2())) for _ in range(REPEATS))
     figures = {
         "benchmark": "XOR, Figures 1 and 2",
-        "engine": "lth_core.xor",
+        "engine": "lth_companion.experiments.xor",
         "setting": "27,000 networks, all cores",
     }
     return [*table, {**figures, "median": both, "unit": "s", "ratio": None}]

@@ -65,7 +65,8 @@ def curve(table: Columns, column: str, arm: str = "ticket", **fields: Any) -> Cu
     """`column` by trial and depth; depth 0 is the unpruned network. Redraws of a trial are averaged."""
     own = networks(table).where(arm=arm, **{k: v for k, v in fields.items() if k != "at"})
     if not len(own) or (fields.get("at", 1) != 0 and not (own["round"] > 0).any()):
-        raise Lacking(f"no pruned networks of {dict(arm=arm, **fields)} are measured")
+        named = {"arm": arm, **{k: v for k, v in fields.items() if k != "at"}}
+        raise Lacking(f"no pruned networks ({', '.join(f'{k} {v}' for k, v in named.items())}) are measured")
     made = own.curve(column)
     if made.depths[0] == 0 and not np.isfinite(made.values[:, 0]).any():
         raise Lacking(f"the unpruned network has no {column} (it never gets there)")

@@ -17,8 +17,17 @@ from typing import Any
 import matplotlib as mpl
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import (
+    EngFormatter,
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    NullFormatter,
+    PercentFormatter,
+    StrMethodFormatter,
+)
 
 from lth_core.arms import KNOWN_ARMS
 
@@ -106,6 +115,16 @@ def printed(ax: Axes, x: Any, y: Any, label: str | None = "printed in the paper"
     """The paper's own numbers: hollow diamonds, never joined by a line."""
     look: dict[str, Any] = dict(markersize=8, markerfacecolor="none", markeredgecolor=color, markeredgewidth=1.2)
     ax.plot(x, y, marker="D", linestyle="none", label=label, zorder=4, **look)
+
+
+def in_percent(axis: Axis) -> None:
+    """Ticks of fractions, as percent: "97.5"."""
+    axis.set_major_formatter(PercentFormatter(1.0, symbol=""))
+
+
+def counted(axis: Axis) -> None:
+    """Ticks of counts: "15,000"."""
+    axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
 def percent_axis(ax: Axes, percents: Sequence[float]) -> None:

@@ -154,7 +154,7 @@ class Bench:
 
     def _found(self, figure: str, where: dict[str, Any], of: Callable[[str, str], Rows]) -> Asked:
         if figure not in catalogue.FIGURES:
-            raise Lacking(f"{figure} is not declared yet")
+            raise Lacking("no networks are planned for this sentence yet")
         shares = []  # measured of each profile that declares such networks
         for profile in self.profiles:
             rows = of(figure, profile)

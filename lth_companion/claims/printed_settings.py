@@ -73,7 +73,7 @@ def parameters_of(*, arch: str, dataset: str, number: float, digits: float) -> R
 def setting(*, figure: str, wanted: dict[str, Any], where: dict[str, Any] | None = None) -> Result:
     """The declared rows of a figure at the paper's scale have these fields."""
     if figure not in catalogue.FIGURES:
-        raise Lacking(f"{figure} is not declared yet")
+        raise Lacking("no networks are planned for this sentence yet")
     wanted = {k: tuple(v) if isinstance(v, list) else v for k, v in wanted.items()}
     rows = [r for r in declared(figure) if all(getattr(r, k) == v for k, v in (where or {}).items())]
     rows = [r for r in rows if r.round or not PRUNING & set(wanted)]

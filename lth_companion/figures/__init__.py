@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from lth_companion.figures.captions import provenance, scale_note, waiting
+from lth_companion.figures.one_panel import named
 from lth_companion.figures.vocabulary import (
     AXES,
     DATA,
@@ -48,5 +49,5 @@ def against_density(
         ax.axhline(
             unpruned, color=plot.INK, linewidth=1, linestyle=(0, plot.ARMS["unpruned"][3]), label=NAMES["unpruned"]
         )
-    ax.set_ylabel(AXES[column])
+    named(ax, column, AXES[column])
     plot.percent_axis(ax, sorted({round(100 * d, 3) for d in table["density"]}))

@@ -35,7 +35,7 @@ P = ParamSpec("P")
 class Piece(Protocol):
     """A figure or table before it stands on a page."""
 
-    def shown(self, study: Study, scale: str) -> Html: ...
+    def shown(self, study: Study, figure: str) -> Html: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +48,11 @@ class Picture:
     alt: str
     caption: str
 
-    def shown(self, study: Study, scale: str) -> Html:
-        made = provenance(study, self.networks)
-        return plot.show(self.fig, name=self.name, alt=self.alt, caption=f"{self.caption} {scale}", made=made)
+    def shown(self, study: Study, figure: str) -> Html:
+        """With the scale of the `figure` whose networks it draws, and where these come from."""
+        caption = f"{self.caption} {scale_note(study, figure)}"
+        made = provenance(study, figure, self.networks)
+        return plot.show(self.fig, name=self.name, alt=self.alt, caption=caption, made=made)
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ class Table:
     caption: str
     name: str = "table"
 
-    def shown(self, study: Study, scale: str) -> Html:
-        return frame(self.rows, f"{self.caption} {scale}", self.name)
+    def shown(self, study: Study, figure: str) -> Html:
+        return frame(self.rows, f"{self.caption} {scale_note(study, figure)}", self.name)
 
 
 class Unpublished(LookupError):
@@ -80,7 +82,7 @@ def _framed(
             piece = make(study, figure, *rest, **words)
         except Unpublished as error:
             return Html(f"<p><em>{error}</em></p>", figure)
-        return piece.shown(study, scale_note(study, figure))
+        return piece.shown(study, figure)
 
     return framed
 
@@ -176,11 +178,12 @@ def counts(rows: list[Spec]) -> list[str]:
     return [f"{words} {name}{'s' * (words != '1')}" for name, words in said.items()]
 
 
-def provenance(study: Study, table: pd.DataFrame) -> Html:
+def provenance(study: Study, figure: str, table: pd.DataFrame) -> Html:
     """Who made the networks of a figure, and the line that makes it again."""
     return html.provenance(
         study.command,
-        cells=f"{len(table)} networks, the first is {table['key'].iat[0]}",
+        figure=figure,
+        cells=f"{len(table):,} networks, the first is {table['key'].iat[0]}",
         commit=", ".join(sorted(set(table["commit"]))),
         engine=", ".join(sorted(set(table["engine"]))),
         device=", ".join(sorted(set(table["device"]))),

@@ -24,7 +24,12 @@ def at(part: pd.DataFrame, unit: float) -> str:
     """A line in words: its value at 100 percent, at its best level and at its last. Columns: x, mean."""
     values = part["mean"].to_numpy()
     rows = part.iloc[[0, values.argmax() if unit == 100 else values.argmin(), -1]]
-    return ", ".join(dict.fromkeys(f"{unit * r.mean:,.4g} at {r.x:,.3g}" for r in rows.itertuples()))
+    return ", ".join(dict.fromkeys(f"{written(unit * r.mean, 4)} at {written(r.x)}" for r in rows.itertuples()))
+
+
+def written(x: float, digits: int = 3) -> str:
+    """A number in words: so many significant digits, whole from 1,000 on."""
+    return f"{x:,.0f}" if abs(x) >= 1_000 else f"{x:.{digits}g}"
 
 
 def unit_of(column: str) -> int:
@@ -65,10 +70,19 @@ def draw(ax: Axes, table: pd.DataFrame, column: str, shown: Lines, figure: str, 
     if not view.log:
         linear(ax)
     ax.set_xlabel(X[view.x])
-    ax.set_ylabel(AXES.get(column, column))
+    named(ax, column, AXES.get(column, column))
     if is_time(column):
         ax.set_ylim(bottom=max(0, ax.get_ylim()[0]))  # an interval of few trials may reach below what can be
     return Drawing(said, marked=bool(marks), cut=bool(cut))
+
+
+def named(ax: Axes, column: str, words: str) -> None:
+    """The y axis of a column: iterations as counts, fractions in percent."""
+    if is_time(column):
+        plot.counted(ax.yaxis)
+    else:
+        plot.in_percent(ax.yaxis)
+    ax.set_ylabel(words if is_time(column) else f"{words}, %")
 
 
 def _line(ax: Axes, table: pd.DataFrame, column: str, axis: str, label: str, shown: tuple[Any, ...]) -> str:
@@ -83,7 +97,7 @@ def _line(ax: Axes, table: pd.DataFrame, column: str, axis: str, label: str, sho
     plot.line(ax, part["x"], part["mean"], *ends, **styled)
     bars = styled.get("color", plot.COLORS[look])
     ax.vlines(part["x"], part["min"], part["max"], color=bars, linewidth=1.1, alpha=0.7)
-    return f"{label}: {at(part, unit_of(column))}"
+    return "" if label.startswith("_") else f"{label}: {at(part, unit_of(column))}"  # as in matplotlib's legends
 
 
 def _cut_off(ax: Axes, table: pd.DataFrame, column: str, axis: str, shown: Lines) -> str:
@@ -101,7 +115,7 @@ def _cut_off(ax: Axes, table: pd.DataFrame, column: str, axis: str, shown: Lines
             color = styled.get("color", plot.COLORS[look])
             how: dict[str, Any] = dict(marker="^", markersize=9, markerfacecolor="none", markeredgecolor=color)
             ax.plot(bounds.index, bounds, linestyle="none", zorder=5, **how)
-            said.append(f"{label} at {', '.join(f'{x:,.3g}' for x in sorted(bounds.index, reverse=True))}")
+            said.append(f"{label} at {', '.join(map(written, sorted(bounds.index, reverse=True)))}")
     return f"cut off by the end of training: {'; '.join(said)}" if said else ""
 
 
@@ -112,7 +126,7 @@ def _printed(ax: Axes, marks: list[printed_points.Point], shown: Lines, unit: in
         styled: dict[str, Any] = dict(*more)
         plot.printed(ax, m.x, m.y, None, color=styled.get("color", plot.COLORS[look]))
     plot.printed(ax, [], [], printed_points.LABEL)
-    return f"{printed_points.LABEL}: {', '.join(f'{unit * m.y:,.4g} at {m.x:,.3g}' for m in marks)}"
+    return f"{printed_points.LABEL}: {', '.join(f'{written(unit * m.y, 4)} at {written(m.x)}' for m in marks)}"
 
 
 def linear(ax: Axes) -> None:

@@ -103,7 +103,7 @@ def sweep(
         networks=table,
         wide=len(columns),
         size=(4 * len(columns), 3.6),
-        opens=f"Values at {X[view.x]}, one line a value of {field}:",
+        opens=f"Values at {X[view.x]}, one line per {FIELDS.get(field, field)}:",
         notes=["Bars: smallest and largest trial.", HALF if converging(columns[:1]) else ""],
         legend=above,
     )
@@ -206,6 +206,7 @@ def over_training(
     shades = level_shades(list(table.loc[table["round"] > 0, axis].round(2).unique()))
     last = min(until, int(curves["iteration"].max()))
     curves = curves[(curves["iteration"] > 0) & (curves["iteration"] <= last)]
+    unit = 1 if value == "val_loss" else 100
 
     def panel(title: str, ax: Axes) -> Drawing:
         said, drawn = [], list[str]()
@@ -225,16 +226,19 @@ def over_training(
             mean = trained(ax, one, kind, styled)
             if mark:
                 reached(ax, select(table, **fields)[mark].dropna(), mean, last, styled["color"])
-            said.append(f"{title}, {level:.3g} percent{label}: {mean.iat[-1]:.4g} at iteration {last:,}")
+            said.append(f"{title}, {level:.3g} percent{label}: {unit * mean.iat[-1]:.4g} at iteration {last:,}")
         ax.set_title(title, fontsize=9)
         ax.set_xlabel("training iteration")
+        plot.counted(ax.xaxis)
+        if unit > 1:
+            plot.in_percent(ax.yaxis)
         ax.legend(title="% remaining", fontsize=8, title_fontsize=8, ncols=2 if len(shown[title]) > 4 else 1)
         if view.limits and home:
             ax.set_ylim(*view.limits)
         elif value == "val_loss":
             ax.set_ylim(0, 4 * curves.groupby("iteration")["y"].mean().min())
         if title == next(iter(shown)):
-            ax.set_ylabel("validation loss" if value == "val_loss" else f"{value} accuracy")
+            ax.set_ylabel("validation loss" if value == "val_loss" else f"{value} accuracy, %")
         return Drawing(said)
 
     sheet = Sheet(

@@ -30,7 +30,7 @@ from lth_companion.figures.figure_sheet import (
     table_of,
     width,
 )
-from lth_companion.figures.one_panel import Lines, draw, style, under_best
+from lth_companion.figures.one_panel import Lines, draw, named, style, under_best
 from lth_companion.figures.vocabulary import AXES, NAMES, X, called, is_time, namer, natural
 from lth_core.levels import select
 
@@ -115,7 +115,7 @@ def grid(study: Study, figure: str, rows: Rows, columns: list[str] | dict[str, s
         where, lines = rows[title]
         own = select(table, **where)
         drawing = draw(ax, own, column, lines, figure, view)
-        ax.set_ylabel(labels[column])
+        named(ax, column, labels[column])
         ax.set_title(title, fontsize=9)
         if view.below and at_home(study, figure) and not is_time(column):
             settings = ["percent", "arm", "lr", "warmup", "scope"]  # a line each: the best of them is not to be cut off

@@ -15,7 +15,7 @@ import pandas as pd
 from lth_companion import html
 from lth_companion.claims import curves as shapes
 from lth_companion.experiments.study import Study
-from lth_companion.figures.captions import Table, frame, missing, scale_note, tabulated
+from lth_companion.figures.captions import Table, frame, missing, tabulated
 from lth_companion.figures.vocabulary import FIELDS, levelled, namer, natural
 from lth_core import analyse
 from lth_core.data import EVALUATED
@@ -253,7 +253,7 @@ def readings(study: Study, figure: str) -> tuple[Html, pd.DataFrame]:
              **{label: interval(vars(r), 0) for label, r in found.items()}}
         )  # fmt: skip
     made = Table(pd.DataFrame(rows), "Readings of the convergence rule; 95% intervals over trials.")
-    return made.shown(study, scale_note(study, figure)), pd.DataFrame(effects).T
+    return made.shown(study, figure), pd.DataFrame(effects).T
 
 
 def _ratio(table: pd.DataFrame, of: Side, to: Side, form: str) -> Result:
@@ -267,7 +267,7 @@ def _ratio(table: pd.DataFrame, of: Side, to: Side, form: str) -> Result:
 def cost(study: Study, figure: str, *, caption: str, percents: tuple[float, ...] = (50, 20, 5, 1)) -> Html:
     """How many trainings each pruning rate needs until at most a percent of the hidden weights remains."""
     rows = []
-    for rate in sorted({s.prune_fc for s in study.rows(figure) if s.round}):
+    for rate in sorted({s.prune_fc for s in study.rows(figure) if s.round > 1}):  # not those of single cuts
         needed = [f"{int(np.ceil(np.log(p / 100) / np.log(1 - rate) - 1e-9))}" for p in percents]
         heads = [f"to {p:g}%" for p in percents]
         rows.append({"cut per round": f"{rate:.0%}", **dict(zip(heads, needed, strict=True))})

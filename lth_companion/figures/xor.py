@@ -85,8 +85,8 @@ def clusters(page: Page) -> Html:
         "one plateau and get the same answer.",
         caption=f"<strong>Training ends in one of four places.</strong> Top: eight of {trials:,} two-unit networks "
         "after training. Filled points belong to class 1, hollow ones to class 0; the stronger the grey, the surer "
-        "the network is of class 1; blue is where it is undecided. Bottom: the loss of all of them. None ends farther "
-        f"than {stray:.4f} from its group's.",
+        "the network is of class 1; blue is where it is undecided. Bottom: the loss of all of them. No loss is farther "
+        f"than {stray:.4f} from that of its group.",
         made=page.made,
     )
 

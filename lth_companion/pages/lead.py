@@ -19,6 +19,7 @@ from lth_companion.html import between
 from lth_companion.pages import words
 from lth_companion.widgets import TicketExplorer, explorer_data
 from lth_core import analyse
+from lth_core.levels import select
 from lth_core.plot import Html
 
 NOTHING = "**Nothing on this page is measured yet.** It tells what the paper shows, and with which lines to measure it."
@@ -99,9 +100,11 @@ def gaps(
     table = table[table["round"].between(*levels)]
     said = []
     for label, (one, other) in sides.items():
-        found = analyse.paired(table, column, one, other)
-        said.append(f"{label} **{between(100 * found['effect'], 100 * found['low'], 100 * found['high'], 2)} points**")
-    return Markdown(f"**{question}** {'; '.join(said)}. In brackets: 95% intervals over trials.")
+        both = {*select(table, **one)["round"]} & {*select(table, **other)["round"]}  # controls may be of fewer rounds
+        found = analyse.paired(table[table["round"].isin(both)], column, one, other)
+        gap = between(100 * found["effect"], 100 * found["low"], 100 * found["high"], 2)
+        said.append(f"**{gap} points** {label}")
+    return Markdown(f"**{question}** By {'; by '.join(said)}. In brackets: 95% intervals over trials.")
 
 
 def xor(page: Page) -> Markdown:

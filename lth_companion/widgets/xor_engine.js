@@ -1,4 +1,4 @@
-// Trains XOR networks by the hundred, as lth_core/xor.py does. Runs in a worker: it knows nothing of the page.
+// Trains XOR networks by the hundred, as lth_companion/experiments/xor.py does. Runs in a worker: it knows nothing of the page.
 // A network is 4h + 1 numbers: each unit's two input weights, bias and output weight; last, the output's bias.
 const POINTS = [[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]]; // x, y, class
 

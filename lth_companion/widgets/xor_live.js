@@ -1,4 +1,4 @@
-// The front end of lth_core.xor_live.XorLive. ENGINE, the text of xor_engine.js, is put in front by xor_live.py.
+// The front end of lth_companion.widgets.XorLive. ENGINE, the text of xor_engine.js, is put in front by xor_live.py.
 const SHOWN = 12, FINE = 24; // networks with a map; points to a side of it
 const CRITERIA = [["product", "product"], ["input", "input weights"], ["output", "output weight"], ["random", "nothing: blind"]];
 const SCHEDULES = [["iterative", "two at a time"], ["one-shot 4", "at once, to 4"], ["one-shot 2", "at once, to 2"]];
