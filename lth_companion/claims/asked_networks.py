@@ -17,7 +17,7 @@ from lth_companion.claims.printed_settings import declared
 from lth_companion.claims.readings import ALONE, Reading, Settles, converging
 from lth_companion.experiments import catalogue
 from lth_companion.experiments.cifar10_recipes import share
-from lth_core.networks import Networks, fits
+from lth_core.networks import Columns, Networks, fits
 from lth_core.results import Source
 from lth_core.spec import Spec
 
@@ -84,6 +84,12 @@ def in_full(figure: str) -> Declared:
     return Declared(declared(figure))
 
 
+def depths(rows: Columns, those: NDArray[np.bool_]) -> list[float]:
+    """How much is pruned of each of these rows, on the logarithm, where the most is: rounds of any rate compare."""
+    rate = np.maximum(rows["prune_conv"], rows["prune_fc"])[those]
+    return list(-rows["round"][those] * np.log1p(-rate))
+
+
 class Asked:
     """A figure's measured networks that fit a query: what all tests that ask for them read."""
 
@@ -105,12 +111,13 @@ class Asked:
         fit = fits(full, **self.where)
         if not fit.any():
             return "settings that the paper does not have"
+        rate = min(depths(full, fit & (full["round"] == 1)), default=1.0)
         own, whole = (
             {
                 "iterations": int(rows["iterations"][those].max()),
                 "trials": len(np.unique(rows["trial"][those])),
                 "redraws": 1 + int(rows["replicate"][those].max()),
-                "rounds": int(rows["round"][those].max()),
+                "rounds": round(max(depths(rows, those), default=0) / rate),
             }
             for rows, those in ((self.rows.declared, self.fit), (full, fit))
         )

@@ -52,7 +52,7 @@ def pattern(
     asked = Clock(**clock)
     table = select(with_depth(levelled(study.table(figure), study.data(figure))), **(where or {}))
     heads = (
-        f"unpruned: {asked.rule}, iteration", "unpruned: accuracy, %", f"{asked.rule} sooner than unpruned, at best",
+        f"unpruned: {asked.rule}, iteration", "unpruned: accuracy, %", f"{asked.rule} against unpruned, at best",
         "points above unpruned, at best", "sparsest level as accurate",
     )  # fmt: skip
     rows, head, called = [], head or FIELDS.get(field, field), name or namer(field)
@@ -80,7 +80,8 @@ def gains(times: pd.DataFrame, rights: pd.DataFrame, percent: pd.Series) -> list
     sooner, higher = html.DASH, html.DASH
     if len(soonest):
         both = times[[0.0, soonest.idxmin()]].dropna().mean()
-        sooner = f"{100 * (1 - both.iloc[1] / both.iloc[0]):+.0f}% at {percent[soonest.idxmin()]:.3g}%"
+        share = 100 * (1 - both.iloc[1] / both.iloc[0])
+        sooner = f"{abs(share):.0f}% {'sooner' if share >= 0 else 'later'} at {percent[soonest.idxmin()]:.3g}%"
     if len(best):
         both = rights[[0.0, best.idxmax()]].dropna().mean()
         higher = f"{100 * (both.iloc[1] - both.iloc[0]):+.2f} at {percent[best.idxmax()]:.3g}%"

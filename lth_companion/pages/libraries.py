@@ -139,7 +139,7 @@ def lead() -> Markdown:
     for name, row in ((str(name), row) for name, row in found.iterrows()):
         if name.startswith(OURS):
             continue
-        groups.setdefault(_how(of(rounds, name), set(row)), []).append(f"**{shown(name)}**")
+        groups.setdefault(_how(of(rounds, name), set(row)), []).append(f"**{told(name)}**")
     said = {
         "back": f"before each of {n} rounds every weight and bias that was left was put back to its initial value, "
         "bit for bit",
@@ -149,17 +149,21 @@ def lead() -> Markdown:
         "not": "weights were not always put back",
         "whole": "no weight was pruned",
     }
-    parts = [f"with {html.joined(groups[key])} {words}" for key, words in said.items() if key in groups]
+    parts = [f"With {html.joined(groups[key])} {words}" for key, words in said.items() if key in groups]
     total = sum(map(len, groups.values()))
     moving = [
-        f"**{shown(n)}**"
-        for n in map(str, found.index)
-        if not n.startswith(OURS) and pruned_move(of(rounds, n), rounds)
+        f"**{told(n)}**" for n in map(str, found.index) if not n.startswith(OURS) and pruned_move(of(rounds, n), rounds)
     ]
     more = f" With {html.joined(moving)} pruned weights move in training." if moving else ""
     return Markdown(
-        f"**Which libraries find winning tickets?** Of {total} ways to ask for them, {'; '.join(parts)}.{more}"
+        f"**Which libraries find winning tickets?** {total} ways to ask for them were tried. {'. '.join(parts)}.{more}"
     )
+
+
+def told(name: str) -> str:
+    """A way of asking a library, in a list: "torch.nn.utils.prune (by hand)"."""
+    library, _, how = name.partition(", ")
+    return shown(f"{library} ({how})" if how else library)
 
 
 def _how(own: pd.DataFrame, found: set[str]) -> str:

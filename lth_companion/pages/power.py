@@ -200,9 +200,9 @@ def summary(this: Told | None) -> Markdown:
     wrong = sum(float(r[CONTRADICTED if r["verdict"] == REPRODUCED else REPRODUCED]) for _, r in table.iterrows())
     opposite = f"{wrong:.1f}" if wrong >= 0.05 else "none"
     return Markdown(
-        f"Of the {len(held)} sentences of the paper that {word(this.all)} trials reproduce, {word(this.size)} carry "
-        f"**{sure}**: at least 80 of 100 such experiments come to the same verdict. {never} they hardly ever carry (at "
-        f"most 20 of 100); the other {len(held) - sure - never} are a matter of luck. An experiment of "
+        f"Of the {len(held)} sentences of the paper that {word(this.all)} trials reproduce, **{sure}** would have been "
+        f"reproduced by {word(this.size)} trials in at least 80 of 100 experiments, {never} in at most 20 of 100; for "
+        f"the other {len(held) - sure - never} it is luck. An experiment of "
         f"{word(this.size)} trials gives {opposite} of the {len(table)} decided sentences the opposite verdict, on "
         "average; what it does not decide it leaves open."
     )

@@ -124,9 +124,11 @@ def _ends(row: Any) -> str:
     return f"{row.verdict}: {row.reason}" if told and row.reason else str(row.verdict)
 
 
-def takeaway(found: pd.DataFrame, questions: dict[str, str]) -> Markdown:
-    """Questions, each answered by the claim with this id."""
-    lines = [f"- **{question}** {answer(found, id)}" for id, question in questions.items()]
+def takeaway(found: pd.DataFrame, questions: dict[str, str | tuple[str, str]]) -> Markdown:
+    """Questions, each answered by the claim with this id; beside a question what is measured, where the unit does not
+    tell."""
+    asked = {id: (question, "") if isinstance(question, str) else question for id, question in questions.items()}
+    lines = [f"- **{question}** {answer(found, id, of)}" for id, (question, of) in asked.items()]
     return Markdown("\n".join(lines))
 
 

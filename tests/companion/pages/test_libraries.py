@@ -239,9 +239,9 @@ def test_what_a_file_holds(shown: Callable[..., None], form: str, holds: int, ki
 def test_the_answer_follows_from_the_facts(shown: Callable[..., None]) -> None:
     shown(kd_lib=raw_facts(), lightning=raw_facts(rewound=3, biases_rewound=1), fasterai=raw_facts(biases_rewound=1))
     said = page.lead().data
-    assert re.search(r"with \*\*kd-lib\*\* before each of 2 rounds every weight", said)
-    assert re.search(r"with \*\*pytorch-lightning\*\* weights were put back the first time only", said)
-    assert re.search(r"with \*\*fasterai\*\* all weights were put back, biases only the first time", said)
+    assert re.search(r"With \*\*kd-lib\*\* before each of 2 rounds every weight", said)
+    assert re.search(r"With \*\*pytorch-lightning\*\* weights were put back the first time only", said)
+    assert re.search(r"With \*\*fasterai\*\* all weights were put back, biases only the first time", said)
 
 
 def test_nothing_measured_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

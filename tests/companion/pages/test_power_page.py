@@ -101,8 +101,8 @@ def test_a_sentence_is_carried_by_eighty_of_a_hundred_draws(twenty: power.Told) 
         ("100", "0", "yes"), ("75 ± 25", "25", "with luck"), ("50 ± 29", "0", "with luck"), ("0", "0", "hardly"),
     ]  # fmt: skip
     said = power.summary(twenty).data
-    assert "Of the 3 sentences of the paper that twenty trials reproduce, five carry **1**" in said
-    assert "1 they hardly ever carry" in said and "the other 1 are a matter of luck" in said
+    assert "Of the 3 sentences of the paper that twenty trials reproduce, **1** would have been reproduced" in said
+    assert "1 in at most 20 of 100; for the other 1 it is luck" in said
     assert "gives 0.2 of the 4 decided sentences the opposite verdict" in said
     left = BeautifulSoup(power.still_open(twenty).text, "html.parser")
     assert left.summary.get_text() == "1 sentence that twenty trials leave open"

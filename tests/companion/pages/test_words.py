@@ -203,7 +203,7 @@ def test_networks_that_learn_nothing_are_left_out_of_the_pattern():
     sound = cells(tables.pattern(Invented(real, lambda t, r: 0.9 + 0.01 * (r == 1)), "iclr-fig26", "lr").text)
     assert all(row[1:4] == ["1,000", "90.00", sound[1][3]] and "(" not in row[0] for row in sound[1:])
     last = cells(tables.pattern(Invented(real, lambda t, r: 0.1 if r > 1 else 0.9 + 0.01 * r), "iclr-fig26", "lr").text)
-    assert all(row[3].startswith("+10% at 80") and row[4].startswith("+1.00 at 80") for row in last[1:])
+    assert all(row[3].startswith("10% sooner at 80") and row[4].startswith("+1.00 at 80") for row in last[1:])
     one = cells(tables.pattern(Invented(real, lambda t, r: 0.1 if t and r == 0 else 0.9), "iclr-fig26", "lr").text)
     assert all("(1 of 3 trials learn)" in row[0] and row[4].startswith("+0.00") for row in one[1:])
     none = cells(tables.pattern(Invented(real, lambda t, r: 0.1), "iclr-fig26", "lr").text)
