@@ -25,7 +25,7 @@ from matplotlib.ticker import (
     FuncFormatter,
     LogLocator,
     NullFormatter,
-    PercentFormatter,
+    ScalarFormatter,
     StrMethodFormatter,
 )
 
@@ -117,9 +117,21 @@ def printed(ax: Axes, x: Any, y: Any, label: str | None = "printed in the paper"
     ax.plot(x, y, marker="D", linestyle="none", label=label, zorder=4, **look)
 
 
+class _Percent(ScalarFormatter):
+    """As many decimals as matplotlib's own formatter gives the numbers, but of 100 times these."""
+
+    def set_locs(self, locs: Any) -> None:
+        super().set_locs([100 * x for x in locs])
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return super().__call__(100 * x, pos)
+
+
 def in_percent(axis: Axis) -> None:
     """Ticks of fractions, as percent: "97.5"."""
-    axis.set_major_formatter(PercentFormatter(1.0, symbol=""))
+    formatter = _Percent(useOffset=False)
+    formatter.set_scientific(False)
+    axis.set_major_formatter(formatter)
 
 
 def counted(axis: Axis) -> None:

@@ -81,12 +81,14 @@ def settled(curves: pd.DataFrame, rule: Settles) -> pd.DataFrame:
     return pd.DataFrame(found, index=keys)
 
 
-FROM_THERE = Reading("counted from there", "the moving average stays within 0.002 of where it stood")
+FROM_THERE = Reading("against where it stood", "the moving average stays within 0.002 of where it stood")
 SUCCESSIVE = Reading(
-    "between neighbours", "neighbouring moving averages differ by less than 0.002", Settles(1000, 0.002, 1000, True)
+    "against the average before",
+    "neighbouring moving averages differ by less than 0.002",
+    Settles(1000, 0.002, 1000, True),
 )
 FITTED = Reading(  # of 300 readings the one that comes nearest to both check numbers: `benchmarks/convergence.py`
-    "as the check numbers ask",
+    "fitted to footnote 5",
     "a moving average over 2,000 iterations stays within 0.0005 of where it stood for 2,000",
     Settles(2000, 0.0005, 2000),
 )

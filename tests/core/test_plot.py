@@ -106,3 +106,20 @@ def test_the_percent_axis_marks_the_levels_that_the_papers_name() -> None:
         assert {"51.3", "21.1", "13.5", "7.0", "3.6"} <= labelled | {f"{t:.1f}" for t in ax.get_xticks(minor=True)}
         assert {"100.0", "21.1", "3.6"} <= labelled
     assert len(labelled) < 8, "on a narrow panel labels do not touch"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(0.96, 0.99, "96.0 96.5 97.0 97.5 98.0 98.5 99.0"), (0.5, 0.9, "50 55 60 65 70 75 80 85 90")],
+)
+def test_fractions_have_ticks_in_percent_with_as_few_decimals_as_tell_them_apart(
+    low: float, high: float, said: str
+) -> None:
+    fig, ax = plot.canvas(width=3.6)
+    ax.plot([0, 1], [low, high])
+    ax.set_ylim(low, high)
+    plot.in_percent(ax.yaxis)
+    plot.counted(ax.xaxis)
+    fig.draw_without_rendering()
+    assert " ".join(label.get_text() for label in ax.get_yticklabels()) == said
+    assert ax.xaxis.get_major_formatter()(15_000, 0) == "15,000"
