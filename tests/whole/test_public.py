@@ -322,7 +322,7 @@ def checkout(tmp_path: Path) -> Path:
     root = tmp_path / "project"
     for name in archive.NEEDED:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(f"{name}\n")
+        (root / name).write_text("{}\n" if name.endswith(".json") else f"{name}\n")
     git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "all"]):
         subprocess.run([*git, *command], cwd=root, check=True)
@@ -355,10 +355,10 @@ def test_results_alone_are_an_archive_that_the_package_reads(checkout: Path, tmp
     assert {p.name for p in folder.iterdir()} == {"MANIFEST.json", archive.SUMS}
     ((digest, name),) = (line.split("  ") for line in (folder / archive.SUMS).read_text().splitlines())
     assert name == "MANIFEST.json" and hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
-    code = "from lth_core import results; print(results.HERE)"
+    code = "from lth_core import results; p = results.Published(); print(results.HERE, p.manifest, len(p.keys()))"
     own = {**os.environ, "LTH_RESULTS": str(folder)}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=own, check=True)
-    assert ran.stdout.strip() == str(folder)
+    assert ran.stdout.strip() == f"{folder} {{}} 0"
 
 
 def test_an_archive_lacks_nothing_and_needs_a_commit(

@@ -63,7 +63,7 @@ def _backward(lists, blocks, x, delta, back):
 
 
 @kernel
-def _rectify(x, units, blocks, draws, images, threshold, factor):
+def _rectify(x, units, draws, images, threshold, factor):
     """ReLU in place; with `draws` `(image * unit,)` also dropout: what is drawn below `threshold` becomes 0."""
     z = zero(64)
     for i in range(0, x.size, LANES):
@@ -198,10 +198,7 @@ def place_of(kept: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int
 
 def rectify(layer: Layer, units: NDArray[np.float32], draws: NDArray[np.int64], images: int, dropout: float) -> None:
     """What comes out of a hidden layer, in place: rectified, and dropped where `draws` has something."""
-    blocks = units.size // (layer.units * LANES)
-    _rectify(
-        units, layer.units, blocks, draws, images, int(dropout * 2**24), np.float32(1 / (1 - dropout))
-    )  # fmt: skip
+    _rectify(units, layer.units, draws, images, int(dropout * 2**24), np.float32(1 / (1 - dropout)))
 
 
 def through(x: NDArray[np.float32], d: NDArray[np.float32], dropout: float) -> None:
