@@ -356,13 +356,15 @@ def test_a_picture_says_its_scale_where_it_is_drawn_and_where_it_waits(monkeypat
             study, "beyond-narrow-vgg", {"": ({}, lines)}, columns, reference=False, alt="Three panels.", caption=""
         ).text
 
+    entire = replace(FIGURES["beyond-narrow-vgg"], published=replace(cifar.NARROW_SCALE, replicates=1))
+    monkeypatch.setitem(catalogue.FIGURES, entire.id, entire)
     rows = study.rows("beyond-narrow-vgg")
     assert says in drawn() and f"{len(rows)} of the {len(rows)} networks" in drawn() and "<svg" not in drawn()
     study.__dict__["source"] = Drawn(rows, evaluations=5)
     whole = drawn()
     scale = "Scale: CIFAR-10, 1 trial, 3,000 iterations, bf16, 5 rounds."
     assert f"{says} {scale}" in whole and "95% t interval" not in whole
-    some = replace(FIGURES["beyond-narrow-vgg"], published=replace(cifar.NARROW_SCALE, rounds=2, replicates=0))
+    some = replace(entire, published=replace(cifar.NARROW_SCALE, rounds=2, replicates=0))
     monkeypatch.setitem(catalogue.FIGURES, some.id, some)
     part = drawn()
     assert "2 rounds, 9 of 22 networks." in part and "reinitialised" in whole and "reinitialised" not in part
