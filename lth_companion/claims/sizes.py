@@ -15,7 +15,7 @@ from lth_companion.claims import bounds, curves
 from lth_companion.claims.curves import UNPRUNED, ended, last_good
 from lth_core.judge import comparisons
 from lth_core.judge.comparisons import refuse_cut_off
-from lth_core.judge.estimate import NAN, TIMES, Estimate, of_few_values, over_trials, placed
+from lth_core.judge.estimate import NAN, ROUNDING, TIMES, Estimate, of_few_values, over_trials, placed
 from lth_core.judge.result import (
     Arguments,
     Result,
@@ -51,7 +51,7 @@ def everywhere(
     told = replace(whole, effect=100 * holds, low=NAN, high=NAN, n=n, note=note, trials=())
     if least >= 1:
         return told
-    word = "holds" if holds >= least else "fails" if fails > 1 - least + 1e-9 else "undecided"
+    word = "holds" if holds >= least else "fails" if fails > 1 - least + ROUNDING else "undecided"
     return replace(told, word=word, p_holds=NAN, p_fails=NAN)  # type: ignore[arg-type]
 
 

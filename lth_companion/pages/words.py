@@ -26,7 +26,7 @@ from lth_core.plot import Html
 from lth_core.results import Published
 from lth_core.untrusted_text import shown
 
-WORDS = {(claims.DEPENDS, True): "depend on the reading"}  # verdicts of several claims that have another form
+SEVERAL = {claims.DEPENDS: "depend on the reading"}  # a verdict whose word is another where several claims have it
 
 
 def verdicts(study: Study) -> pd.DataFrame:
@@ -183,7 +183,7 @@ def listed(title: str, rows: Iterable[Any], *, folded: bool) -> list[str]:
 def fared(found: pd.DataFrame, about: str) -> str:
     """How many claims there are, and how many have which verdict."""
     counts = found["verdict"].value_counts()
-    said = [f"{counts[v]} {WORDS.get((v, bool(counts[v] > 1)), v)}" for v in claims.VERDICTS if v in counts]
+    said = [f"{counts[v]} {SEVERAL.get(v, v) if counts[v] > 1 else v}" for v in claims.VERDICTS if v in counts]
     return f"**{len(found)} claim{'s' * (len(found) != 1)} about {about}:** {', '.join(said)}."
 
 

@@ -5,6 +5,7 @@
 `of_values`    one value a trial: Student's t
 `placed`       a place on a curve (its best level), for which leaving one out says too little: the bootstrap's
                percentiles, widened as Hesterberg (2015, The American Statistician 69:371) says for few trials
+`of_few_values`  a number of rounds or a rank correlation: the jackknife, or where it sees no difference, `placed`
 
 How often they cover the truth: `benchmarks/intervals.py`, whose table stands on the ledger page.
 With fewer than three trials there is no interval.
