@@ -138,6 +138,18 @@ def test_internal_links_resolve(built_book: Path) -> None:
     assert not broken
 
 
+def test_a_name_with_a_dot_is_no_address(built_book: Path) -> None:
+    """Files such as a.pt and modules such as torch.ao are named in sentences, and lead nowhere."""
+    for page in (p for p in built_book.rglob("*.html") if "_static" not in p.parts):
+        links = BeautifulSoup(page.read_text("utf-8"), "html.parser").select("article a[href^='http://']")
+        assert not [a["href"] for a in links if a["href"] == f"http://{a.get_text()}"], page.name
+
+
+def test_options_keep_their_two_hyphens(built_book: Path) -> None:
+    text = BeautifulSoup((built_book / "faults.html").read_text("utf-8"), "html.parser").article.get_text()
+    assert "--budget" in text and "–budget" not in text and "–resume" not in text
+
+
 def seen(names: Sequence[str], screens: list[tuple[int, str]]) -> Any:
     """Each page on one of the screens in turn, on the others in the slow run."""
     made = []
