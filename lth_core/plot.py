@@ -171,7 +171,15 @@ def weights_axis(ax: Axes, weights: Sequence[float]) -> None:
 
 def short(places: str) -> str:
     """Places of an SVG on one line, to 0.01 pt, which is enough."""
-    return re.sub(r"\s+", " ", re.sub(r"(\.\d\d)\d+", r"\1", places))
+    places = re.sub(r"\s+", " ", re.sub(r"(\.\d\d)\d+", r"\1", places))
+    return places if re.search("[CQ]", places) else places.replace(" L ", " ")  # after M, each place is drawn to
+
+
+def said_once(markers: re.Match[str]) -> str:
+    """A group of markers that look the same: the look is the group's."""
+    look = re.compile(r' style="[^"]*"')
+    looks = set(look.findall(markers[0]))
+    return f"<g{markers[1]}{looks.pop()}>{look.sub('', markers[2])}</g>" if len(looks) == 1 else markers[0]
 
 
 def svg(fig: Figure, *, name: str, alt: str) -> str:
@@ -183,7 +191,9 @@ def svg(fig: Figure, *, name: str, alt: str) -> str:
     body = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", body)
     body = re.sub(r" ?font-family: [^;\"]*;?", "", body)
     body = re.sub(r' (?:d|x|y|transform)="[^"]+"', lambda places: short(places[0]), body)
+    body = re.sub(r' transform="rotate\(-?0 [^"]*"', "", body)
     body = re.sub(r"\n\s*", "", body)  # between tags: a page and the notebook behind it hold a figure each
+    body = re.sub(r'<g((?: clip-path="[^"]*")?)>((?:<use [^>]* style="[^>]*"/>)+)</g>', said_once, body)
     for arm, color in COLORS.items():
         body = body.replace(color, css(arm))
     body = body.replace(PAGE, "var(--lth-page, Canvas)")

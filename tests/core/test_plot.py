@@ -61,6 +61,14 @@ def test_ids_are_unique_on_a_page_and_references_resolve() -> None:
     assert set(re.findall(r'(?:url\(#|href="#)([^")]+)', text)) <= set(ids)
 
 
+def test_markers_of_a_line_say_once_how_they_look() -> None:
+    """A figure of ten lines is twice as large otherwise, on its page and in the notebook behind it."""
+    body = example().text.split("</style>")[1]
+    groups = re.findall(r"<g([^>]*)>((?:<use [^>]*/>)+)</g>", body)
+    lines = [uses for look, uses in groups if "style=" in look and "style=" not in uses]
+    assert len(groups) == len(lines) and max(uses.count("<use") for uses in lines) == len(PERCENTS)
+
+
 def test_the_same_figure_is_the_same_bytes() -> None:
     assert example().text == example().text
 
