@@ -1,5 +1,6 @@
 # Every target sets itself up on a fresh machine with Python >= 3.11 and a package index.
 PYTHON ?= python3
+unexport PYTHONDONTWRITEBYTECODE # where a shell sets it, each process compiles torch, scipy and pandas again: seconds each
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready

@@ -120,6 +120,33 @@ def write(grades: Sequence[Grade], target: Path) -> None:
             table.writerow([no_formula(one_line(g.file)), g.exercise, g.points, g.of, g.seconds, no_formula(remarks)])
 
 
+def kept(grades: Sequence[Grade], target: Path) -> Path | None:
+    """Where an earlier table was moved that says something else, such as a teacher's own points or other students';
+    None where there is none, or one that says the same but for seconds."""
+    if not target.is_file():
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        write(grades, new := Path(folder, "new.csv"))
+        if _said(target) == _said(new):
+            return None
+    when = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(target.stat().st_mtime))
+    names = (f"{target.stem}-{when}{again}{target.suffix}" for again in ("", *(f"-{n}" for n in range(2, 1000))))
+    aside = next(path for name in names if not os.path.lexists(path := target.with_name(name)))
+    os.rename(target, aside)
+    return aside
+
+
+def _said(table: Path) -> list[tuple[str, ...]] | bytes:
+    """Cells of a table without the column of seconds; its bytes where they are no table."""
+    data = table.read_bytes()
+    try:
+        rows = list(csv.reader(data.decode("utf-8-sig").splitlines()))
+        seconds = rows[0].index("seconds")
+    except (ValueError, IndexError, csv.Error):
+        return data
+    return [tuple(row[:seconds] + row[seconds + 1 :]) for row in rows]
+
+
 def no_formula(text: str) -> str:
     """A text with a mark before what a spreadsheet would compute, where it begins or follows a semicolon."""
     return re.sub(r"(^|;)(?=\s*\"?[=+@-])", r"\1'", text)
@@ -185,6 +212,8 @@ def main(arguments: list[str] | None = None) -> int:
             _grade_all(found, known, limits, options.jobs, grades)
         finally:  # also what was graded before this machine failed, or somebody stopped it
             if grades:
+                if earlier := kept(grades, options.out):
+                    print(f"an earlier table says something else: it is now {earlier}")
                 write(grades, options.out)
                 print(options.out)
     except StoreError as error:  # of this machine, not of what was handed in

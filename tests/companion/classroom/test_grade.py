@@ -215,6 +215,20 @@ def test_a_spreadsheet_shows_names_as_they_are(tmp_path: Path) -> None:
     assert written.startswith(codecs.BOM_UTF8 + b"file,") and written.count(codecs.BOM_UTF8) == 1
 
 
+def test_an_earlier_table_is_replaced_only_by_one_that_says_the_same(tmp_path: Path) -> None:
+    """Teachers write into it, and grade a second class in the same folder."""
+    table, of = tmp_path / "grades.csv", [grade.Grade("a.ipynb", BUGS, 3, 12, ("One.",), 4.0)]
+    assert grade.kept(of, table) is None
+    grade.write(of, table)
+    assert grade.kept([replace(of[0], seconds=9.0)], table) is None and table.exists()
+    others = [b"file,exercise\n", b"\xff\xfe", b"", table.read_bytes().replace(b",3,", b",5,")]
+    for earlier in others:
+        table.write_bytes(earlier)
+        aside = grade.kept(of, table)
+        assert aside is not None and aside.read_bytes() == earlier and not table.exists()
+    assert len(list(tmp_path.glob("grades-*.csv"))) == len(others)
+
+
 def test_nor_one_where_semicolons_part_cells(tmp_path: Path) -> None:
     grade.write([grade.Grade("a;=1+1;.ipynb", BUGS, 3, 12, ("f: ;=cmd|x;.",))], tmp_path / "grades.csv")
     (_, row) = csv.reader((tmp_path / "grades.csv").read_text("utf-8-sig").splitlines(), delimiter=";")
