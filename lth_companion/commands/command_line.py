@@ -38,12 +38,12 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
 
     def command(
-        name: str, what: Callable[..., int], help: str, figures: str | None = "FIGURE"
+        name: str, what: Callable[..., int], help: str, figures: str | None = "FIGURE", every: bool = True
     ) -> argparse.ArgumentParser:
         p = commands.add_parser(name, help=help, description=help)
         p.set_defaults(what=what)
         if figures:
-            p.add_argument("figures", nargs="*", default=["all"], metavar=figures,
+            p.add_argument("figures", nargs="*", default=["all"] if every else [], metavar=figures,
                            help="iclr-fig04, v1-fig05, ..., a notebook's name, or all")  # fmt: skip
         p.add_argument(
             "--store", default=store_folder(), help="folder of finished trainings (default: $LTH_STORE or _store)"
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
         p.add_argument("--device", default="auto", help="auto, cpu or cuda")
         p.add_argument("--engine", default="auto", help="auto, dense, sparse or convolutional")
 
-    p = command("run", run, "train what the store lacks; stop and run again at any time")
+    p = command("run", run, "train what the store lacks; stop and run again at any time", every=False)
     scale(p)
     engines(p)
     p.add_argument("--budget", help="stop cleanly after this long, e.g. 9m")

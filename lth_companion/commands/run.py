@@ -73,6 +73,10 @@ def run(args: argparse.Namespace) -> int:
     from lth_core import tickets
     from lth_core.engines import choose
 
+    if not args.figures:
+        raise UsageError(
+            "name a figure, a notebook, or all: `python -m lth_core status` tells what each lacks and what it takes."
+        )
     published = results.Published() if args.published else None
     rows = [s for s in rows_of(args) if published is None or not published.has(s)]
     budget = seconds(args.budget) if args.budget else None

@@ -248,6 +248,7 @@ def test_export_adds_trained_weights_when_asked(trained: bool, store: Store, tmp
         ("status iclr-fig04 --store DIR/file", "--store DIR/file is a file: give a folder"),
         ("run iclr-fig04 --budget 0 --store DIR/file", "--store DIR/file is a file: give a folder"),
         ("import DIR/none", "DIR/none does not exist"),
+        ("run --budget 0 --store DIR/none", "name a figure, a notebook, or all"),
         ("run IClr-Fg04 --budget 0 --store DIR/none", "figure 'IClr-Fg04' does not exist: perhaps iclr-fig04"),
         ("status v1_3 --store DIR/none", "figure 'v1_3' does not exist: perhaps v1_3_mnist_oneshot"),
         ("status lenet --store DIR/none", "or a figure's name, which `status` lists"),
