@@ -16,17 +16,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lth_companion.experiments.xor_counts import HIDDEN, NETWORK, RANDOM, TIE, judge
-from lth_core import draws, results
+from lth_core import draws, levels, results
 from lth_core.errors import UsageError
 
 SECTION, KIND = "v1_2_xor", "outcomes"
-CODE = ("xor.py", "xor_nets.py", "xor_outcomes.py", "xor_counts.py")  # all that decides the table, with `draws`
+HERE = Path(__file__).parent
+CODE = (
+    *(HERE / name for name in ("xor.py", "xor_nets.py", "xor_outcomes.py", "xor_counts.py")),
+    *(Path(module.__file__) for module in (draws, levels)),
+)  # all that decides the table
 
 
 def made_from() -> str:
     """The hash of the code that decides the table."""
-    files = [*(Path(__file__).with_name(name) for name in CODE), Path(draws.__file__)]
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:20]
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in CODE)).hexdigest()[:20]
 
 
 class Networks:

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lth_companion import ROOT
 from lth_companion.experiments import xor, xor_published
 from lth_companion.experiments.xor_counts import NETWORK, judge
+from lth_companion.imported_files import Code
 from lth_core import results
 from lth_core.results.manifest import Damaged
 
@@ -30,6 +32,13 @@ def published() -> pd.DataFrame:
 def test_the_published_networks_are_of_this_code() -> None:
     made = set(published()["made_from"])
     assert made == {xor_published.made_from()}, "run python -m lth_core publish v1_2_xor, then claims --strict"
+
+
+def test_the_hash_is_of_all_code_that_decides_the_table() -> None:
+    """All modules of the project that these import, but for the words of errors and tables that XOR has none of."""
+    code = Code(ROOT, ("lth_core", "lth_companion"))
+    reached = {p for file in xor_published.CODE for p in code.imports(file.read_text(), code.names[file]) or {file}}
+    assert {p.name for p in reached - set(xor_published.CODE)} <= {"__init__.py", "errors.py", "networks.py"}
 
 
 def test_trained_again_they_are_the_published_ones(again: pd.DataFrame) -> None:
@@ -84,8 +93,8 @@ def test_networks_of_other_code_are_trained_anew(tmp_path: Path, monkeypatch: py
 def test_every_file_that_decides_them_is_in_their_name(monkeypatch: pytest.MonkeyPatch) -> None:
     before, files = xor_published.made_from(), []
     read = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda file: files.append(file.name) or read(file))
-    assert xor_published.made_from() == before and set(files) == {*xor_published.CODE, "draws.py"}
+    monkeypatch.setattr(Path, "read_bytes", lambda file: files.append(file) or read(file))
+    assert xor_published.made_from() == before and files == [*xor_published.CODE]
     monkeypatch.setattr(Path, "read_bytes", lambda file: read(file) + b" " * (file.name == "xor_nets.py"))
     assert xor_published.made_from() != before
 
