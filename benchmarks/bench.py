@@ -5,8 +5,9 @@
 
 Writes _build/bench.json: benchmark, engine, setting, median, unit, ratio to the plain loop of the same run, and where
 they apply the setting's own fields: arch, density (a fraction), cohort (networks) and precision. With --publish the
-rows also go to results/bench.json, with the machine they were measured on: the book's performance page. There they
-take the place of what the same benchmarks measured before; other rows stay, with the day and commit they are of.
+rows also go to results/bench.json (of a processor with AVX2 and no more: results/bench_avx2.json), with the machine
+they were measured on: the book's performance page. There they take the place of what the same benchmarks measured
+before; other rows stay, with the day and commit they are of.
 `open_lth` is asked for by name, since it needs a clone of OpenLTH (see `open_lth.py`).
 """
 
@@ -79,7 +80,7 @@ def beside(old: dict, made: dict, rows: list[dict]) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"{', '.join(BENCHMARKS)}; default: all")
-    parser.add_argument("--publish", action="store_true", help="also write results/bench.json")
+    parser.add_argument("--publish", action="store_true", help=f"also write results/{timings.file_of(VECTORS)}")
     args = parser.parse_args()
     if unknown := set(args.names) - set(BENCHMARKS):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; allowed: {', '.join(BENCHMARKS)}")
@@ -91,13 +92,13 @@ def main() -> None:
     with replaced(ROOT / "_build" / "bench.json") as temporary:
         temporary.write_text(text)
     if args.publish:
-        folder = ROOT / "results"
-        both = beside(manifest.document(folder, "bench.json") or {"made": {}, "rows": []}, made, rows)
+        folder, file = ROOT / "results", timings.file_of(VECTORS)
+        both = beside(manifest.document(folder, file) or {"made": {}, "rows": []}, made, rows)
         try:
             timings.checked(both)
         except ValueError as error:  # the book would refuse it
             parser.exit(1, f"{error}: nothing was published; the rows are in _build/bench.json\n")
-        manifest.commit(folder, {"bench.json": (json.dumps(both, indent=1) + "\n").encode()})
+        manifest.commit(folder, {file: (json.dumps(both, indent=1) + "\n").encode()})
 
 
 if __name__ == "__main__":

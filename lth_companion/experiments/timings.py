@@ -1,4 +1,4 @@
-"""The published benchmark (`results/bench.json`) as a table."""
+"""The published benchmarks as tables: `results/bench.json`, and beside it what a processor without AVX-512 did."""
 
 from __future__ import annotations
 
@@ -17,18 +17,24 @@ BENCH = (
     "benchmark", "engine", "setting", "median", "unit", "ratio", "arch", "density", "cohort", "precision",
     "lowest", "highest", "when", "commit",
 )  # fmt: skip
+FILE, FILE_AVX2 = "bench.json", "bench_avx2.json"
 
 
-def bench(root: str | Path | None = None) -> tuple[dict[str, Any], pd.DataFrame]:
-    """The published benchmark: who made it ("" for what it does not say), and its rows (`BENCH`); both empty where
+def file_of(vectors: str) -> str:
+    """Where results/ keeps what a processor with these vectors ("AVX-512", "AVX2", ...) did."""
+    return FILE_AVX2 if vectors == "AVX2" else FILE
+
+
+def bench(root: str | Path | None = None, file: str = FILE) -> tuple[dict[str, Any], pd.DataFrame]:
+    """A published benchmark: who made it ("" for what it does not say), and its rows (`BENCH`); both empty where
     there is none."""
     folder = Path(root or HERE)
-    if (found := manifest.document(folder, "bench.json")) is None:
+    if (found := manifest.document(folder, file)) is None:
         found = {"made": {}, "rows": []}
     try:
         return checked(found)
     except ValueError as error:
-        raise Damaged(f"{folder / 'bench.json'} cannot be shown ({error}): {manifest.remedy('bench.json')}.") from error
+        raise Damaged(f"{folder / file} cannot be shown ({error}): {manifest.remedy(file)}.") from error
 
 
 def checked(found: Any) -> tuple[dict[str, Any], pd.DataFrame]:

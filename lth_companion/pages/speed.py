@@ -17,9 +17,9 @@ TICKS = (1, 2, 5, 10, 20, 50, 100, 200)  # steps a second
 NOTHING = "*Not measured yet:* `python benchmarks/bench.py --publish resnet-18 vgg-19 conv-2 conv-4 conv-6`."
 
 
-def rows(what: str) -> pd.DataFrame:
+def rows(what: str, file: str = timings.FILE) -> pd.DataFrame:
     """Rows of one of the comparison's benchmarks: "step", "evaluate", "peak", "memory", "chains (extrapolated)"."""
-    every = timings.bench()[1]
+    every = timings.bench(file=file)[1]
     return every[every["benchmark"] == NAME.format(what)]
 
 
@@ -28,7 +28,7 @@ def best(found: pd.DataFrame, engine: str, arch: str) -> float:
     return found.loc[(found["engine"] == engine) & (found["arch"] == arch), "median"].max()
 
 
-def compared() -> pd.DataFrame:
+def compared(file: str = timings.FILE) -> pd.DataFrame:
     """A row for each network and density that was timed.
 
     - `arch`, `density`; `living`: share of its multiply-adds; `megabytes` of a network
@@ -36,12 +36,12 @@ def compared() -> pd.DataFrame:
     - `of_dense`, `of_plain`, `of_bf16`: how many times as many steps as the dense engine, the plain loop and the dense
       engine in bfloat16, each in its best setting (NaN: not timed)
     - `looks`: how many times as many evaluated images as the dense engine"""
-    steps, looks, memory = rows("step"), rows("evaluate"), rows("memory")
+    steps, looks, memory = (rows(what, file) for what in ("step", "evaluate", "memory"))
     at = ["arch", "density"]
     own, seen = (part[part["engine"] == "convolutional"].set_index(at)["median"] for part in (steps, looks))
     spread = steps[steps["engine"] == "convolutional"].set_index(at)[["lowest", "highest"]].astype(float)
     fp32 = "dense fp32"
-    held, living = (part.set_index(at)["median"] for part in (memory, rows("living multiply-adds")))
+    held, living = (part.set_index(at)["median"] for part in (memory, rows("living multiply-adds", file)))
     made = [
         {
             "arch": arch, "density": density, "living": living[arch, density],
@@ -59,9 +59,9 @@ def _times(value: float) -> str:
     return f"{value:.1f}" if pd.notna(value) else "–"
 
 
-def convolutional() -> str:
+def convolutional(file: str = timings.FILE) -> str:
     """Speed of training and evaluation by network and density."""
-    found = compared()
+    found = compared(file)
     if found.empty:
         return NOTHING
     lines = [
@@ -76,14 +76,19 @@ def convolutional() -> str:
             f"| {r.steps:.3g} ({r.lowest:.3g}–{r.highest:.3g}) "
             f"| {_times(r.of_dense)} | {_times(r.of_plain)} | {_times(r.of_bf16)} | {_times(r.looks)} | {held} |"
         )
-    return "\n".join([*lines, "", measured_on()])
+    return "\n".join([*lines, "", measured_on(file)])
 
 
-def measured_on() -> str:
+def convolutional_avx2() -> str:
+    """The same of a processor whose vectors have half the width."""
+    return convolutional(timings.FILE_AVX2)
+
+
+def measured_on(file: str) -> str:
     """A sentence about the machine and how it was measured."""
-    made, _ = timings.bench()
+    made, _ = timings.bench(file=file)
     who = {name: shown(made.get(name, "")) for name in ("device", "vectors", "cores", "torch", "when", "commit")}
-    peak = rows("peak")["median"]
+    peak = rows("peak", file)["median"]
     return (
         "Medians (lowest–highest) of two or three turns on all cores, by processor time ({device}, {vectors}, {cores} "
         "cores, torch {torch}, {when}, commit {commit}); each contender in its best setting of processes and threads, "
@@ -106,13 +111,23 @@ def limits() -> pd.DataFrame:
 
 def crossover() -> str:
     """From which density on the engine is chosen."""
-    lines = ["| network | chosen up to this share of its work |", "|---|---:|"]
-    return "\n".join([*lines, *(f"| {shown(arch)} | {100 * share:.3g}% |" for arch, share in FASTER_UP_TO.items())])
+    lines = [
+        f"| network | chosen up to this share of its work with {' | with '.join(FASTER_UP_TO)} |",
+        f"|---|{'---:|' * len(FASTER_UP_TO)}",
+    ]
+    for arch in next(iter(FASTER_UP_TO.values())):
+        lines.append(f"| {shown(arch)} | {' | '.join(f'{100 * of[arch]:.3g}%' for of in FASTER_UP_TO.values())} |")
+    return "\n".join(lines)
 
 
-def chains() -> str:
+def chains_avx2() -> str:
+    """The same of a processor whose vectors have half the width."""
+    return chains(timings.FILE_AVX2)
+
+
+def chains(file: str = timings.FILE) -> str:
     """Hours of whole chains, extrapolated."""
-    found = rows("chains (extrapolated)")
+    found = rows("chains (extrapolated)", file)
     if found.empty:
         return NOTHING
     lines = ["| chain | dense engine | compiled engine | ratio |", "|---|---:|---:|---:|"]

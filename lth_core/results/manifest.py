@@ -26,7 +26,7 @@ from lth_core.store.cell import digest, read_bytes
 
 MANIFEST, STAGE, PLAN, LOCK = "MANIFEST.json", ".publishing", "PLAN.json", ".lock"
 NAME = re.compile(
-    r"[\w-]+/(?:cells|curves|masks|weights|outcomes)\.parquet|(?:verdicts|bench|libraries|power)\.json|reference/[\w-]+\.(?:json|svg)",
+    r"[\w-]+/(?:cells|curves|masks|weights|outcomes)\.parquet|(?:verdicts|bench|bench_avx2|libraries|power)\.json|reference/[\w-]+\.(?:json|svg)",
     re.ASCII,
 )
 MOST_BYTES = 1_000_000_000  # of a file: it is read before its checksum can be compared
@@ -89,6 +89,7 @@ def remedy(name: str) -> str:
         "verdicts.json": "python -m lth_core claims --accept",
         "power.json": "python -m lth_core power",
         "bench.json": "python benchmarks/bench.py --publish",
+        "bench_avx2.json": "python benchmarks/bench.py --publish",
         "libraries.json": "python benchmarks/libraries/run.py --publish",
         "reference": "python -m lth_companion.share.reference",
     }.get(name.split("/")[0], f"python -m lth_core publish {name.split('/')[0]}")

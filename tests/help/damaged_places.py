@@ -176,14 +176,15 @@ def everything(root: Path) -> Any:
     masks = {key_of(s): published.masks(s) for s in rows if s.round and published.has_masks(s)}
     trained = {key_of(s): published.trained(s) for s in rows if published.has_trained(s)}
     read = [published.table(rows), published.curves(rows), masks, trained]
-    return [*read, verdicts.accepted(root / "verdicts.json"), *timings.bench(root), *other_libraries.libraries(root)]
+    timed = [timings.bench(root, file) for file in (timings.FILE, timings.FILE_AVX2)]
+    return [*read, verdicts.accepted(root / "verdicts.json"), *timed, *other_libraries.libraries(root)]
 
 
 def publication(store: Store, figures: list, folder: Path) -> Place:
     publish.publish(figures, store, folder)
     given = {"fig03-shape": verdicts.UNDECIDED, "fig04-speed": verdicts.REPRODUCED}
     seen = library_facts.collected(folder.parent, kd_lib=library_facts.raw_facts(trials=1))
-    documents = {"bench.json": BENCH, "verdicts.json": given, "libraries.json": seen}
+    documents = {timings.FILE: BENCH, timings.FILE_AVX2: BENCH, "verdicts.json": given, "libraries.json": seen}
     manifest.commit(folder, {name: json.dumps(what).encode() for name, what in documents.items()})
     files = {n: (folder / n).read_bytes() for n in (*manifest.read(folder), manifest.MANIFEST)}
 
@@ -204,7 +205,7 @@ def publication(store: Store, figures: list, folder: Path) -> Place:
         "results",
         files,
         everything,
-        (*TABLES, "bench.json", "libraries.json", "verdicts.json", manifest.MANIFEST),
+        (*TABLES, timings.FILE, timings.FILE_AVX2, "libraries.json", "verdicts.json", manifest.MANIFEST),
         {
             **{f"{n}, sums right": right(of_file(table(n), in_table)) for n in TABLES},
             "bytes, sums right": right(lambda rng, f: of_file(table(rng.choice(TABLES)), blind)(rng, f)),
