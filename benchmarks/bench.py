@@ -1,7 +1,7 @@
 """All benchmarks in one run, as a table to read and as rows: `make bench`.
 
     python benchmarks/bench.py [--publish] [lenet] [xor] [memory] [dense] [pages] [conv-2] ... [resnet-18] [vgg-19]
-                              [open_lth]
+                              [parts] [open_lth]
 
 Writes _build/bench.json: benchmark, engine, setting, median, unit, ratio to the plain loop of the same run, and where
 they apply the setting's own fields: arch, density (a fraction), cohort (networks) and precision. With --publish the
@@ -29,6 +29,7 @@ import lenet
 import memory
 import open_lth
 import pages
+import parts
 import xor
 
 from lth_companion.experiments import timings
@@ -46,6 +47,7 @@ BENCHMARKS = {
     "dense": lambda: dense.rows(DEVICE),
     "pages": pages.rows,
     **{arch: partial(convolutional.rows, cases={arch: rounds}) for arch, rounds in convolutional.ROUNDS.items()},
+    "parts": parts.rows,
     "open_lth": lambda: [row for arch in open_lth.THEIRS for row in open_lth.rows(arch)],
 }
 BY_NAME = ("open_lth",)  # only where asked for

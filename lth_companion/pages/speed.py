@@ -14,6 +14,10 @@ from lth_core.untrusted_text import shown
 NAME = "convolutional tickets, {}"
 BATCH = {"resnet-18": 128, "vgg-19": 64}  # others: 60
 TICKS = (1, 2, 5, 10, 20, 50, 100, 200)  # steps a second
+PARTS = {
+    "packing": "maps", "forward": "forward", "backward": "backward", "norm and pool": "norm, pool",
+    "fully connected": "fully connected", "optimizer": "optimizer", "other": "other", "evaluation": "evaluation",
+}  # fmt: skip
 NOTHING = "*Not measured yet:* `python benchmarks/bench.py --publish resnet-18 vgg-19 conv-2 conv-4 conv-6`."
 
 
@@ -82,6 +86,21 @@ def convolutional(file: str = timings.FILE) -> str:
 def convolutional_avx2() -> str:
     """The same of a processor whose vectors have half the width."""
     return convolutional(timings.FILE_AVX2)
+
+
+def parts_avx2() -> str:
+    """Where a round's time goes, by network and density (measured with AVX2)."""
+    found = {part: rows(f"share of {part}", timings.FILE_AVX2) for part in PARTS}
+    if any(own.empty for own in found.values()):
+        return "*Not measured yet:* `python benchmarks/bench.py --publish parts`."
+    by = {part: own.set_index(["arch", "density"])["median"] for part, own in found.items()}
+    lines = [
+        f"| network | weights left | {' | '.join(PARTS.values())} |", f"|---|---:|{'---:|' * len(PARTS)}"
+    ]  # fmt: skip
+    for arch, density in by["packing"].index:
+        shares = " | ".join(f"{100 * own[arch, density]:.0f}%" for own in by.values())
+        lines.append(f"| {shown(arch)} | {100 * density:.3g}% | {shares} |")
+    return "\n".join(lines)
 
 
 def measured_on(file: str) -> str:
