@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,9 +19,12 @@ import bench  # noqa: E402
 import chains  # noqa: E402
 import contenders  # noqa: E402
 import open_lth  # noqa: E402
+import parts  # noqa: E402
 import turns  # noqa: E402
 from bench import beside  # noqa: E402
 
+from lth_companion.experiments import timings  # noqa: E402
+from lth_companion.pages import speed  # noqa: E402
 from lth_core.untrusted_text import fault, faults  # noqa: E402
 
 
@@ -59,6 +64,26 @@ def test_what_the_book_would_refuse_is_not_published(monkeypatch, tmp_path, caps
         bench.main()
     assert "unit holds more than" in (said := capsys.readouterr().err) and "nothing was published" in said
     assert (tmp_path / "_build" / "bench.json").exists() and not (tmp_path / "results").exists()
+
+
+def test_parts_are_timed_from_outside_and_the_engine_is_left_as_it_was():
+    before = [getattr(owner, name) for functions in parts.FUNCTIONS.values() for owner, name in functions]
+    spent = Counter()
+    with parts.timed(spent):
+        parts.norm.refresh(np.ones(2, np.float32), np.ones(2, np.float32), np.zeros(2, np.int64))
+    assert set(spent) == {"optimizer"} and spent["optimizer"] > 0
+    assert before == [getattr(owner, name) for functions in parts.FUNCTIONS.values() for owner, name in functions]
+    empty = parts.emptied(contenders.network("conv-2", 3))
+    assert {int(mask.sum()) for mask in empty.masks.values()} == {1}
+
+
+def test_published_parts_are_a_whole_round_and_make_a_table():
+    found = [speed.rows(f"share of {part}", timings.FILE_AVX2).set_index(["arch", "density"]) for part in parts.PARTS]
+    whole = sum(own["median"] for own in found)
+    assert len(whole) == sum(map(len, parts.ROUNDS.values())) and np.allclose(whole, 1, atol=0.02)
+    assert all((own["median"] >= 0).all() for own in found)
+    assert set(speed.PARTS) == set(parts.PARTS)
+    assert speed.parts_avx2().count("\n") == len(whole) + 1
 
 
 @pytest.mark.parametrize("arch", chains.ITERATIONS)
