@@ -23,7 +23,7 @@ SECTION, KIND = "v1_2_xor", "outcomes"
 HERE = Path(__file__).parent
 CODE = (
     *(HERE / name for name in ("xor.py", "xor_nets.py", "xor_outcomes.py", "xor_counts.py")),
-    *(Path(module.__file__) for module in (draws, levels)),
+    *(Path(str(module.__file__)) for module in (draws, levels)),
 )  # all that decides the table
 
 
