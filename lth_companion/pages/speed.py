@@ -15,8 +15,8 @@ NAME = "convolutional tickets, {}"
 BATCH = {"resnet-18": 128, "vgg-19": 64}  # others: 60
 TICKS = (1, 2, 5, 10, 20, 50, 100, 200)  # steps a second
 PARTS = {
-    "packing": "maps", "forward": "forward", "backward": "backward", "norm and pool": "norm, pool",
-    "fully connected": "fully connected", "optimizer": "optimizer", "other": "other", "evaluation": "evaluation",
+    "packing": "maps", "forward": "forward", "backward": "backward", "evaluation": "evalu­ation",
+    "norm and pool": "norm, pool", "fully connected": "fully conn.", "optimizer": "opti­mizer", "other": "other",
 }  # fmt: skip
 NOTHING = "*Not measured yet:* `python benchmarks/bench.py --publish resnet-18 vgg-19 conv-2 conv-4 conv-6`."
 
@@ -59,6 +59,11 @@ def compared(file: str = timings.FILE) -> pd.DataFrame:
     return pd.DataFrame(made)
 
 
+def _whole(text: str) -> str:
+    """A text of a table that is not broken into lines."""
+    return f'<span style="white-space: nowrap">{text}</span>'
+
+
 def _times(value: float) -> str:
     return f"{value:.1f}" if pd.notna(value) else "–"
 
@@ -68,17 +73,16 @@ def convolutional(file: str = timings.FILE) -> str:
     found = compared(file)
     if found.empty:
         return NOTHING
-    lines = [
-        "| network | weights left | work left | steps/s (spread) | × dense engine | × plain loop | × dense, bf16 "
-        "| evaluation, × dense | MB a network |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    ratios = {"of_dense": "× dense engine", "of_plain": "× plain loop", "of_bf16": "× dense, bf16"}
+    ratios = {name: head for name, head in ratios.items() if found[name].notna().any()}
+    heads = ("weights left", "work left", "steps/s (spread)", *ratios.values(), "evaluation, × dense", "MB a network")
+    lines = [f"| network | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
     for r in found.itertuples():
         held = f"{r.megabytes:,.0f}" if pd.notna(r.megabytes) else ""
+        times = " | ".join(_times(getattr(r, name)) for name in (*ratios, "looks"))
         lines.append(
-            f"| {shown(r.arch)} | {100 * r.density:.3g}% | {100 * r.living:.3g}% "
-            f"| {r.steps:.3g} ({r.lowest:.3g}–{r.highest:.3g}) "
-            f"| {_times(r.of_dense)} | {_times(r.of_plain)} | {_times(r.of_bf16)} | {_times(r.looks)} | {held} |"
+            f"| {_whole(shown(r.arch))} | {100 * r.density:.3g}% | {100 * r.living:.3g}% "
+            f"| {r.steps:.3g} {_whole(f'({r.lowest:.3g}–{r.highest:.3g})')} | {times} | {held} |"
         )
     return "\n".join([*lines, "", measured_on(file)])
 
@@ -99,7 +103,7 @@ def parts_avx2() -> str:
     ]  # fmt: skip
     for arch, density in by["packing"].index:
         shares = " | ".join(f"{100 * own[arch, density]:.0f}%" for own in by.values())
-        lines.append(f"| {shown(arch)} | {100 * density:.3g}% | {shares} |")
+        lines.append(f"| {_whole(shown(arch))} | {100 * density:.3g}% | {shares} |")
     return "\n".join(lines)
 
 
