@@ -14,9 +14,10 @@ from lth_core.untrusted_text import shown
 NAME = "convolutional tickets, {}"
 BATCH = {"resnet-18": 128, "vgg-19": 64}  # others: 60
 TICKS = (1, 2, 5, 10, 20, 50, 100, 200)  # steps a second
+SOFT = "\u00ad"  # where a long word may be parted: the tables are as wide as the page
 PARTS = {
-    "packing": "maps", "forward": "forward", "backward": "backward", "evaluation": "evalu­ation",
-    "norm and pool": "norm, pool", "fully connected": "fully conn.", "optimizer": "opti­mizer", "other": "other",
+    "packing": "maps", "forward": f"for{SOFT}ward", "backward": f"back{SOFT}ward", "evaluation": f"evalu{SOFT}ation",
+    "norm and pool": "norm, pool", "fully connected": "fully conn.", "optimizer": "update", "other": "other",
 }  # fmt: skip
 NOTHING = "*Not measured yet:* `python benchmarks/bench.py --publish resnet-18 vgg-19 conv-2 conv-4 conv-6`."
 
@@ -75,7 +76,14 @@ def convolutional(file: str = timings.FILE) -> str:
         return NOTHING
     ratios = {"of_dense": "× dense engine", "of_plain": "× plain loop", "of_bf16": "× dense, bf16"}
     ratios = {name: head for name, head in ratios.items() if found[name].notna().any()}
-    heads = ("weights left", "work left", "steps/s (spread)", *ratios.values(), "evaluation, × dense", "MB a network")
+    heads = (
+        "weights left",
+        "work left",
+        "steps/s (spread)",
+        *ratios.values(),
+        f"evalu{SOFT}ation, × dense",
+        "MB a network",
+    )
     lines = [f"| network | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
     for r in found.itertuples():
         held = f"{r.megabytes:,.0f}" if pd.notna(r.megabytes) else ""
@@ -99,7 +107,7 @@ def parts_avx2() -> str:
         return "*Not measured yet:* `python benchmarks/bench.py --publish parts`."
     by = {part: own.set_index(["arch", "density"])["median"] for part, own in found.items()}
     lines = [
-        f"| network | weights left | {' | '.join(PARTS.values())} |", f"|---|---:|{'---:|' * len(PARTS)}"
+        f"| network | left | {' | '.join(PARTS.values())} |", f"|---|---:|{'---:|' * len(PARTS)}"
     ]  # fmt: skip
     for arch, density in by["packing"].index:
         shares = " | ".join(f"{100 * own[arch, density]:.0f}%" for own in by.values())
