@@ -34,7 +34,7 @@ import xor
 
 from lth_companion.experiments import timings
 from lth_core.atomic_files import replaced
-from lth_core.engines.convolutional.vectors import VECTORS
+from lth_core.engines.sparse.simd import VECTORS
 from lth_core.results import manifest
 from lth_core.store.provenance import device_details, provenance
 

@@ -19,9 +19,9 @@ from lth_core.engines.convolutional import crossover
 from lth_core.engines.convolutional.forward import convolve
 from lth_core.engines.convolutional.images import draw
 from lth_core.engines.convolutional.network import NOTHING, Convolutional
-from lth_core.engines.convolutional.vectors import VECTORS
 from lth_core.engines.one_a_core import side_by_side
 from lth_core.engines.sparse.kernels import rule_of
+from lth_core.engines.sparse.simd import VECTORS
 from lth_core.errors import UsageError
 from lth_core.models import INPUTS, Masks, Network, Parameters, Trained, layers
 from lth_core.spec import Spec

@@ -10,17 +10,25 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba.core import types
 from numpy.typing import NDArray
 
-from lth_core.engines.sparse.simd import FLOAT, Lanes, _call, _pointer, intrinsic, kernel, load, store, zero
+from lth_core.engines.sparse.simd import (
+    FLOAT,
+    WIDE_REGISTERS,
+    Lanes,
+    _call,
+    _pointer,
+    intrinsic,
+    kernel,
+    load,
+    store,
+    zero,
+)
 
 SUMS = 4  # of a weight's gradient that are kept apart while images go by
 IMAGES = 16  # images side by side: one AVX-512 register, two of AVX2
-_FEATURES = binding.get_host_cpu_features()
-VECTORS = "AVX-512" if _FEATURES.get("avx512f") else "AVX2" if _FEATURES.get("avx2") else ""  # "": others
-WIDE_REGISTERS = VECTORS == "AVX-512"
 TILE = 4 if WIDE_REGISTERS else 2  # pixels of a tile's row, where the map is wide enough
 WIDE, NARROW = IMAGES * TILE, IMAGES * 2  # lanes of a tile's row
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import extending, njit
 from numba.core import types
 from numba.extending import models, register_model
@@ -19,6 +19,9 @@ from numba.extending import models, register_model
 from lth_core.engines.sparse.kernel_cache import Sealed
 
 FLOAT = ir.FloatType()
+_FEATURES = binding.get_host_cpu_features()
+VECTORS = "AVX-512" if _FEATURES.get("avx512f") else "AVX2" if _FEATURES.get("avx2") else ""  # "": others
+WIDE_REGISTERS = VECTORS == "AVX-512"  # 32 of 16 numbers; others have 16 of 8 or less
 intrinsic: Any = extending.intrinsic  # its annotations describe the making of intrinsics, not their use
 SOURCES = sorted(Path(__file__).resolve().parents[1].rglob("*.py"))  # of all engines: kernels call each other
 STAMP = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()

@@ -11,7 +11,7 @@ from lth_companion.experiments import timings
 from lth_core import prune
 from lth_core.engines import choose
 from lth_core.engines.convolutional import crossover
-from lth_core.engines.convolutional.vectors import VECTORS
+from lth_core.engines.sparse.simd import VECTORS
 from lth_core.errors import UsageError
 from lth_core.models import layers
 from lth_core.spec import Spec
