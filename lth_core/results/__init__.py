@@ -6,7 +6,7 @@ results/SECTION/cells.parquet    one row a network: key, every field of its spec
                 weights.parquet  one row a ticket and parameter: how far training moved its values (float16)
                 outcomes.parquet where networks are too small for cells (XOR): one row a network
 results/MANIFEST.json            SHA-256 of each file, and of those beside them: verdicts.json, power.json,
-                                 bench.json, libraries.json, reference/
+                                 bench.json, bench_avx2.json, libraries.json, reference/
 
 A table is asked for by rows, of a `Source`: these files (`Published`) or a `Store` of trainings.
 """
