@@ -17,7 +17,7 @@ TICKS = (1, 2, 5, 10, 20, 50, 100, 200)  # steps a second
 SOFT = "\u00ad"  # where a long word may be parted: the tables are as wide as the page
 PARTS = {
     "packing": "maps", "forward": f"for{SOFT}ward", "backward": f"back{SOFT}ward", "evaluation": f"evalu{SOFT}ation",
-    "norm and pool": "norm, pool", "fully connected": "fully conn.", "optimizer": "update", "other": "other",
+    "norm and pool": "norm, pool", "fully connected": "fully conn.", "optimizer": f"up{SOFT}date", "other": "other",
 }  # fmt: skip
 NOTHING = "*Not measured yet:* `python benchmarks/bench.py --publish resnet-18 vgg-19 conv-2 conv-4 conv-6`."
 
