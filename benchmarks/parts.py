@@ -15,7 +15,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -87,41 +88,36 @@ def times(own: Network, seconds: float) -> tuple[Counter[str], float]:
     job = engine._Training(own, data.load("cifar10"), None)
     batches, index = job.order.batches(0, STEPS), np.arange(LOOKED_AT, dtype=np.int32)
     nets = [job._made() for _ in range(CORES)]
-    work: Counter[str] = Counter()
     spent: Counter[str] = Counter()
 
-    def train(net: Any) -> None:
-        end, i, began = time.perf_counter() + seconds, 0, time.thread_time()
-        while not i or time.perf_counter() < end:
-            job.step(net, batches[i % STEPS], i % STEPS)
-            i += 1
-        work["steps"] += i
-        spent["step"] += time.thread_time() - began
+    def step(net: Any, i: int) -> None:
+        job.step(net, batches[i % STEPS], i % STEPS)
 
-    def look(net: Any) -> None:
-        end, i, began = time.perf_counter() + seconds / 2, 0, time.thread_time()
-        while not i or time.perf_counter() < end:
-            net.evaluate(job.pool, index, job.data.pool_labels, job.value)
-            i += 1
-        work["images"] += i * LOOKED_AT
-        spent["evaluation"] += time.thread_time() - began
+    def look(net: Any, i: int) -> None:
+        net.evaluate(job.pool, index, job.data.pool_labels, job.value)
 
     for net in nets:  # compiled before
-        job.step(net, batches[0], 0)
-        net.evaluate(job.pool, index, job.data.pool_labels, job.value)
+        step(net, 0)
+        look(net, 0)
     with timed(spent):
-        _side_by_side(train, nets)
-    _side_by_side(look, nets)
-    image = spent.pop("evaluation") / work["images"]
-    return Counter({part: value / work["steps"] for part, value in spent.items()}), image
+        steps, spent["step"] = _side_by_side(step, nets, seconds)
+    looks, looking = _side_by_side(look, nets, seconds / 2)
+    return Counter({part: value / steps for part, value in spent.items()}), looking / looks / LOOKED_AT
 
 
-def _side_by_side(work: Any, nets: Sequence[Any]) -> None:
-    threads = [threading.Thread(target=work, args=(net,)) for net in nets]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def _side_by_side(work: Callable[[Any, int], None], nets: Sequence[Any], seconds: float) -> tuple[int, float]:
+    """Calls of `work` that all networks together do in `seconds` each, and their threads' processor time."""
+
+    def repeat(net: Any) -> tuple[int, float]:
+        end, i, began = time.perf_counter() + seconds, 0, time.thread_time()
+        while not i or time.perf_counter() < end:
+            work(net, i)
+            i += 1
+        return i, time.thread_time() - began
+
+    with ThreadPoolExecutor(len(nets)) as pool:
+        calls, spent = zip(*pool.map(repeat, nets), strict=True)
+    return sum(calls), sum(spent)
 
 
 def shares(arch: str, round: int, seconds: float) -> dict[str, float]:

@@ -172,7 +172,7 @@ def weights_axis(ax: Axes, weights: Sequence[float]) -> None:
 def short(places: str) -> str:
     """Places of an SVG on one line, to 0.01 pt, which is enough."""
     places = re.sub(r"\s+", " ", re.sub(r"(\.\d\d)\d+", r"\1", places))
-    return places if re.search("[CQ]", places) else places.replace(" L ", " ")  # after M, each place is drawn to
+    return places if re.search("[CQ]|z L", places) else places.replace(" L ", " ")  # after M, each place is drawn to
 
 
 def said_once(markers: re.Match[str]) -> str:

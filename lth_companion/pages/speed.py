@@ -121,7 +121,7 @@ def measured_on(file: str) -> str:
     who = {name: shown(made.get(name, "")) for name in ("device", "vectors", "cores", "torch", "when", "commit")}
     peak = rows("peak", file)["median"]
     return (
-        "Medians (lowest–highest) of two or three turns on all cores, by processor time ({device}, {vectors}, {cores} "
+        "Medians (lowest–highest) of two to seven turns on all cores, by processor time ({device}, {vectors}, {cores} "
         "cores, torch {torch}, {when}, commit {commit}); each contender in its best setting of processes and threads, "
         "all of which are on {{doc}}`performance`. Batches are the paper's. ".format(**who)
         + (f"The peak of the machine was {peak.median():.0f} GFLOP/s." if len(peak) else "")

@@ -51,7 +51,7 @@ from lth_core.engines.sparse.simd import (  # fmt: skip
 )
 from lth_core.models import Masks, Parameters
 
-EVALUATED = 64 if WIDE_REGISTERS else 16  # units of four images at once: their sums are half of the registers
+AT_ONCE = 64 if WIDE_REGISTERS else 16  # units of four images at once: their sums are half of the registers
 BLOCKS = (16, 64, 128)  # units side by side; the logits' ten lie in a block of 16
 
 
@@ -283,7 +283,7 @@ def shifted_biases(z, net, block, at, shift, bias):
 def four_from_pixels(z, net, block, at, pixel, room):
     """Activations of four images in as many units of the first layer as `z` has lanes.
 
-    Sums stay in registers (`EVALUATED`), and every row of weights that is read serves four images."""
+    Sums stay in registers (`AT_ONCE`), and every row of weights that is read serves four images."""
     lanes, first, unit = net.lanes[block], net.first[block] + at, net.unit[block] + at
     a = load(z, room.bias, unit)
     b, c, d = a, a, a
@@ -331,13 +331,13 @@ def evaluate_four(net, pixel, room):
             if layer == 0 and net.lanes[block] == 16:
                 four_from_pixels(zero(16), net, block, 0, pixel, room)
             elif layer == 0:
-                for at in range(0, net.lanes[block], EVALUATED):
-                    four_from_pixels(zero(EVALUATED), net, block, at, pixel, room)
+                for at in range(0, net.lanes[block], AT_ONCE):
+                    four_from_pixels(zero(AT_ONCE), net, block, at, pixel, room)
             elif net.lanes[block] == 16:
                 four_from_units(zero(16), net, layer, block, 0, room)
             else:
-                for at in range(0, net.lanes[block], EVALUATED):
-                    four_from_units(zero(EVALUATED), net, layer, block, at, room)
+                for at in range(0, net.lanes[block], AT_ONCE):
+                    four_from_units(zero(AT_ONCE), net, layer, block, at, room)
 
 
 @kernel
