@@ -166,17 +166,13 @@ def spread(table: pd.DataFrame, column: str, by: list[str]) -> pd.DataFrame:
     >>> spread(table, "stop_test", ["round"])[["round", "mean", "min", "max", "n"]].round(2).values.tolist()
     [[3.0, 0.85, 0.8, 0.9, 2.0]]
     """
-    import pandas as pd  # imported late: the exercises take intervals from here, where there is no pandas
-
-    trials = table.groupby([*by, "trial"], as_index=False)[column].mean()
-    rows = []
-    for values, group in trials.groupby(by):
-        x = group[column].dropna().to_numpy()
-        if len(x) == 0:
-            continue
-        low, high = mean_interval(x)
-        rows.append((*values, x.mean(), x.min(), x.max(), low, high, len(x)))
-    return pd.DataFrame(rows, columns=[*by, "mean", "min", "max", "low", "high", "n"])
+    trials = table.groupby([*by, "trial"])[column].mean().dropna()
+    found = trials.groupby(level=by).agg(["mean", "min", "max", "std", "count"]).reset_index()
+    n = found["count"].to_numpy()
+    half = special.stdtrit(np.maximum(n - 1, 1), 0.975) * found["std"] / np.sqrt(n)
+    half = half.where(n >= 3)
+    found = found.assign(low=found["mean"] - half, high=found["mean"] + half, n=n)
+    return found[[*by, "mean", "min", "max", "low", "high", "n"]]
 
 
 def settled(table: pd.DataFrame, column: str, x: str) -> pd.DataFrame:

@@ -42,6 +42,8 @@ def scatter(table: Columns, *, column: str, of: str, to: str, levels: Sequence[f
     depths = depths[within_levels(depths, levels)]
     chosen = chosen.take(np.isin(chosen["depth"], depths) & np.isfinite(chosen[column]))
     trials, row = np.unique(chosen["trial"], return_inverse=True)
+    if not len(trials):
+        raise Lacking(f"no network has a value of {column} there")
     place = row * len(depths) + np.searchsorted(depths, chosen["depth"])
 
     def sums(arm: str) -> Curve:
@@ -223,12 +225,17 @@ def dip(table: Columns, *, column: str, **side: Any) -> Result:
     """Worse with a little pruning, later as good as unpruned or better: the dip before the best level, in points."""
     c = curve(table, column, **side)
 
+    if not np.isfinite(mean(c.values)[1:]).any():
+        raise Lacking(f"no pruned network has a value of {column}")
+
     def down(v: NDArray) -> float:
+        if not np.isfinite(v[1:]).any():  # without the trial that is left out
+            return NAN
         best = 1 + int(np.nanargmax(v[1:]))
         return unit(column) * (v[0] - float(np.nanmin(v[1 : best + 1])))
 
     fall = ordering(over_trials([c], down))
-    up = bound(over_trials([c], lambda v: unit(column) * (np.nanmax(v[1:]) - v[0])), 0, "atleast")
+    up = bound(over_trials([c], lambda v: unit(column) * (extreme(v[1:], True) - v[0])), 0, "atleast")
     whole = every([fall, up])
     return replace(fall, word=whole.word, p_holds=whole.p_holds, p_fails=whole.p_fails)
 

@@ -1,4 +1,4 @@
-"""Every figure of both papers as a table of rows, at three scales. A profile is rows, not an `if`."""
+"""Every figure of both papers as a table of rows, at four scales. A profile is rows, not an `if`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ __all__ = [
     "rounds_down_to", "rows",
 ]  # fmt: skip
 
-PROFILES = ("published", "quick", "paper")
+PROFILES = ("published", "smoke", "quick", "paper")
+LIVE = ("smoke", "quick")  # small enough for a reader's machine, and for data that come along where the papers' are not
 ALONG = {d.name: d.stand_in for d in KNOWN.values() if d.stand_in}  # what comes along, in place of what must be fetched
 
 FIGURES = {f.id: f for f in [*lenet.figures(), *conv_vgg_resnet.figures()]}
@@ -50,7 +51,8 @@ def scale_of(figure: Figure, profile: str, *, trials: int = 0, seed: int = 0, da
         raise UsageError(f"profile = {profile!r} does not exist; allowed: {', '.join(PROFILES)}.")
     if dataset not in ("own", "digits", *ALONG):
         raise UsageError(f"dataset = {dataset!r} does not exist; allowed: own, {', '.join(ALONG)}, digits.")
-    own = {"paper": figure.paper, "published": figure.published, "quick": figure.quick or QUICK}[profile]
+    quick = figure.quick or QUICK
+    own = {"paper": figure.paper, "published": figure.published, "quick": quick, "smoke": smoke(quick)}[profile]
     scale = own or figure.paper
     if not 0 <= trials <= 1000:
         raise UsageError(f"trials = {trials} must be from 1 to 1000, or 0 for the profile's own number.")
@@ -59,12 +61,19 @@ def scale_of(figure: Figure, profile: str, *, trials: int = 0, seed: int = 0, da
     return replace(scale, seed=seed, dataset=data, trials=trials or scale.trials)
 
 
+def smoke(quick: Scale) -> Scale:
+    """Profile smoke: one trial of quick's networks, for a twentieth of its iterations or up to a first evaluation. It
+    shows that all of it runs, and nothing about networks."""
+    between = quick.eval_every or Spec.eval_every
+    return replace(quick, iterations=max(between, quick.iterations // 20 // between * between), trials=1)
+
+
 def rows(name: str, profile: str = "paper", *, trials: int = 0, seed: int = 0, dataset: str = "own") -> list[Spec]:
     """The networks of a figure (or of all figures of a notebook), each once."""
     made: dict[Spec, None] = {}
     for figure in figures_of(name):
         scale = scale_of(figure, profile, trials=trials, seed=seed, dataset=dataset)
-        fewer = {"quick": figure.quick_rows, "published": figure.published_rows}.get(profile)
+        fewer = figure.quick_rows if profile in LIVE else figure.published_rows if profile == "published" else None
         made.update(dict.fromkeys((fewer or figure.rows)(scale)))
     return list(made)
 

@@ -65,7 +65,7 @@ class Study:
 
     def _check_data(self) -> None:
         """Refuse a folder that was named and lacks the data, where the digits would be used in their place."""
-        if not self.data_dir or self.profile != "quick" or self.dataset != "auto":
+        if not self.data_dir or self.profile not in catalogue.LIVE or self.dataset != "auto":
             return
         for own in dict.fromkeys(catalogue.scale_of(f, self.profile).dataset for f in self._figures):
             if own in data.KNOWN and not data.available(own, self.data_dir):
@@ -82,11 +82,11 @@ class Study:
         return [f for f in catalogue.FIGURES.values() if f.notebook == self.notebook]
 
     def _asked(self, figure: catalogue.Figure | None = None) -> str:
-        """`dataset` for `catalogue`; "auto" is what the profile says, in profile quick only where it is at hand."""
+        """`dataset` for `catalogue`; "auto" is what the profile says, in profiles smoke and quick only where it is at hand."""
         if self.dataset != "auto":
             return self.dataset
         own = catalogue.scale_of(figure, self.profile).dataset if figure else "mnist"
-        at_hand = self.profile != "quick" or data.available(own, self.data_dir or None)
+        at_hand = self.profile not in catalogue.LIVE or data.available(own, self.data_dir or None)
         return "own" if at_hand else "digits"
 
     @property

@@ -164,7 +164,7 @@ def failed(study: Study, found: pd.DataFrame) -> Markdown:
     for verdict, title in titles.items():
         lines += listed(title, of[verdict], folded=len(of[verdict]) > 8 and verdict != claims.CONTRADICTED)
     if judged(found) and of[claims.UNMEASURED]:
-        if study.profile == "quick":
+        if study.profile in catalogue.LIVE:
             lines.append(f"**Not measured: {len(of[claims.UNMEASURED])}.**\n")
         else:
             lines += listed("Not measured", of[claims.UNMEASURED], folded=True)
@@ -191,7 +191,7 @@ def claims_of(study: Study, found: pd.DataFrame) -> Markdown:
     """How many claims the section makes and how they fare, in a sentence."""
     full = {catalogue.FIGURES[f.id].paper.iterations for f in catalogue.figures_of(study.notebook)}
     data = vocabulary.DATA.get(study.on, study.on)
-    note = "" if study.on in vocabulary.DATA and study.profile != "quick" else (
+    note = "" if study.on in vocabulary.DATA and study.profile not in catalogue.LIVE else (
         f" These networks are far from the paper's scale ({data}, at most a few thousand of {max(full):,} iterations): "
         "read the verdicts as a demonstration of the method."
     )  # fmt: skip

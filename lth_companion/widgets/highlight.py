@@ -135,10 +135,9 @@ def _line(table: pd.DataFrame, axis: str, columns: list[str]) -> dict[str, Any]:
     sizes = sorted(table[axis].unique(), reverse=True)
     values: dict[str, list[list[float] | None]] = {}
     for column in columns:
-        part = analyse.spread(analyse.settled(table, column, axis), column, [axis]).set_index(axis)
+        part = analyse.spread(analyse.settled(table, column, axis), column, [axis])
         digits = 0 if is_time(column) else 5
-        values[column] = [
-            [round(float(v), digits) for v in part.loc[size, ["mean", "min", "max"]]] if size in part.index else None
-            for size in sizes
-        ]
+        told = part[["mean", "min", "max"]].to_numpy(float).tolist()
+        at = {size: [round(v, digits) for v in three] for size, three in zip(part[axis], told, strict=True)}
+        values[column] = [at.get(size) for size in sizes]
     return {"x": [round(float(v), 2) for v in sizes], "values": values}

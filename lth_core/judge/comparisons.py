@@ -208,7 +208,7 @@ def earliest(table: Columns, *, column: str, arm: str, at: float | str) -> Resul
     fast, mean_of = both.to_numpy(float).T
 
     def log_lead(keep: NDArray) -> float:
-        return float(np.log(mean_of[keep].mean() / np.nanmin(fast[keep])))
+        return float(np.log(mean_of[keep].mean() / extreme(fast[keep], False)))
 
     found = _left_out(log_lead, len(both))
     return ordering(found, note=f"the quickest of {len(at_level)} networks")

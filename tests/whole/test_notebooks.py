@@ -33,7 +33,7 @@ def parameters(path: Path) -> list[dict[str, Any]]:
 TRAINED = [p for p in ALL if set(NAMES) > UNUSED.get(p.stem, set())]
 OTHERS = {"performance", "beyond_libraries"}  # check their parameters, and train nothing
 STUDIES = [p for p in TRAINED if p.stem not in UNUSED and p.stem not in OTHERS]
-SEVERAL = {"iclr_2_lenet", "v1_3_mnist_oneshot", "beyond_rates"}  # live with the profile's trials, the others with one
+QUICK = {"iclr_2_lenet", "v1_3_mnist_oneshot", "beyond_rates"}  # live for minutes, the others for moments
 each = pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
 
 
@@ -105,7 +105,7 @@ def test_parameters_are_looked_at_before_anything_heavy(path: Path) -> None:
 
 
 WRONG = {
-    "profile": ("enormous", "published, quick, paper"),
+    "profile": ("enormous", "published, smoke, quick, paper"),
     "trials": (-1, "1 to 1000"),
     "device": ("abacus", "auto, cpu, cuda"),
     "seed": (-3, "0 or a positive"),
@@ -175,7 +175,7 @@ def live_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("path", TRAINED, ids=lambda p: p.stem)
 def test_every_page_runs_live(path: Path, tmp_path: Path, live_store: Path) -> None:
-    """Profile quick on the data that comes along; every figure drawn, none of them waiting."""
+    """On the data that come along; every figure drawn, none of them waiting."""
     done = tmp_path / path.name
     command = [
         sys.executable,
@@ -185,12 +185,11 @@ def test_every_page_runs_live(path: Path, tmp_path: Path, live_store: Path) -> N
         str(done),
         "-p",
         "profile",
-        "quick",
+        "quick" if path.stem in QUICK or path not in STUDIES else "smoke",
         "--no-progress-bar",
         "--log-output",
     ]
     command += ["-p", "dataset", "digits"] if path in STUDIES else []
-    command += ["-p", "trials", "1"] if path in STUDIES and path.stem not in SEVERAL else []
     env = {**os.environ, "LTH_STORE": str(live_store), "OMP_NUM_THREADS": "1"}  # another page may run beside
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=env)
     assert run.returncode == 0, run.stderr[-3000:]

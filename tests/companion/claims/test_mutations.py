@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,15 +40,39 @@ def told(part: Part, good: Result, bad: Result) -> None:
 # --- Tables of networks -----------------------------------------------------------------------------------------------
 
 
+def both(part: Part) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Networks of which a test's sentence is true, and others of which it is false."""
+    if part.test in OWN:
+        return OWN[part.test](part.arguments)
+    sides, columns, *worlds = mutants.NETWORKS[part.test](dict(part.arguments))
+    step = worlds[2] if len(worlds) > 2 else 1.0
+    good, bad = (mutants.table(sides, columns, w, step) for w in worlds[:2])
+    return good, bad
+
+
 @pytest.mark.parametrize("part", of("networks"))
 def test_networks(part: Part) -> None:
-    if part.test in OWN:
-        good, bad = OWN[part.test](part.arguments)
-    else:
-        sides, columns, *worlds = mutants.NETWORKS[part.test](dict(part.arguments))
-        step = worlds[2] if len(worlds) > 2 else 1.0
-        good, bad = (mutants.table(sides, columns, w, step) for w in worlds[:2])
+    good, bad = both(part)
     told(part, TESTS[part.test](good, **part.arguments), TESTS[part.test](bad, **part.arguments))
+
+
+def with_values(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Networks of which some have no value: they never converged, or their training was too short to tell."""
+    pruned = table["round"] > 0 if "round" in table else table["depth"] > 0
+    kept = {"nowhere": pruned & False, "pruned": pruned, "unpruned": ~pruned}[where]
+    fixed = {*Spec.__dataclass_fields__, "depth", "density"}
+    return table.assign(**{c: table[c].where(kept) for c in table.select_dtypes("float") if c not in fixed})
+
+
+@pytest.mark.parametrize("part", of("networks"))
+def test_networks_without_values_settle_nothing(part: Part) -> None:
+    for table in both(part):
+        trial = table[table["trial"] == 0] if "trial" in table else table
+        some = {where: with_values(table, where) for where in ("nowhere", "pruned", "unpruned")}
+        for name, one in {**some, "one trial": trial, "one trial, nowhere": with_values(trial, "nowhere")}.items():
+            with suppress(Lacking):
+                found = TESTS[part.test](one, **part.arguments)
+                assert found.word != "holds" or "nowhere" not in name or part.test == "copies", found
 
 
 def scattered(a: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
