@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lth_companion.claims.curves import last_good
-from lth_core.judge.estimate import TIMES, Estimate, over_trials, placed
+from lth_core.judge.estimate import TIMES, Estimate, crossing, of_few_values, over_trials, placed
+from lth_core.levels import rank_correlation
 from lth_core.networks import Curve
 
 DEPTHS = np.arange(27.0)
@@ -31,13 +32,23 @@ def times(rng: np.random.Generator, n: int) -> NDArray:
     return VALLEY * np.exp(rng.normal(0, 0.05, (n, 1)) + rng.normal(0, 0.18, (n, len(DEPTHS))))
 
 
+def last(column: str) -> Made:
+    return lambda c: crossing(c, lambda v: last_good(v, DEPTHS, column), (0, DEPTHS.max()))
+
+
+def rank(values: NDArray) -> float:
+    """How a curve goes with its levels down to 1% of the weights."""
+    return rank_correlation(values[:21], DEPTHS[:21])
+
+
 # What is estimated: how curves are drawn, the truth, the estimator
 STATISTICS: dict[str, tuple[Callable, float, Made]] = {
     "a difference of means": (accuracies, 0.004, lambda c: over_trials(c, lambda v: float(v[9] - v[0]))),
     "a ratio of times": (times, 0.62, lambda c: over_trials(c, lambda v: float(np.log(v[7] / v[0])), TIMES)),
     "the gain at the best level": (accuracies, 0.004, lambda c: over_trials(c, lambda v: float(v[1:].max() - v[0]))),
-    "where accuracy returns": (accuracies, 16.0, lambda c: over_trials(c, lambda v: last_good(v, DEPTHS, "stop_test"))),
-    "where time returns": (times, 15.0, lambda c: over_trials(c, lambda v: last_good(v, DEPTHS, "stop_iteration"))),
+    "where accuracy returns": (accuracies, 16.0, last("stop_test")),
+    "where time returns": (times, 15.0, last("stop_iteration")),
+    "a rank correlation": (times, rank(VALLEY), lambda c: of_few_values(c, rank, (-1, 1))),
     "where the best level is": (accuracies, 9.0, lambda c: placed(c, lambda v: float(1 + v[1:].argmax()))),
 }  # fmt: skip
 

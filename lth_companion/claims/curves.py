@@ -12,7 +12,7 @@ import scipy
 from numpy.typing import NDArray
 
 from lth_core.judge.comparisons import refuse_cut_off
-from lth_core.judge.estimate import AS_IS, LESS, NAN, of_few_values, over_trials, placed
+from lth_core.judge.estimate import AS_IS, LESS, NAN, crossing, of_few_values, over_trials, placed
 from lth_core.judge.result import Arguments, Result, between, bound, claim_test, every, lead_unit, ordering
 from lth_core.levels import (
     Lacking,
@@ -79,7 +79,7 @@ def returns(
     "atleast" so sparse; `margin` as in the column."""
     c, depths = against_unpruned(table, column, **side)
     ends = [depth_of(x) for x in (at if isinstance(at, list) else [at])]  # type: ignore[arg-type]
-    found = of_few_values([c], lambda v: last_good(v, depths, column, margin), (0, depths.max()))
+    found = crossing([c], lambda v: last_good(v, depths, column, margin), (0, depths.max()))
     censored = found.effect >= depths.max()
     if censored and max(ends) + (within if limit == "both" else 0) > depths.max():
         raise Lacking(f"still as good at the sparsest level measured ({depths.max():.0f} rounds)")
@@ -129,7 +129,7 @@ def perfect(table: Columns, *, column: str, of: Side, to: Side, threshold: float
 
     depths = [c.depths for c in curves]
     ended(last(mean(curves[1].values), depths[1]) - 1, depths[1])
-    return ordering(of_few_values(curves, lambda a, b: last(a, depths[0]) - last(b, depths[1])))
+    return ordering(crossing(curves, lambda a, b: last(a, depths[0]) - last(b, depths[1])))
 
 
 def final(values: NDArray) -> float:

@@ -92,10 +92,12 @@ def draws_of(trials: Sequence[int], sizes: Iterable[int] = SIZES, least: int = L
 
 def verdicts_on(bench: Bench, claims: Iterable[Claim], family: pd.DataFrame) -> pd.Series:
     """Verdicts of claims on a bench, by id, among the others of their `family`, whose p stay as they are."""
-    table = family.copy()
+    made = {}
     for claim in claims:
         tried = readings(bench, claim)
-        table.loc[claim.id, ["verdict", "reason", "p"]] = (*decide(claim, tried), error_of(tried))
+        made[claim.id] = (*decide(claim, tried), error_of(tried))
+    table, columns = family.copy(), ["verdict", "reason", "p"]
+    table.loc[list(made), columns] = pd.DataFrame.from_dict(made, orient="index", columns=columns)
     return corrected(table)["verdict"]
 
 

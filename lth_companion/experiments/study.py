@@ -82,7 +82,7 @@ class Study:
         return [f for f in catalogue.FIGURES.values() if f.notebook == self.notebook]
 
     def _asked(self, figure: catalogue.Figure | None = None) -> str:
-        """`dataset` for `catalogue`; "auto" is what the profile says, in profiles smoke and quick only where it is at hand."""
+        """`dataset` for `catalogue`; "auto" is what the profile says, in smoke and quick only where it is at hand."""
         if self.dataset != "auto":
             return self.dataset
         own = catalogue.scale_of(figure, self.profile).dataset if figure else "mnist"

@@ -5,7 +5,8 @@
 `of_values`    one value a trial: Student's t
 `placed`       a place on a curve (its best level), for which leaving one out says too little: the bootstrap's
                percentiles, widened as Hesterberg (2015, The American Statistician 69:371) says for few trials
-`of_few_values`  a number of rounds or a rank correlation: the jackknife, or where it sees no difference, `placed`
+`of_few_values`  a rank correlation: the jackknife, or where it sees no difference, `placed`
+`crossing`     where a curve crosses a level: both, and the further end on each side
 
 How often they cover the truth: `benchmarks/intervals.py`, whose table stands on the ledger page.
 With fewer than three trials there is no interval.
@@ -186,10 +187,22 @@ def placed(curves: Sequence[Curve], statistic: Callable[..., float]) -> Estimate
 def of_few_values(
     curves: Sequence[Curve], statistic: Callable[..., float], ends: tuple[float, float] = (-np.inf, np.inf)
 ) -> Estimate:
-    """`over_trials` of a statistic that takes few values, such as a rank correlation or a number of rounds; `placed`
+    """`over_trials` of a statistic that takes few values, such as a rank correlation; `placed`
     where it is the same whichever trial is left out: that says too little of how other trials would have ended."""
     found = over_trials(curves, statistic, AS_IS, ends)
     return placed(curves, statistic) if found.error < ROUNDING * max(1, abs(found.value)) else found
+
+
+def crossing(
+    curves: Sequence[Curve], statistic: Callable[..., float], ends: tuple[float, float] = (-np.inf, np.inf)
+) -> Estimate:
+    """Where curves cross a level, or how far apart two do: the interval reaches on each side as far as that of
+    `of_few_values` or that of `placed`, whichever is further. A crossing jumps from one dip of a noisy curve to
+    another: the jackknife alone covers it in 84 of 100 cases with five trials, resamples alone in 77 with three."""
+    left_out, sought = of_few_values(curves, statistic, ends), placed(curves, statistic)
+    if np.isnan(left_out.low) or np.isnan(sought.low):  # without some trial, or in too many resamples, there is none
+        return replace(left_out, low=NAN, high=NAN, error=NAN)
+    return replace(left_out, low=min(left_out.low, sought.low), high=max(left_out.high, sought.high))
 
 
 def sign_flip(values: NDArray) -> float:

@@ -53,6 +53,20 @@ def test_where_no_single_trial_matters_resamples_are_asked() -> None:
     assert np.isnan(estimate.of_few_values([curve([[1, 1, 1, 1, -1]] * 2)], last).low)
 
 
+def test_the_interval_of_a_crossing_reaches_as_far_as_either() -> None:
+    """Leaving one trial out makes less of a curve that dips twice than drawing trials again does, or more."""
+    rng = np.random.default_rng(0)
+    for trials in (3, 5, 10):
+        c = curve(np.linspace(1.5, -1, 8) + rng.normal(0, 0.6, (trials, 8)))
+        both = [estimate.of_few_values([c], last), estimate.placed([c], last)]
+        found = estimate.crossing([c], last)
+        assert (found.low, found.high) == (min(e.low for e in both), max(e.high for e in both))
+        assert found.effect == both[0].effect
+    never = np.full((3, 2), -1.0)
+    never[0] = 5.0  # above zero in the mean of all, and in few resamples
+    assert np.isnan(estimate.crossing([curve(never)], lambda v: 1.0 if v[0] > 0 else NAN).low)
+
+
 @pytest.mark.parametrize("trials", [4, 6, 8, 12, 20])
 def test_a_place_that_most_resamples_do_not_have_has_no_interval(trials: int) -> None:
     values = np.full((trials, 2), -1.0)

@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import intervals
 import numpy as np
 import pandas as pd
 import pytest
@@ -537,6 +538,13 @@ def test_intervals_cover_what_they_say(n: int) -> None:
     assert np.mean([e.low <= 0 <= e.high for e in found]) == pytest.approx(0.95, abs=0.015)
     jackknife = estimate.over_trials([one_level(draws[0])], lambda v: v[0])
     assert (jackknife.low, jackknife.high) == pytest.approx((found[0].low, found[0].high)), "of a mean: Student's t"
+
+
+@pytest.mark.parametrize("what", ["where accuracy returns", "where time returns"])
+@pytest.mark.parametrize("n", [3, 5])
+def test_intervals_of_crossings_cover_what_they_say(what: str, n: int) -> None:
+    """Of noisy curves too: the jackknife alone covered where times return in 84 of 100 cases with five trials."""
+    assert intervals.coverage(what, n, 250) > 0.91
 
 
 def test_the_sign_flip_test_is_exact() -> None:
