@@ -17,7 +17,7 @@ book: $(READY)  ## execute notebooks/ against results/, build _build/html
 quick: $(READY)  ## every notebook live, at a scale of minutes on a CPU
 	$(BIN)/python -m lth_core book --quick
 
-test: $(READY)  ## about ten minutes on two cores
+test: $(READY)  ## ten to thirty minutes on two cores
 	$(PYTEST) -m "not slow"
 
 test-slow: $(READY)  ## what `test` leaves out: over half an hour on two cores

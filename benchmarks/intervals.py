@@ -32,8 +32,10 @@ def times(rng: np.random.Generator, n: int) -> NDArray:
     return VALLEY * np.exp(rng.normal(0, 0.05, (n, 1)) + rng.normal(0, 0.18, (n, len(DEPTHS))))
 
 
-def last(column: str) -> Made:
-    return lambda c: crossing(c, lambda v: last_good(v, DEPTHS, column), (0, DEPTHS.max()))
+def last(column: str, by: Callable[..., Estimate] = crossing) -> Made:
+    """Where a curve is last as good as the unpruned network, with the interval that the ledger makes, or by another."""
+    ends = {} if by is placed else {"ends": (0, DEPTHS.max())}
+    return lambda c: by(c, lambda v: last_good(v, DEPTHS, column), **ends)
 
 
 def rank(values: NDArray) -> float:
@@ -48,6 +50,8 @@ STATISTICS: dict[str, tuple[Callable, float, Made]] = {
     "the gain at the best level": (accuracies, 0.004, lambda c: over_trials(c, lambda v: float(v[1:].max() - v[0]))),
     "where accuracy returns": (accuracies, 16.0, last("stop_test")),
     "where time returns": (times, 15.0, last("stop_iteration")),
+    "where time returns, by the jackknife alone": (times, 15.0, last("stop_iteration", over_trials)),
+    "where time returns, by resamples alone": (times, 15.0, last("stop_iteration", placed)),
     "a rank correlation": (times, rank(VALLEY), lambda c: of_few_values(c, rank, (-1, 1))),
     "where the best level is": (accuracies, 9.0, lambda c: placed(c, lambda v: float(1 + v[1:].argmax()))),
 }  # fmt: skip

@@ -3,8 +3,8 @@
 # Guess:   weights with zeros come back as they were written.
 # Happens: zarr gives a new array the fill value 0, and in format 2 xarray takes the fill value for the mark of a missing
 #          number: every zero is NaN, and a mask of whole numbers is float. In format 3 the same call keeps the zeros.
-# Matters: zeros are what pruning leaves. Counted by `!= 0` the density of every ticket is 1, a mean over the weights is one
-#          over those that are left, and `open_zarr(..., mask_and_scale=False)` or a fill value of None is what to ask for.
+# Matters: zeros are what pruning leaves. Counted by `!= 0` the density of every ticket is 1, and a mean over all weights
+#          is one over those that are left. `open_zarr(..., mask_and_scale=False)` reads what was written.
 set -euo pipefail
 . "$(dirname "$0")/python.sh" xarray==2026.9.0 zarr==3.1.6 numpy==2.4.6
 "$PY" - <<'P'
@@ -18,11 +18,15 @@ for version in (2, 3):
     folder = tempfile.mkdtemp()
     group = zarr.open_group(folder, mode="w", zarr_format=version)
     for name, values in {"weight": w, "mask": (w != 0).astype(np.int8)}.items():
-        names = {"dimension_names": ("out", "in")} if version == 3 else {"attributes": {"_ARRAY_DIMENSIONS": ["out", "in"]}}
+        old = {"attributes": {"_ARRAY_DIMENSIONS": ["out", "in"]}}
+        names = {"dimension_names": ("out", "in")} if version == 3 else old
         group.create_array(name, data=values, **names)
     zarr.consolidate_metadata(folder)
     read = xr.open_zarr(folder)
     found[version] = float((read.weight != 0).mean()), float(read.weight.mean()), str(read.mask.dtype)
-    print(f"format {version}: weights {read.weight.values.tolist()}, density {found[version][0]}, mean {found[version][1]:.4f}, mask {found[version][2]}")
+    density, mean, kind = found[version]
+    print(f"format {version}: weights {read.weight.values.tolist()}, density {density}, mean {mean:.4f}, mask {kind}")
+    as_it_is = xr.open_zarr(folder, mask_and_scale=False)
+    assert as_it_is.weight.values.tolist() == w.tolist() and as_it_is.mask.dtype == np.int8
 sys.exit(found != {2: (1.0, 0.375, "float32"), 3: (0.5, 0.1875, "int8")})
 P

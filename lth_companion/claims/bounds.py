@@ -41,9 +41,9 @@ def scatter(table: Columns, *, column: str, of: str, to: str, levels: Sequence[f
     depths = np.unique(chosen["depth"][chosen["round"] > 0])
     depths = depths[within_levels(depths, levels)]
     chosen = chosen.take(np.isin(chosen["depth"], depths) & np.isfinite(chosen[column]))
+    if without := [arm for arm in (of, to) if not (chosen["arm"] == arm).any()]:
+        raise Lacking(f"no network of {' and '.join(without)} has a value of {column} there")
     trials, row = np.unique(chosen["trial"], return_inverse=True)
-    if not len(trials):
-        raise Lacking(f"no network has a value of {column} there")
     place = row * len(depths) + np.searchsorted(depths, chosen["depth"])
 
     def sums(arm: str) -> Curve:
@@ -224,12 +224,11 @@ def faster_than(table: Columns, *, column: str, of: Side, to: Side) -> Result:
 def dip(table: Columns, *, column: str, **side: Any) -> Result:
     """Worse with a little pruning, later as good as unpruned or better: the dip before the best level, in points."""
     c = curve(table, column, **side)
-
     if not np.isfinite(mean(c.values)[1:]).any():
         raise Lacking(f"no pruned network has a value of {column}")
 
     def down(v: NDArray) -> float:
-        if not np.isfinite(v[1:]).any():  # without the trial that is left out
+        if not np.isfinite(v[1:]).any():  # no pruned value is left once a trial is left out
             return NAN
         best = 1 + int(np.nanargmax(v[1:]))
         return unit(column) * (v[0] - float(np.nanmin(v[1 : best + 1])))

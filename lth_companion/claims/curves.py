@@ -59,6 +59,8 @@ def against_unpruned(table: Columns, column: str, **side: Any) -> tuple[Curve, N
     """A side's curve, which is compared with its unpruned network, and its depths."""
     refuse_cut_off(table, column, {**side, **UNPRUNED})
     c = curve(table, column, **side)
+    if not np.isfinite(mean(c.values)[c.depths > 0]).any():
+        raise Lacking(f"no pruned network has a value of {column}")
     return c, c.depths
 
 
@@ -79,7 +81,7 @@ def returns(
     "atleast" so sparse; `margin` as in the column."""
     c, depths = against_unpruned(table, column, **side)
     ends = [depth_of(x) for x in (at if isinstance(at, list) else [at])]  # type: ignore[arg-type]
-    found = crossing([c], lambda v: last_good(v, depths, column, margin), (0, depths.max()))
+    found = crossing([c], lambda v: last_good(v, depths, column, margin), ends=(0, depths.max()))
     censored = found.effect >= depths.max()
     if censored and max(ends) + (within if limit == "both" else 0) > depths.max():
         raise Lacking(f"still as good at the sparsest level measured ({depths.max():.0f} rounds)")
@@ -105,7 +107,7 @@ def deeper(
         last = [last_good(m, d, column, margin) for m, d in zip(means, depths, strict=True)]
         return last[0] - last[1] - (last[2] - last[3] if than else 0)
 
-    found = over_trials(curves, longer)
+    found = crossing(curves, longer)
     shorter = 1 if found.effect > 0 else 0  # a longer one may still be good at its end
     ended(last_good(mean(curves[shorter].values), depths[shorter], column, margin), depths[shorter])
     return ordering(found, note="rounds")

@@ -4,7 +4,7 @@ What the answers mean: `lth_core.judge.result`."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from lth_companion.claims import bounds, curves
 from lth_companion.claims.curves import UNPRUNED, ended, last_good
 from lth_core.judge import comparisons
 from lth_core.judge.comparisons import refuse_cut_off
-from lth_core.judge.estimate import NAN, ROUNDING, TIMES, Estimate, of_few_values, over_trials, placed
+from lth_core.judge.estimate import NAN, ROUNDING, TIMES, Estimate, crossing, of_few_values, placed
 from lth_core.judge.result import (
     Arguments,
     Result,
@@ -83,6 +83,8 @@ def by_weights(table: Columns, column: str, field: str, value: Any) -> tuple[Cur
         raise Lacking(f"{field} = {value} is not measured")
     refuse_cut_off(part, column, UNPRUNED)
     c = curve(part, column)
+    if not np.isfinite(mean(c.values)[c.depths > 0]).any():
+        raise Lacking(f"no pruned network of {field} = {value} has a value of {column}")
     return c, at_depths(part, "density", c.depths) * weight_count(part["arch"][0], part["dataset"][0])
 
 
@@ -101,10 +103,11 @@ def _printed_range(arguments: Arguments) -> float:
     return float(np.sqrt(np.prod(arguments["between"])))
 
 
-def _located(found: Estimate, what: str) -> Estimate:
-    """A place's estimate on the scale of ratios: of a crossing as it is, of a best level its resamples'."""
+def _located(curves: Sequence[Curve], log_place: Callable[..., float], what: str) -> Estimate:
+    """Where the "best" or the "last" good level is, or the ratio of two such places, from its logarithm."""
     if what != "best":
-        return found
+        return crossing(curves, log_place, TIMES)
+    found = placed(curves, log_place)
     effect, low, high = (float(np.exp(x)) for x in (found.effect, found.low, found.high))
     return Estimate(effect, low, high, found.n)
 
@@ -118,7 +121,6 @@ def weights_where(
     `factor`. The effect is their geometric mean."""
     curves, sizes = zip(*[by_weights(table, column, field, v) for v in values], strict=True)
     depths = [c.depths for c in curves]
-    made = placed if what == "best" else over_trials
     found = []
     for c, s, d in zip(curves, sizes, depths, strict=True):
         if what == "last":
@@ -127,7 +129,7 @@ def weights_where(
         def where(v: NDArray, s: NDArray = s, d: NDArray = d) -> float:
             return float(np.log(place(v, s, d, column, what, margin)))
 
-        found.append(_located(made([c], where, *([TIMES] if what == "last" else [])), what))
+        found.append(_located([c], where, what))
     parts = [inside(e, between[0] / factor, between[1] * factor) for e in found]
     note = f"weights: {', '.join(f'{e.effect:,.0f}' for e in found)}"
     whole = every(parts, note)
@@ -155,9 +157,7 @@ def grows(
     if what == "last":
         for c, d in zip(curves, depths, strict=True):
             ended(last_good(mean(c.values), d, column, margin), d)
-    found = _located(
-        (placed if what == "best" else over_trials)(curves, factor, *([TIMES] if what == "last" else [])), what
-    )
+    found = _located(curves, factor, what)
     return inside(found, 1 / limit, limit) if np.isfinite(limit) else ordering(found, 1.0)
 
 

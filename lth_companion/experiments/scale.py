@@ -42,7 +42,7 @@ class Figure:
     paper: Scale = Scale()  # the paper's own scale
     published: Scale | None = None  # the scale in results/ where it is not the paper's
     quick: Scale | None = None  # profiles quick and smoke, where it is not `lenet.QUICK`
-    quick_rows: Rows | None = None  # profile quick: fewer networks, where all of them would take too long
+    quick_rows: Rows | None = None  # the same profiles: fewer networks, where all of them would take too long
     published_rows: Rows | None = None  # the same for results/
     further: str = ""  # the figure whose networks are more trials of this one's: the ledger counts them, no panel does
     masks: bool = False  # results/ keeps the masks of its tickets

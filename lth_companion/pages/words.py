@@ -49,7 +49,7 @@ def numbers(found: pd.DataFrame, *, caption: str) -> Html:
     waits = shown["effect"].isna() & (shown["verdict"] == claims.UNMEASURED)
     waiting, parts = int(waits.sum()), []
     if waiting < len(shown):
-        how = "Intervals: 95%, Student's t or the jackknife over trials."
+        how = "Intervals: 95%, Student's t, the jackknife or resamples over trials."
         parts.append(_versus(shown[~waits], f"{escape(caption)}. {how}"))
     if waiting:
         many = f"{waiting} printed number{'s' * (waiting > 1)}"
@@ -191,9 +191,11 @@ def claims_of(study: Study, found: pd.DataFrame) -> Markdown:
     """How many claims the section makes and how they fare, in a sentence."""
     full = {catalogue.FIGURES[f.id].paper.iterations for f in catalogue.figures_of(study.notebook)}
     data = vocabulary.DATA.get(study.on, study.on)
+    most = max((study.scale(f.id).iterations for f in catalogue.figures_of(study.notebook)), default=0)
+    read = "read the verdicts as a demonstration of the method"
     note = "" if study.on in vocabulary.DATA and study.profile not in catalogue.LIVE else (
-        f" These networks are far from the paper's scale ({data}, at most a few thousand of {max(full):,} iterations): "
-        "read the verdicts as a demonstration of the method."
+        f" These networks are far from the paper's scale ({data}, at most {most:,} of {max(full):,} iterations): "
+        f"{'their verdicts mean nothing' if study.profile == 'smoke' else read}."
     )  # fmt: skip
     return Markdown(f"{fared(found, 'trained networks')}{note}")
 

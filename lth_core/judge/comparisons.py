@@ -204,7 +204,9 @@ def earliest(table: Columns, *, column: str, arm: str, at: float | str) -> Resul
     depths = np.unique(chosen["depth"])
     at_level, unpruned = (chosen.take(chosen["depth"] == d) for d in (depths[position(depths, at)], 0.0))
     quickest, whole = (pd.Series(t[column]).groupby(t["trial"]) for t in (at_level, unpruned))
-    both = pd.concat([quickest.min(), whole.mean()], axis=1, join="inner")
+    both = pd.concat([quickest.min(), whole.mean()], axis=1, join="inner").dropna()
+    if both.empty:
+        raise Lacking(f"no trial has a value of {column} on both sides")
     fast, mean_of = both.to_numpy(float).T
 
     def log_lead(keep: NDArray) -> float:

@@ -64,6 +64,9 @@ class Estimate:
     error: float = NAN
     scale: Scale = AS_IS
     trials: tuple[float, ...] = ()  # the same of each trial alone, against none, where trials pair
+    upper: float = (
+        NAN  # standard error towards larger values, where it is another than `error`, which is then the lower
+    )
 
     def beyond(self, number: float, sign: int, equal: bool = True) -> float:
         """One-sided p of the number's being no larger (`sign` 1) or no smaller (-1) than `number`, against its being
@@ -71,10 +74,11 @@ class Estimate:
         interval, or without a standard error."""
         if not np.isfinite(self.error):
             return NAN
-        gap = sign * (self.value - self.scale.made(number))
+        away = self.value - self.scale.made(number)
+        gap, error = sign * away, self.upper if away < 0 and np.isfinite(self.upper) else self.error
         if self.error < ROUNDING * max(1, abs(self.value)):
             return 0.0 if gap >= (-ROUNDING if equal else ROUNDING) else 1.0
-        return float(special.stdtr(self.n - 1, -gap / self.error))
+        return float(special.stdtr(self.n - 1, -gap / error))
 
 
 def told(value: float, error: float, n: int, scale: Scale, ends: tuple[float, float] = (-np.inf, np.inf)) -> Estimate:
@@ -187,22 +191,31 @@ def placed(curves: Sequence[Curve], statistic: Callable[..., float]) -> Estimate
 def of_few_values(
     curves: Sequence[Curve], statistic: Callable[..., float], ends: tuple[float, float] = (-np.inf, np.inf)
 ) -> Estimate:
-    """`over_trials` of a statistic that takes few values, such as a rank correlation; `placed`
-    where it is the same whichever trial is left out: that says too little of how other trials would have ended."""
+    """`over_trials` of a statistic that takes few values, such as a rank correlation; `placed` where it is the same
+    whichever trial is left out: that says too little of how other trials would have ended."""
     found = over_trials(curves, statistic, AS_IS, ends)
     return placed(curves, statistic) if found.error < ROUNDING * max(1, abs(found.value)) else found
 
 
 def crossing(
-    curves: Sequence[Curve], statistic: Callable[..., float], ends: tuple[float, float] = (-np.inf, np.inf)
-) -> Estimate:
+    curves: Sequence[Curve], statistic: Callable[..., float], scale: Scale = AS_IS,
+    ends: tuple[float, float] = (-np.inf, np.inf),
+) -> Estimate:  # fmt: skip
     """Where curves cross a level, or how far apart two do: the interval reaches on each side as far as that of
-    `of_few_values` or that of `placed`, whichever is further. A crossing jumps from one dip of a noisy curve to
-    another: the jackknife alone covers it in 84 of 100 cases with five trials, resamples alone in 77 with three."""
-    left_out, sought = of_few_values(curves, statistic, ends), placed(curves, statistic)
-    if np.isnan(left_out.low) or np.isnan(sought.low):  # without some trial, or in too many resamples, there is none
+    `over_trials` or that of `placed`, whichever is further, for a crossing can move from one dip of a noisy curve to
+    another. Its errors are those of t intervals that reach as far. Where it is the same whichever trial is left out,
+    `placed` is asked alone."""
+    left_out, sought = over_trials(curves, statistic, scale, ends), placed(curves, statistic)
+    low, high = (float(np.clip(scale.told(x), *ends)) for x in (sought.low, sought.high))
+    if left_out.error < ROUNDING * max(1, abs(left_out.value)):
+        return replace(left_out, low=low, high=high, error=NAN)
+    if np.isnan(left_out.low) or np.isnan(low):  # without some trial, or in too many resamples, there is none
         return replace(left_out, low=NAN, high=NAN, error=NAN)
-    return replace(left_out, low=min(left_out.low, sought.low), high=max(left_out.high, sought.high))
+    lower, upper = (
+        max(left_out.error, far / quantile(left_out.n))
+        for far in (left_out.value - sought.low, sought.high - left_out.value)
+    )
+    return replace(left_out, low=min(left_out.low, low), high=max(left_out.high, high), error=lower, upper=upper)
 
 
 def sign_flip(values: NDArray) -> float:

@@ -22,8 +22,8 @@ def judge(cells: pd.DataFrame, statements: Mapping[str, Mapping[str, Any]]) -> p
 
     Each is the name of a test (see `judge.comparisons`), or a function with `judge.result.claim_test` above it, and its
     arguments: `ahead` says that one side is better than another, over `levels` in rounds of 20% or percent of weights.
-    A statement holds, does not hold or is undecided, by the rules of `judge.result`; intervals are Student's t or the
-    jackknife over trials, and fewer than three trials have none.
+    A statement holds, does not hold or is undecided, by the rules of `judge.result`; intervals are Student's t, the
+    jackknife or resamples over trials, and fewer than three trials have none.
 
     >>> cells = pd.DataFrame({"trial": [0, 0, 0, 1, 1, 1, 2, 2, 2], "round": [0, 1, 1] * 3,
     ...     "prune_fc": [0.0, 0.2, 0.2] * 3, "prune_conv": 0.0, "density": [1.0, 0.8, 0.8] * 3,

@@ -183,7 +183,7 @@ class Published:
         if lacking:
             raise StoreError(
                 f"{len(lacking)} of {len(keys)} networks are not in {self.root.name}/ (the first is {lacking[0]}): "
-                "train them with `python -m lth_core run FIGURE`, or use profile quick or paper."
+                "train them with `python -m lth_core run FIGURE`, or use another profile."
             )
         return keys
 

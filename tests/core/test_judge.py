@@ -53,18 +53,37 @@ def test_where_no_single_trial_matters_resamples_are_asked() -> None:
     assert np.isnan(estimate.of_few_values([curve([[1, 1, 1, 1, -1]] * 2)], last).low)
 
 
-def test_the_interval_of_a_crossing_reaches_as_far_as_either() -> None:
-    """Leaving one trial out makes less of a curve that dips twice than drawing trials again does, or more."""
+def test_on_each_side_a_crossings_interval_has_the_further_end() -> None:
+    """Resamples reach further on one side, the jackknife on the other; p says nothing else than the interval."""
     rng = np.random.default_rng(0)
-    for trials in (3, 5, 10):
-        c = curve(np.linspace(1.5, -1, 8) + rng.normal(0, 0.6, (trials, 8)))
-        both = [estimate.of_few_values([c], last), estimate.placed([c], last)]
+    further = set()
+    for trials in [5] * 100 + [3, 10, 20]:
+        c = curve(np.linspace(1.5, -1, 8) + rng.normal(0, 0.8, (trials, 8)))
+        left_out, sought = estimate.over_trials([c], last), estimate.placed([c], last)
         found = estimate.crossing([c], last)
-        assert (found.low, found.high) == (min(e.low for e in both), max(e.high for e in both))
-        assert found.effect == both[0].effect
-    never = np.full((3, 2), -1.0)
-    never[0] = 5.0  # above zero in the mean of all, and in few resamples
-    assert np.isnan(estimate.crossing([curve(never)], lambda v: 1.0 if v[0] > 0 else NAN).low)
+        if np.isnan(found.error):
+            assert left_out.error < 1e-9 and (found.low, found.high) == (sought.low, sought.high)
+            continue
+        assert (found.low, found.high) == (min(left_out.low, sought.low), max(left_out.high, sought.high))
+        further |= {("low", sought.low < left_out.low - 0.1), ("high", sought.high > left_out.high + 0.1)}
+        for number in np.linspace(found.low - 1, found.high + 1, 41):
+            sure = found.beyond(number, 1) < 0.025 or found.beyond(number, -1) < 0.025
+            assert sure == (number < found.low or number > found.high)
+    assert further == {("low", True), ("low", False), ("high", True), ("high", False)}
+
+
+def test_a_crossing_that_resamples_do_not_have_has_no_interval() -> None:
+    never = np.full((5, 2), 1.0)
+    never[:, 1] = [
+        -1,
+        -1,
+        -1,
+        -1,
+        5,
+    ]  # each mean without one trial has a value, a resample with the last one twice has none
+    found = estimate.crossing([curve(never)], lambda v: NAN if v[1] > 0.9 else float(v[1]))
+    assert np.isfinite(estimate.over_trials([curve(never)], lambda v: NAN if v[1] > 0.9 else float(v[1])).low)
+    assert np.isnan(found.low) and np.isnan(found.error)
 
 
 @pytest.mark.parametrize("trials", [4, 6, 8, 12, 20])

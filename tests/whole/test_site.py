@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -167,7 +168,22 @@ CUT_OFF = """[...document.querySelectorAll("article svg text")].filter(t => {
 }).map(t => t.textContent)"""
 
 
-COLOURED = ("intro", "iclr_2_lenet", "search")  # the phone's own header and menu, beside a page's usual things
+PHONE = ("intro", "iclr_2_lenet", "search", "claims")  # whose header, menu or tables are others there
+
+
+@contextmanager
+def pictured(page: Any, path: Path, *, always: bool) -> Iterator[None]:
+    """A picture of the whole page, which takes seconds where it is long: always, or where something is wrong."""
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    try:
+        yield
+    except AssertionError:
+        always = True
+        raise
+    finally:
+        if always:
+            page.screenshot(path=path, full_page=True)
 
 
 @pytest.mark.browser
@@ -178,18 +194,17 @@ def test_page_works_offline_and_is_accessible(tab: Any, name: str, request: pyte
     until(tab.page, "!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)")
     tab.page.wait_for_timeout(200)  # late scripts
     assert tab.page.evaluate("document.documentElement.dataset.theme") == mode
-    if not request.node.get_closest_marker("slow"):  # each page once: of a long one it takes seconds
-        ARTEFACTS.mkdir(exist_ok=True)
-        tab.page.screenshot(path=ARTEFACTS / f"{name.replace('/', '-')}-{width}-{mode}.png", full_page=True)
-    assert not tab.errors
-    assert not tab.outside
-    assert tab.page.evaluate("document.documentElement.scrollWidth") <= width, "the page scrolls sideways"
-    ends = "[...document.querySelectorAll('article caption')].map(c => c.getBoundingClientRect().right)"
-    assert all(x <= width for x in tab.page.evaluate(ends)), "a table's caption leaves the page"
-    assert not (cut := tab.page.evaluate(CUT_OFF)), f"text in a chart is cut off: {cut}"
-    # Colours are of a mode, not of a width, and take most of the checker's time: once in each mode, with the sidebars.
-    found = violations(tab.page, *(() if width == 1280 or name in COLOURED else ("color-contrast",)))
-    assert not found, "\n".join(f"{v['id']}: {v['help']}: {n['html'][:200]}" for v in found for n in v["nodes"])
+    again = bool(request.node.get_closest_marker("slow"))  # on a second, third or fourth screen
+    with pictured(tab.page, ARTEFACTS / f"{name.replace('/', '-')}-{width}-{mode}.png", always=not again):
+        assert not tab.errors
+        assert not tab.outside
+        assert tab.page.evaluate("document.documentElement.scrollWidth") <= width, "the page scrolls sideways"
+        ends = "[...document.querySelectorAll('article caption')].map(c => c.getBoundingClientRect().right)"
+        assert all(x <= width for x in tab.page.evaluate(ends)), "a table's caption leaves the page"
+        assert not (cut := tab.page.evaluate(CUT_OFF)), f"text in a chart is cut off: {cut}"
+        # Colours take most of the checker's time and are of a mode, not of a width: again only with the sidebars.
+        found = violations(tab.page, *(("color-contrast",) if again and width < 1280 and name not in PHONE else ()))
+        assert not found, "\n".join(f"{v['id']}: {v['help']}: {n['html'][:200]}" for v in found for n in v["nodes"])
 
 
 @pytest.mark.browser

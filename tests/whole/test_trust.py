@@ -651,7 +651,7 @@ def test_a_name_cannot_break_a_sentence_in_two(tmp_path: Path, capsys: pytest.Ca
     st.sampled_from(catalogue.NOTEBOOKS) | WORDS,
     st.dictionaries(
         st.sampled_from(["profile", "trials", "device", "seed", "data_dir", "dataset"]),
-        ANYTHING | st.sampled_from(["quick", "paper", "published", "cpu", "digits", "mnist", "~nobody-here", "/"]),
+        ANYTHING | st.sampled_from(["smoke", "quick", "paper", "published", "cpu", "digits", "~nobody-here", "/"]),
     ),
 )  # fmt: skip
 def any_parameters(notebook: str, parameters: dict) -> None:

@@ -56,23 +56,28 @@ def test_networks(part: Part) -> None:
     told(part, TESTS[part.test](good, **part.arguments), TESTS[part.test](bad, **part.arguments))
 
 
-def with_values(table: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Networks of which some have no value: they never converged, or their training was too short to tell."""
+def valued(table: pd.DataFrame, only_at: str) -> pd.DataFrame:
+    """Networks that have values at one kind of them only: the others never converged, or trained too short to tell."""
     pruned = table["round"] > 0 if "round" in table else table["depth"] > 0
-    kept = {"nowhere": pruned & False, "pruned": pruned, "unpruned": ~pruned}[where]
+    kept = {"none": np.zeros(len(table), bool), "unpruned": ~pruned, "pruned": pruned}[only_at]
     fixed = {*Spec.__dataclass_fields__, "depth", "density"}
-    return table.assign(**{c: table[c].where(kept) for c in table.select_dtypes("float") if c not in fixed})
+    measured = [c for c in table.select_dtypes(["float", "bool"]) if c not in fixed]
+    return table.assign(**{c: table[c].astype(float).where(kept) for c in measured})
+
+
+SOUGHT = {"returns", "deeper", "weights_where", "grows", "dip"}  # tests that look for a pruned level
 
 
 @pytest.mark.parametrize("part", of("networks"))
-def test_networks_without_values_settle_nothing(part: Part) -> None:
+def test_networks_without_values_end_with_an_answer_and_hold_nothing(part: Part) -> None:
     for table in both(part):
         trial = table[table["trial"] == 0] if "trial" in table else table
-        some = {where: with_values(table, where) for where in ("nowhere", "pruned", "unpruned")}
-        for name, one in {**some, "one trial": trial, "one trial, nowhere": with_values(trial, "nowhere")}.items():
+        worlds = [(valued(t, only_at), only_at) for t in (table, trial) for only_at in ("none", "unpruned", "pruned")]
+        for world, only_at in [*worlds, (trial, "all")]:
             with suppress(Lacking):
-                found = TESTS[part.test](one, **part.arguments)
-                assert found.word != "holds" or "nowhere" not in name or part.test == "copies", found
+                found = TESTS[part.test](world, **part.arguments)
+                assert found.word != "holds" or only_at != "none" or part.test == "copies", found
+                assert part.test not in SOUGHT or only_at not in ("none", "unpruned"), "no level to be sought among"
 
 
 def scattered(a: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -543,7 +543,7 @@ def test_intervals_cover_what_they_say(n: int) -> None:
 @pytest.mark.parametrize("what", ["where accuracy returns", "where time returns"])
 @pytest.mark.parametrize("n", [3, 5])
 def test_intervals_of_crossings_cover_what_they_say(what: str, n: int) -> None:
-    """Of noisy curves too: the jackknife alone covered where times return in 84 of 100 cases with five trials."""
+    """Of noisy curves too, where the jackknife alone covers too seldom."""
     assert intervals.coverage(what, n, 250) > 0.91
 
 

@@ -46,6 +46,15 @@ def test_every_figure_has_rows_in_every_profile(figure, profile):
     assert rows and len(set(rows)) == len(rows)
 
 
+@pytest.mark.parametrize("figure", catalogue.FIGURES)
+def test_smoke_trains_every_network_for_a_moment(figure):
+    smoke, quick = (catalogue.rows(figure, profile, dataset="digits") for profile in ("smoke", "quick"))
+    assert {s.trial for s in smoke} == {0} and max(s.iterations for s in smoke) <= 400
+    assert all(s.iterations % s.eval_every == 0 and s.rewind <= s.iterations for s in smoke)
+    assert max(s.iterations for s in smoke) <= max(s.iterations for s in quick) / 2
+    assert {(s.arch, s.arm, s.round) for s in smoke} == {(s.arch, s.arm, s.round) for s in quick}
+
+
 # Drawings, arithmetic and experiments that have no networks of ours to train: shown on a page, or told in a text.
 ELSEWHERE = {"blog-exp-glorot-rescale", "blog-exp-magnitude-growth", "iclr-fig02", "v1-fig01", "v1-fig02",
              "v1-unplotted-std-iterative", "v1-xor-analytic"}  # fmt: skip

@@ -30,8 +30,8 @@ def test_a_page_without_measurements_says_so_and_counts_nothing() -> None:
     assert lead.result(waiting, "Is it?", "any").data == lead.NOTHING
     assert lead.counts(study, waiting) is None
     held = results.Published()
-    rows = {f: results.possible(catalogue.rows(f, "published"), held) for f in catalogue.FIGURES}
-    lacking = next(f for f, own in rows.items() if not all(map(held.has, own)))
+    measured = {f: results.possible(catalogue.rows(f, "published"), held) for f in catalogue.FIGURES}  # read once
+    lacking = next(f for f, rows in measured.items() if not all(map(held.has, rows)))
     own = Study(notebook=catalogue.FIGURES[lacking].notebook)
     assert lead.figure(own, lacking, "end_test", {}, caption="").text == "", "the box further down says how to measure"
     assert f'id="{lacking}"' in captions.waiting(own, lacking).text
