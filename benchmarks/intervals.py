@@ -69,10 +69,10 @@ def coverage(name: str, n: int, repeats: int) -> float:
 
 def main() -> None:
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    print("| of 95% intervals cover the truth | 2 trials | 3 | 5 | 10 | 20 |\n|---|---:|---:|---:|---:|---:|")
+    print("| number of trials | 2 | 3 | 5 | 10 | 20 |\n|---|---:|---:|---:|---:|---:|")
     for name in STATISTICS:
         cells = [coverage(name, n, 2 if n == 2 else repeats) for n in (2, 3, 5, 10, 20)]
-        print(f"| {name} | {' | '.join('none' if np.isnan(x) else f'{x:.0%}' for x in cells)} |", flush=True)
+        print(f"| {name} | {' | '.join('–' if np.isnan(x) else f'{x:.0%}' for x in cells)} |", flush=True)
 
 
 if __name__ == "__main__":
