@@ -33,7 +33,7 @@ def parameters(path: Path) -> list[dict[str, Any]]:
 TRAINED = [p for p in ALL if set(NAMES) > UNUSED.get(p.stem, set())]
 OTHERS = {"performance", "beyond_libraries"}  # check their parameters, and train nothing
 STUDIES = [p for p in TRAINED if p.stem not in UNUSED and p.stem not in OTHERS]
-QUICK = {"iclr_2_lenet", "iclr_4_vgg_resnet", "v1_3_mnist_oneshot", "v1_4_mnist_iterative", "beyond_rates"}
+QUICK = {"iclr_2_lenet", "iclr_4_vgg_resnet", "v1_3_mnist_oneshot", "beyond_rates"}
 each = pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
 
 
@@ -175,7 +175,7 @@ def live_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("path", TRAINED, ids=lambda p: p.stem)
 def test_every_page_runs_live(path: Path, tmp_path: Path, live_store: Path) -> None:
-    """Studies in profile smoke, five of them in profile quick, on the data that come along: each figure is drawn."""
+    """Studies in profile smoke, four of them in profile quick, on the data that come along: each figure is drawn."""
     done = tmp_path / path.name
     command = [
         sys.executable,
