@@ -115,8 +115,13 @@ def mean_interval(values: NDArray) -> tuple[float, float]:
     n = len(values)
     if n < 3:
         return float("nan"), float("nan")
-    half = float(special.stdtrit(n - 1, 0.975)) * values.std(ddof=1) / np.sqrt(n)
+    half = float(half_width(values.std(ddof=1), n))
     return float(values.mean() - half), float(values.mean() + half)
+
+
+def half_width(deviation: NDArray | float, n: NDArray | int) -> NDArray:
+    """Half of the 95% t interval of a mean of n trials, from their standard deviation; NaN with fewer than three."""
+    return np.where(np.asarray(n) < 3, np.nan, special.stdtrit(np.maximum(n, 2) - 1, 0.975) * deviation / np.sqrt(n))
 
 
 def by_trial(table: pd.DataFrame, column: str, **where: object) -> pd.Series:
@@ -169,8 +174,7 @@ def spread(table: pd.DataFrame, column: str, by: list[str]) -> pd.DataFrame:
     trials = table.groupby([*by, "trial"])[column].mean().dropna()
     found = trials.groupby(level=by).agg(["mean", "min", "max", "std", "count"]).reset_index()
     n = found["count"].to_numpy()
-    half = special.stdtrit(np.maximum(n - 1, 1), 0.975) * found["std"] / np.sqrt(n)
-    half = half.where(n >= 3)
+    half = half_width(found["std"].to_numpy(), n)
     found = found.assign(low=found["mean"] - half, high=found["mean"] + half, n=n)
     return found[[*by, "mean", "min", "max", "low", "high", "n"]]
 

@@ -64,9 +64,7 @@ class Estimate:
     error: float = NAN
     scale: Scale = AS_IS
     trials: tuple[float, ...] = ()  # the same of each trial alone, against none, where trials pair
-    upper: float = (
-        NAN  # standard error towards larger values, where it is another than `error`, which is then the lower
-    )
+    upper: float = NAN  # standard error towards larger values where `error` is towards smaller ones alone
 
     def beyond(self, number: float, sign: int, equal: bool = True) -> float:
         """One-sided p of the number's being no larger (`sign` 1) or no smaller (-1) than `number`, against its being

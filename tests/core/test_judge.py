@@ -73,14 +73,8 @@ def test_on_each_side_a_crossings_interval_has_the_further_end() -> None:
 
 
 def test_a_crossing_that_resamples_do_not_have_has_no_interval() -> None:
-    never = np.full((5, 2), 1.0)
-    never[:, 1] = [
-        -1,
-        -1,
-        -1,
-        -1,
-        5,
-    ]  # each mean without one trial has a value, a resample with the last one twice has none
+    # Without any one trial there is a value; with the last one twice, as in many resamples, there is none.
+    never = np.array([[1, -1]] * 4 + [[1, 5]], float)
     found = estimate.crossing([curve(never)], lambda v: NAN if v[1] > 0.9 else float(v[1]))
     assert np.isfinite(estimate.over_trials([curve(never)], lambda v: NAN if v[1] > 0.9 else float(v[1])).low)
     assert np.isnan(found.low) and np.isnan(found.error)

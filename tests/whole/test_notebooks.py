@@ -33,7 +33,7 @@ def parameters(path: Path) -> list[dict[str, Any]]:
 TRAINED = [p for p in ALL if set(NAMES) > UNUSED.get(p.stem, set())]
 OTHERS = {"performance", "beyond_libraries"}  # check their parameters, and train nothing
 STUDIES = [p for p in TRAINED if p.stem not in UNUSED and p.stem not in OTHERS]
-QUICK = {"iclr_2_lenet", "iclr_4_vgg_resnet", "v1_3_mnist_oneshot", "beyond_rates"}
+QUICK = {"iclr_2_lenet", "iclr_4_vgg_resnet", "v1_3_mnist_oneshot", "beyond_rates"}  # live, others smoke
 each = pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
 
 

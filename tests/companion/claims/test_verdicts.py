@@ -543,7 +543,8 @@ def test_intervals_cover_what_they_say(n: int) -> None:
 @pytest.mark.parametrize("what", ["where accuracy returns", "where time returns"])
 @pytest.mark.parametrize("n", [3, 5])
 def test_intervals_of_crossings_cover_what_they_say(what: str, n: int) -> None:
-    """Of noisy curves too, where the jackknife alone covers too seldom."""
+    """Of noisy curves too, where the jackknife alone covers too seldom. Intervals that cover 95 of 100 cases cover 91%
+    of 250 or fewer once in 250 such tests."""
     assert intervals.coverage(what, n, 250) > 0.91
 
 
